@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * The measuring engine: pairs of frames go in, feature values and model scores per frame come out.
+ *
+ *     VmafxEngine *engine = NULL;
+ *     vmafx_engine_new(&(VmafxEngineSettings){ .threads = 4 }, &engine);
+ *     vmafx_engine_add_model(engine, model, &(VmafxModelUse){ .name = "vmaf" }, &info);
+ *     while (two frames) vmafx_engine_push(engine, &ref, &dis, &info);
+ *     vmafx_engine_finish(engine, &info);
+ *     vmafx_engine_pool(engine, "vmaf", 0, n - 1, &pooled);
+ *     vmafx_engine_free(&engine);
+ *
+ * An engine belongs to one thread at a time; any number of engines may live side by side. Results do not
+ * depend on the number of threads.
+ */
+#ifndef VMAFX_ENGINE_H
+#define VMAFX_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vmafx/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VMAFX_ENGINE_VERSION "0.1.0"
+#define VMAFX_DIMENSION_MAX 65536   /* width and height of a picture */
+#define VMAFX_MODEL_FEATURES_MAX 64 /* inputs of one model */
+#define VMAFX_MODEL_MEMBERS_MAX 256 /* models of one collection */
+
+/**
+ * The luma plane of a picture. Row y begins at data + y * stride and holds w samples: uint8_t when bpc is 8,
+ * else uint16_t in the machine's byte order with the value in the low bpc bits. The bytes after them, up to
+ * stride, mean nothing. The features of this version read luma only.
+ */
+typedef struct VmafxPlane {
+    const void *data; /* aligned to the sample */
+    ptrdiff_t stride; /* bytes from one row to the next; may be negative */
+    int w, h;         /* samples, 1 … VMAFX_DIMENSION_MAX */
+    int bpc;          /* bits per sample, 8 … 16 */
+} VmafxPlane;
+
+/** key=value, both terminated strings. */
+typedef struct VmafxOption {
+    char *key, *value;
+} VmafxOption;
+
+typedef struct VmafxOptions {
+    VmafxOption *items;
+    size_t n;
+} VmafxOptions;
+
+typedef struct VmafxModel VmafxModel;
+typedef struct VmafxEngine VmafxEngine;
+
+/* ---- Models: the published JSON files, single or collection. Immutable once loaded; any thread may use one. ---- */
+
+/**
+ * Parses a model file. @param json UTF-8 text, borrowed for the call, at most 64 MiB
+ * @return VMAFX_OK; VMAFX_ERR_SYNTAX not JSON; VMAFX_ERR_MODEL something in it cannot be used; VMAFX_ERR_LIMIT; VMAFX_ERR_NOMEM
+ */
+VMAFX_CHECK VmafxErr vmafx_model_parse(const char *json, size_t json_len, VmafxModel **ret_model,
+                                       VmafxErrInfo *reterr);
+/** Reads and parses a file; VMAFX_ERR_NOT_FOUND when it does not exist, VMAFX_ERR_IO when it cannot be read. */
+VMAFX_CHECK VmafxErr vmafx_model_load(const char *path, VmafxModel **ret_model, VmafxErrInfo *reterr);
+void vmafx_model_free(VmafxModel **model);
+
+/** 1 for a single model, else the members of the collection (member 0 is the full model). */
+size_t vmafx_model_members(const VmafxModel *model);
+/** True for a file in collection form, even with one member. */
+bool vmafx_model_is_collection(const VmafxModel *model);
+/** Number of inputs of a member; the i-th input's stored feature name and options live as long as the model. */
+size_t vmafx_model_inputs(const VmafxModel *model, size_t member);
+const char *vmafx_model_input_feature(const VmafxModel *model, size_t member, size_t input);
+const VmafxOptions *vmafx_model_input_options(const VmafxModel *model, size_t member, size_t input);
+
+enum {
+    VMAFX_MODEL_DISABLE_CLIP = 1u,      /* as if the file had no score_clip */
+    VMAFX_MODEL_ENABLE_TRANSFORM = 2u,  /* as if score_transform.enabled were true */
+    VMAFX_MODEL_DISABLE_TRANSFORM = 4u, /* skip the transform */
+};
+
+/**
+ * The score of one frame: linear rescaling, ν-SVR with an RBF kernel, denormalisation, transform, clip.
+ * @param inputs one value per input of the member, in its order
+ */
+double vmafx_model_predict(const VmafxModel *model, size_t member, const double *inputs, unsigned flags);
+
+/** Bootstrap statistics of one frame. */
+typedef struct VmafxConfidence {
+    double bagging, stddev, ci_p95_lo, ci_p95_hi;
+} VmafxConfidence;
+
+/**
+ * The confidence interval of a collection for one frame.
+ * @param raw  members − 1 predictions of members 1 … without transform and clip; sorted in place
+ */
+void vmafx_model_confidence(const VmafxModel *model, double *raw, unsigned flags, VmafxConfidence *ret);
+
+/* ---- The engine ---- */
+
+typedef struct VmafxEngineSettings {
+    int threads;     /* workers; 0 computes in the calling thread */
+    int subsample;   /* N > 1: vif, adm and scores only for frames whose index is a multiple of N; 0 means 1 */
+} VmafxEngineSettings;
+
+VMAFX_CHECK VmafxErr vmafx_engine_new(const VmafxEngineSettings *settings, VmafxEngine **ret_engine);
+void vmafx_engine_free(VmafxEngine **engine);
+
+/** How a model takes part. */
+typedef struct VmafxModelUse {
+    const char *name;              /* of the score series; NULL means "vmaf"; copied */
+    unsigned flags;                /* VMAFX_MODEL_… */
+    const VmafxOptions *overloads; /* keys "extractor.option"; NULL for none; copied */
+} VmafxModelUse;
+
+/** Borrows the model until the engine is freed. VMAFX_ERR_FEATURE, VMAFX_ERR_INVALID for a name used twice. */
+VMAFX_CHECK VmafxErr vmafx_engine_add_model(VmafxEngine *engine, const VmafxModel *model,
+                                            const VmafxModelUse *use, VmafxErrInfo *reterr);
+
+/**
+ * Adds an extractor ("vif", "adm", "motion") by name. Before the first frame.
+ * @return VMAFX_ERR_UNSUPPORTED for extractors that come with a later version, VMAFX_ERR_FEATURE for an unknown
+ *         one or an option value out of range. Unknown option names are an error when strict, else ignored.
+ */
+VMAFX_CHECK VmafxErr vmafx_engine_add_feature(VmafxEngine *engine, const char *extractor,
+                                              const VmafxOptions *options, bool strict, VmafxErrInfo *reterr);
+
+/**
+ * One pair of luma planes, the next of the clip. The planes are copied before the call returns; it waits while
+ * as many frames as there are workers (plus two) are under way. The first error of any worker is returned by the next
+ * push or by finish.
+ * @return VMAFX_ERR_MISMATCH, VMAFX_ERR_FINISHED, VMAFX_ERR_INVALID (size below the features' minimum), VMAFX_ERR_NOMEM
+ */
+VMAFX_CHECK VmafxErr vmafx_engine_push(VmafxEngine *engine, const VmafxPlane *ref, const VmafxPlane *dis,
+                                       VmafxErrInfo *reterr);
+/** Ends the clip: waits for the workers, derives motion2 and motion3, predicts the scores. */
+VMAFX_CHECK VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr);
+
+/** Frames pushed. */
+uint32_t vmafx_engine_frames(const VmafxEngine *engine);
+
+/** Result series, in report order, complete after finish. Names live as long as the engine. */
+size_t vmafx_engine_series(const VmafxEngine *engine);
+/** The name as reports print it (integer_vif_scale0). */
+const char *vmafx_engine_series_name(const VmafxEngine *engine, size_t series);
+/** False when the frame has no value in this series. */
+bool vmafx_engine_value(const VmafxEngine *engine, size_t series, uint32_t frame, double *ret_value);
+/** The series with that report name or model name, or SIZE_MAX. */
+size_t vmafx_engine_find(const VmafxEngine *engine, const char *name);
+
+typedef struct VmafxPooled {
+    double min, max, mean, harmonic_mean;
+    uint32_t n; /* frames used */
+} VmafxPooled;
+
+/**
+ * Pools frames lo … hi (inclusive, those that are multiples of the subsampling):
+ *     mean = Σ v / n        harmonic_mean = n / Σ 1/(v + 1) − 1
+ * @return VMAFX_ERR_INVALID lo > hi or no such series; VMAFX_ERR_MISSING a frame has no value
+ */
+VMAFX_CHECK VmafxErr vmafx_engine_pool(const VmafxEngine *engine, size_t series, uint32_t lo, uint32_t hi,
+                                       VmafxPooled *ret_pooled);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Errors' texts, allocation, and reading a file whole. */
+
+#include "base/base.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+const char *vmafx_err_text(VmafxErr err)
+{
+    switch (err) {
+    case VMAFX_OK:
+        return "success";
+#define VMAFX_E(name, grpc, http, retry, text) \
+    case VMAFX_ERR_##name:                     \
+        return text;
+#include <vmafx/errors.def>
+#undef VMAFX_E
+    default:
+        return "unknown error";
+    }
+}
+
+const char *vmafx_err_name(VmafxErr err)
+{
+    switch (err) {
+    case VMAFX_OK:
+        return "OK";
+#define VMAFX_E(name, grpc, http, retry, text) \
+    case VMAFX_ERR_##name:                     \
+        return #name;
+#include <vmafx/errors.def>
+#undef VMAFX_E
+    default:
+        return "UNKNOWN";
+    }
+}
+
+VmafxErr vmafx_fail(VmafxErrInfo *reterr, VmafxErr err, const char *fmt, ...)
+{
+    if (reterr) {
+        va_list args;
+
+        va_start(args, fmt);
+        vsnprintf(reterr->message, sizeof reterr->message, fmt, args);
+        va_end(args);
+    }
+    return err;
+}
+
+void *vmafx_alloc_aligned(size_t n, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - 64)
+        return NULL;
+    bytes = VMAFX_MAX((bytes + 63) / 64 * 64, (size_t)64);
+
+    void *p = aligned_alloc(64, bytes);
+    if (p)
+        memset(p, 0, bytes);
+    return p;
+}
+
+char *vmafx_strdup(const char *s)
+{
+    return s ? strdup(s) : NULL;
+}
+
+char *vmafx_sprintf(const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list args;
+
+    va_start(args, fmt);
+    if (vasprintf(&text, fmt, args) < 0)
+        text = NULL;
+    va_end(args);
+    return text;
+}
+
+VmafxErr vmafx_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len, VmafxErrInfo *reterr)
+{
+    VMAFX_AUTO(vmafx_fclose_p) FILE *f = fopen(path, "rbe");
+    VMAFX_AUTO(vmafx_free_p) char *text = NULL;
+    size_t len = 0, room = 0;
+
+    if (!f)
+        return vmafx_fail(reterr, errno == ENOENT ? VMAFX_ERR_NOT_FOUND : VMAFX_ERR_IO, "cannot open '%s': %s",
+                          path, strerror(errno));
+    for (;;) {
+        if (len + 1 >= room) {
+            room = room ? 2 * room : 65536;
+            char *more = realloc(text, room);
+            if (!more)
+                return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to read '%s'", path);
+            text = more;
+        }
+        size_t got = fread(text + len, 1, room - len - 1, f);
+        len += got;
+        if (len > max)
+            return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "'%s' is larger than %zu bytes", path, max);
+        if (!got)
+            break;
+    }
+    if (ferror(f))
+        return vmafx_fail(reterr, VMAFX_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    text[len] = 0;
+    *ret_text = VMAFX_TAKE(text);
+    *ret_len = len;
+    return VMAFX_OK;
+}

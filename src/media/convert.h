@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Bringing one video's luma to another shape, when the user asked for it: bicubic scaling (libswscale, bit-exact
+ * flags), bit depth (left shift up; rounded, clamped shift down), quantisation range (limited <-> full). The order is
+ * range, scale, depth.
+ */
+#ifndef VMAFX_MEDIA_CONVERT_H
+#define VMAFX_MEDIA_CONVERT_H
+
+#include <vmafx/engine.h>
+
+typedef struct VmafxConverter VmafxConverter;
+
+typedef enum VmafxRange { VMAFX_RANGE_SAME = 0, VMAFX_RANGE_TO_FULL, VMAFX_RANGE_TO_LIMITED } VmafxRange;
+
+typedef struct VmafxConvertSpec {
+    int w_in, h_in, bpc_in;    /* what comes */
+    int w_out, h_out, bpc_out; /* what is wanted; equal values mean nothing to do for that property */
+    VmafxRange range;
+} VmafxConvertSpec;
+
+/** @return VMAFX_ERR_UNSUPPORTED when libswscale cannot do it, VMAFX_ERR_INVALID, VMAFX_ERR_NOMEM */
+VMAFX_CHECK VmafxErr vmafx_converter_new(const VmafxConvertSpec *spec, VmafxConverter **ret_converter,
+                                         VmafxErrInfo *reterr);
+void vmafx_converter_free(VmafxConverter **converter);
+
+/** The result stays valid until the next call. VMAFX_ERR_MISMATCH when luma is not as the spec said. */
+VMAFX_CHECK VmafxErr vmafx_converter_run(VmafxConverter *converter, const VmafxPlane *luma, VmafxPlane *ret_luma);
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * A video as a row of frames: raw planar .yuv, .y4m, or whatever FFmpeg's libraries decode.
+ * FFmpeg's headers stay inside this room.
+ */
+#ifndef VMAFX_MEDIA_READER_H
+#define VMAFX_MEDIA_READER_H
+
+#include <vmafx/engine.h>
+
+typedef struct VmafxReader VmafxReader;
+
+typedef enum VmafxPixFmt { VMAFX_PIX_420 = 0, VMAFX_PIX_422, VMAFX_PIX_444, VMAFX_PIX_400 } VmafxPixFmt;
+
+/** How to read a file that says nothing of itself; all four fields are required. */
+typedef struct VmafxRawFormat {
+    int w, h, bpc; /* 1 … VMAFX_DIMENSION_MAX; 8, 10, 12, 16 */
+    VmafxPixFmt pix;
+    /* Chroma planes of odd sizes are rounded down, as the reference tool reads them, when set; else up. */
+    bool chroma_down;
+} VmafxRawFormat;
+
+/**
+ * What a file says of itself. Strings are FFmpeg's names or "unknown"; rate is 0/1 when unknown. After the first
+ * vmafx_reader_next, w, h, bpc, pix and the colour fields are those of the first decoded frame.
+ */
+typedef struct VmafxVideoInfo {
+    int w, h, bpc;
+    VmafxPixFmt pix;
+    int rate_num, rate_den;
+    double start_s;    /* presentation time of the first frame where the container tells, else 0 */
+    int64_t frames;    /* how many frames the container or the file size promises; 0 when unknown */
+    const char *range, *matrix, *transfer, *primaries; /* static strings */
+    char container[64], codec[64];
+} VmafxVideoInfo;
+
+/**
+ * Opens a file, or standard input for "-". raw is NULL unless the file is raw planar video. y4m is recognised by its
+ * magic, everything else goes to FFmpeg with the demuxers and protocols of the allow-list.
+ * @return VMAFX_ERR_NOT_FOUND, VMAFX_ERR_INPUT (not a video, refused demuxer, no video stream), VMAFX_ERR_UNSUPPORTED
+ *         (pixel format that is not planar YUV or grey of 8 to 16 bits), VMAFX_ERR_NOMEM
+ */
+VMAFX_CHECK VmafxErr vmafx_reader_open(const char *path, const VmafxRawFormat *raw, VmafxReader **ret_reader,
+                                       VmafxErrInfo *reterr);
+void vmafx_reader_close(VmafxReader **reader);
+
+const VmafxVideoInfo *vmafx_reader_info(const VmafxReader *reader);
+
+/**
+ * The next frame's luma. At the end *ret_more is false. The plane stays valid until the next call on this reader.
+ * @return VMAFX_ERR_TRUNCATED when the file ends inside a frame or is corrupt there, VMAFX_ERR_MISMATCH when the size or
+ *         format changes midway
+ */
+VMAFX_CHECK VmafxErr vmafx_reader_next(VmafxReader *reader, VmafxPlane *ret_luma, bool *ret_more,
+                                       VmafxErrInfo *reterr);
+#endif
