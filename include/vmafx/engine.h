@@ -26,10 +26,10 @@
 extern "C" {
 #endif
 
-#define VMAFX_ENGINE_VERSION "0.1.0"
-#define VMAFX_DIMENSION_MAX 65536   /* width and height of a picture */
-#define VMAFX_MODEL_FEATURES_MAX 64 /* inputs of one model */
-#define VMAFX_MODEL_MEMBERS_MAX 256 /* models of one collection */
+#define VMAFX_ENGINE_VERSION     "0.1.0"
+#define VMAFX_DIMENSION_MAX      65536 /* width and height of a picture */
+#define VMAFX_MODEL_FEATURES_MAX 64    /* inputs of one model */
+#define VMAFX_MODEL_MEMBERS_MAX  256   /* models of one collection */
 
 /**
  * The luma plane of a picture. Row y begins at data + y * stride and holds w samples: uint8_t when bpc is 8,
@@ -60,10 +60,10 @@ typedef struct VmafxEngine VmafxEngine;
 
 /**
  * Parses a model file. @param json UTF-8 text, borrowed for the call, at most 64 MiB
- * @return VMAFX_OK; VMAFX_ERR_SYNTAX not JSON; VMAFX_ERR_MODEL something in it cannot be used; VMAFX_ERR_LIMIT; VMAFX_ERR_NOMEM
+ * @return VMAFX_OK; VMAFX_ERR_SYNTAX not JSON; VMAFX_ERR_MODEL something in it cannot be used; VMAFX_ERR_LIMIT;
+ * VMAFX_ERR_NOMEM
  */
-VMAFX_CHECK VmafxErr vmafx_model_parse(const char *json, size_t json_len, VmafxModel **ret_model,
-                                       VmafxErrInfo *reterr);
+VMAFX_CHECK VmafxErr vmafx_model_parse(const char *json, size_t json_len, VmafxModel **ret_model, VmafxErrInfo *reterr);
 /** Reads and parses a file; VMAFX_ERR_NOT_FOUND when it does not exist, VMAFX_ERR_IO when it cannot be read. */
 VMAFX_CHECK VmafxErr vmafx_model_load(const char *path, VmafxModel **ret_model, VmafxErrInfo *reterr);
 void vmafx_model_free(VmafxModel **model);
@@ -103,8 +103,8 @@ void vmafx_model_confidence(const VmafxModel *model, double *raw, unsigned flags
 /* ---- The engine ---- */
 
 typedef struct VmafxEngineSettings {
-    int threads;     /* workers; 0 computes in the calling thread */
-    int subsample;   /* N > 1: vif, adm and scores only for frames whose index is a multiple of N; 0 means 1 */
+    int threads;   /* workers; 0 computes in the calling thread */
+    int subsample; /* N > 1: vif, adm and scores only for frames whose index is a multiple of N; 0 means 1 */
 } VmafxEngineSettings;
 
 VMAFX_CHECK VmafxErr vmafx_engine_new(const VmafxEngineSettings *settings, VmafxEngine **ret_engine);
@@ -118,16 +118,16 @@ typedef struct VmafxModelUse {
 } VmafxModelUse;
 
 /** Borrows the model until the engine is freed. VMAFX_ERR_FEATURE, VMAFX_ERR_INVALID for a name used twice. */
-VMAFX_CHECK VmafxErr vmafx_engine_add_model(VmafxEngine *engine, const VmafxModel *model,
-                                            const VmafxModelUse *use, VmafxErrInfo *reterr);
+VMAFX_CHECK VmafxErr vmafx_engine_add_model(VmafxEngine *engine, const VmafxModel *model, const VmafxModelUse *use,
+                                            VmafxErrInfo *reterr);
 
 /**
  * Adds an extractor ("vif", "adm", "motion") by name. Before the first frame.
  * @return VMAFX_ERR_UNSUPPORTED for extractors that come with a later version, VMAFX_ERR_FEATURE for an unknown
  *         one or an option value out of range. Unknown option names are an error when strict, else ignored.
  */
-VMAFX_CHECK VmafxErr vmafx_engine_add_feature(VmafxEngine *engine, const char *extractor,
-                                              const VmafxOptions *options, bool strict, VmafxErrInfo *reterr);
+VMAFX_CHECK VmafxErr vmafx_engine_add_feature(VmafxEngine *engine, const char *extractor, const VmafxOptions *options,
+                                              bool strict, VmafxErrInfo *reterr);
 
 /**
  * One pair of luma planes, the next of the clip. The planes are copied before the call returns; it waits while

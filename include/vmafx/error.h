@@ -16,7 +16,7 @@ typedef enum VmafxErr {
 } VmafxErr;
 
 #if defined(__GNUC__)
-#define VMAFX_CHECK __attribute__((warn_unused_result))
+#define VMAFX_CHECK             __attribute__((warn_unused_result))
 #define VMAFX_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define VMAFX_CHECK

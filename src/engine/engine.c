@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * The engine: which extractor instances are wanted, running them on every frame, and turning their values into
+ * scores when the clip has ended.
+ *
+ *     add_model, add_feature ─► instances (each configuration once)
+ *     first push             ─► series in report order, one pass per worker and extractor, the pipeline
+ *     push                   ─► pipeline ─► workers: passes fill the frame's row
+ *     finish                 ─► motion2, motion3; predictions, row by row
+ */
+
+#include <vmafx/engine.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "engine/engine_internal.h"
+#include "engine/extractor.h"
+#include "engine/pipeline.h"
+#include "engine/series.h"
+
+#define MODELS_MAX 64
+
+/* Where a model finds one of its inputs. */
+typedef struct InputSource {
+    size_t instance, feature;
+} InputSource;
+
+typedef struct ModelSlot {
+    const VmafxModel *model;
+    char *name;
+    unsigned flags;
+    InputSource inputs[VMAFX_MODEL_FEATURES_MAX];
+    size_t first_series; /* of members, then of the confidence interval */
+} ModelSlot;
+
+/* All instances of one extractor: what one pass computes. */
+typedef struct Group {
+    const VmafxExtractor *extractor;
+    const VmafxInstance *instances[VMAFX_INSTANCES_MAX];
+    size_t n_instances;
+    void **passes; /* by worker */
+} Group;
+
+struct VmafxEngine {
+    VmafxEngineSettings settings;
+    VmafxKernels kernels;
+
+    VmafxInstance instances[VMAFX_INSTANCES_MAX];
+    size_t n_instances;
+    ModelSlot models[MODELS_MAX];
+    size_t n_models;
+
+    Group groups[VMAFX_INSTANCES_MAX];
+    size_t n_groups;
+    VmafxSeries series;
+    VmafxPipeline *pipeline; /* from the first push on */
+    VmafxPlane shape;        /* of every frame; data is NULL */
+    uint32_t n_frames;
+    bool finished;
+};
+
+VmafxErr vmafx_engine_new(const VmafxEngineSettings *settings, VmafxEngine **ret_engine)
+{
+    if (settings->threads < 0 || settings->threads > VMAFX_THREADS_MAX || settings->subsample < 0)
+        return VMAFX_ERR_INVALID;
+
+    VmafxEngine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return VMAFX_ERR_NOMEM;
+    engine->settings = *settings;
+    engine->settings.subsample = VMAFX_MAX(settings->subsample, 1);
+    vmafx_kernels_init(&engine->kernels, 0);
+    *ret_engine = engine;
+    return VMAFX_OK;
+}
+
+static int n_workers(const VmafxEngine *engine)
+{
+    return VMAFX_MAX(engine->settings.threads, 1);
+}
+
+void vmafx_engine_free(VmafxEngine **engine_p)
+{
+    VmafxEngine *engine = *engine_p;
+
+    if (!engine)
+        return;
+    vmafx_pipeline_free(&engine->pipeline);
+    for (size_t i = 0; i < engine->n_groups; i++) {
+        Group *group = &engine->groups[i];
+        for (int j = 0; group->passes && j < n_workers(engine); j++)
+            if (group->passes[j])
+                group->extractor->pass_free(group->passes[j]);
+        free(group->passes);
+    }
+    for (size_t i = 0; i < engine->n_models; i++)
+        free(engine->models[i].name);
+    vmafx_series_done(&engine->series);
+    free(engine);
+    *engine_p = NULL;
+}
+
+VmafxErr vmafx_engine_add_instance(VmafxEngine *engine, const VmafxExtractor *extractor, const VmafxOptions *options,
+                                   bool strict, size_t *ret_instance, VmafxErrInfo *reterr)
+{
+    VmafxInstance instance = { .extractor = extractor };
+
+    if (engine->n_frames)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "features and models must be added before the first frame");
+    VmafxErr err = vmafx_options_read(extractor->name, extractor->options, extractor->n_options, options, strict,
+                                      instance.values, reterr);
+    if (!err && extractor->check)
+        err = extractor->check(&instance, reterr);
+    if (err)
+        return err;
+
+    for (size_t i = 0; i < engine->n_instances; i++)
+        if (engine->instances[i].extractor == extractor &&
+            vmafx_options_same(extractor->options, extractor->n_options, engine->instances[i].values,
+                               instance.values)) {
+            *ret_instance = i;
+            return VMAFX_OK;
+        }
+    if (engine->n_instances == VMAFX_INSTANCES_MAX)
+        return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "more than %d feature configurations", VMAFX_INSTANCES_MAX);
+    *ret_instance = engine->n_instances;
+    engine->instances[engine->n_instances++] = instance;
+    return VMAFX_OK;
+}
+
+VmafxErr vmafx_engine_add_feature(VmafxEngine *engine, const char *name, const VmafxOptions *options, bool strict,
+                                  VmafxErrInfo *reterr)
+{
+    const VmafxExtractor *extractor;
+    size_t instance;
+    VmafxErr err = vmafx_extractor_find(name, &extractor, reterr);
+
+    return err ? err : vmafx_engine_add_instance(engine, extractor, options, strict, &instance, reterr);
+}
+
+/* The model's own options for an input, with those of `use` that concern the extractor in their place or after them.
+   Nothing is copied: only the list itself has to be freed. */
+static VmafxErr merged_options(const VmafxExtractor *extractor, const VmafxOptions *own, const VmafxOptions *overloads,
+                               VmafxOptions *ret_options)
+{
+    size_t n_own = own ? own->n : 0, n_more = overloads ? overloads->n : 0, prefix = strlen(extractor->name);
+    VmafxOption *items = calloc(n_own + n_more + 1, sizeof *items);
+
+    if (!items)
+        return VMAFX_ERR_NOMEM;
+    for (size_t i = 0; i < n_own; i++)
+        items[i] = own->items[i];
+    *ret_options = (VmafxOptions){ items, n_own };
+    for (size_t i = 0; i < n_more; i++) {
+        const char *key = overloads->items[i].key;
+        if (!strncmp(key, extractor->name, prefix) && key[prefix] == '.') /* a later one replaces an equal key */
+            items[ret_options->n++] = (VmafxOption){ overloads->items[i].key + prefix + 1, overloads->items[i].value };
+    }
+    return VMAFX_OK;
+}
+
+static VmafxErr find_input(VmafxEngine *engine, const VmafxModel *model, size_t input, const VmafxOptions *overloads,
+                           InputSource *ret_source, VmafxErrInfo *reterr)
+{
+    VmafxOptions options = { 0 };
+    const VmafxExtractor *extractor;
+    VmafxErr err = vmafx_extractor_for_feature(vmafx_model_input_feature(model, 0, input), &extractor,
+                                               &ret_source->feature, reterr);
+
+    if (!err)
+        err = merged_options(extractor, vmafx_model_input_options(model, 0, input), overloads, &options);
+    if (!err)
+        err = vmafx_engine_add_instance(engine, extractor, &options, false, &ret_source->instance, reterr);
+    free(options.items);
+    return err;
+}
+
+/* An overload that names no extractor would be lost without a word. */
+static VmafxErr check_overloads(const VmafxOptions *overloads, VmafxErrInfo *reterr)
+{
+    for (size_t i = 0; overloads && i < overloads->n; i++) {
+        const char *key = overloads->items[i].key, *dot = strchr(key, '.');
+        const VmafxExtractor *extractor;
+        VMAFX_AUTO(vmafx_free_p) char *name = dot ? strndup(key, (size_t)(dot - key)) : vmafx_strdup(key);
+
+        if (!name)
+            return VMAFX_ERR_NOMEM;
+        if (!dot)
+            return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "'%s' is not of the form FEATURE.OPTION", key);
+        VmafxErr err = vmafx_extractor_find(name, &extractor, reterr);
+        if (err)
+            return err;
+    }
+    return VMAFX_OK;
+}
+
+VmafxErr vmafx_engine_add_model(VmafxEngine *engine, const VmafxModel *model, const VmafxModelUse *use,
+                                VmafxErrInfo *reterr)
+{
+    const char *name = use->name ? use->name : "vmaf";
+
+    if (engine->n_models == MODELS_MAX)
+        return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "more than %d models", MODELS_MAX);
+    for (size_t i = 0; i < engine->n_models; i++)
+        if (!strcmp(engine->models[i].name, name))
+            return vmafx_fail(reterr, VMAFX_ERR_INVALID, "two models have the name '%s'; give one of them another name",
+                              name);
+
+    ModelSlot *slot = &engine->models[engine->n_models];
+    VmafxErr err = check_overloads(use->overloads, reterr);
+    for (size_t i = 0; !err && i < vmafx_model_inputs(model, 0); i++)
+        err = find_input(engine, model, i, use->overloads, &slot->inputs[i], reterr);
+    if (err)
+        return err;
+    slot->model = model;
+    slot->flags = use->flags;
+    slot->name = vmafx_strdup(name);
+    if (!slot->name)
+        return VMAFX_ERR_NOMEM;
+    engine->n_models++;
+    return VMAFX_OK;
+}
+
+/* ---- The first push ---- */
+
+static bool wants_debug(const VmafxInstance *instance)
+{
+    for (size_t i = 0; i < instance->extractor->n_options; i++)
+        if (!strcmp(instance->extractor->options[i].name, "debug"))
+            return instance->values[i] != 0;
+    return false;
+}
+
+static VmafxErr name_features(VmafxEngine *engine, VmafxInstance *instance, bool at_flush, VmafxErrInfo *reterr)
+{
+    const VmafxExtractor *extractor = instance->extractor;
+    VMAFX_AUTO(vmafx_free_p)
+    char *suffix = vmafx_options_suffix(extractor->options, extractor->n_options, instance->values);
+
+    if (!suffix)
+        return VMAFX_ERR_NOMEM;
+    for (size_t i = 0; i < extractor->n_features; i++) {
+        const VmafxFeatureSpec *feature = &extractor->features[i];
+
+        if (feature->at_flush != at_flush)
+            continue;
+        instance->series[i] = SIZE_MAX;
+        if (feature->debug && !wants_debug(instance))
+            continue;
+        VMAFX_AUTO(vmafx_free_p) char *name = vmafx_sprintf("%s%s", feature->report, suffix);
+        if (!name)
+            return VMAFX_ERR_NOMEM;
+        VmafxErr err = vmafx_series_add(&engine->series, name, &instance->series[i], reterr);
+        if (err)
+            return err;
+    }
+    return VMAFX_OK;
+}
+
+static VmafxErr add_named(VmafxEngine *engine, const char *name, const char *ending, VmafxErrInfo *reterr)
+{
+    size_t index;
+    VMAFX_AUTO(vmafx_free_p) char *full = vmafx_sprintf("%s%s", name, ending);
+
+    return full ? vmafx_series_add(&engine->series, full, &index, reterr) : VMAFX_ERR_NOMEM;
+}
+
+static bool has_interval(const ModelSlot *slot)
+{
+    return vmafx_model_is_collection(slot->model) && vmafx_model_members(slot->model) > 1;
+}
+
+static VmafxErr name_scores(VmafxEngine *engine, ModelSlot *slot, VmafxErrInfo *reterr)
+{
+    static const char *const interval[] = { "_bagging", "_stddev", "_ci_p95_lo", "_ci_p95_hi" };
+
+    slot->first_series = engine->series.n;
+    VmafxErr err = add_named(engine, slot->name, "", reterr);
+    for (size_t i = 1; !err && i < vmafx_model_members(slot->model); i++) {
+        char ending[32];
+        snprintf(ending, sizeof ending, "_%04zu", i);
+        err = add_named(engine, slot->name, ending, reterr);
+    }
+    for (size_t i = 0; !err && has_interval(slot) && i < VMAFX_LEN(interval); i++)
+        err = add_named(engine, slot->name, interval[i], reterr);
+    return err;
+}
+
+static VmafxErr name_series(VmafxEngine *engine, VmafxErrInfo *reterr)
+{
+    VmafxErr err = VMAFX_OK;
+
+    for (int at_flush = 0; at_flush < 2; at_flush++)
+        for (size_t i = 0; !err && i < engine->n_instances; i++)
+            err = name_features(engine, &engine->instances[i], at_flush, reterr);
+    for (int collections = 0; collections < 2; collections++)
+        for (size_t i = 0; !err && i < engine->n_models; i++)
+            if (vmafx_model_is_collection(engine->models[i].model) == collections)
+                err = name_scores(engine, &engine->models[i], reterr);
+    return err;
+}
+
+static Group *group_of(VmafxEngine *engine, const VmafxExtractor *extractor)
+{
+    for (size_t i = 0; i < engine->n_groups; i++)
+        if (engine->groups[i].extractor == extractor)
+            return &engine->groups[i];
+    engine->groups[engine->n_groups].extractor = extractor;
+    return &engine->groups[engine->n_groups++];
+}
+
+static VmafxErr make_passes(VmafxEngine *engine)
+{
+    for (size_t i = 0; i < engine->n_instances; i++) {
+        Group *group = group_of(engine, engine->instances[i].extractor);
+        group->instances[group->n_instances++] = &engine->instances[i];
+    }
+    for (size_t i = 0; i < engine->n_groups; i++) {
+        Group *group = &engine->groups[i];
+        VmafxPassSetup setup = { group->instances, group->n_instances, &engine->kernels,
+                                 engine->shape.w,  engine->shape.h,    engine->shape.bpc };
+
+        group->passes = calloc((size_t)n_workers(engine), sizeof *group->passes);
+        if (!group->passes)
+            return VMAFX_ERR_NOMEM;
+        for (int j = 0; j < n_workers(engine); j++) {
+            VmafxErr err = group->extractor->pass_new(&setup, &group->passes[j]);
+            if (err)
+                return err;
+        }
+    }
+    return VMAFX_OK;
+}
+
+static VmafxErr run_group(const Group *group, int worker, const VmafxFrameInput *input, double *row)
+{
+    VmafxFeatureValues values[VMAFX_INSTANCES_MAX];
+    VmafxErr err = group->extractor->frame(group->passes[worker], input, values);
+
+    for (size_t i = 0; !err && i < group->n_instances; i++)
+        for (size_t j = 0; j < group->extractor->n_features; j++)
+            if (!group->extractor->features[j].at_flush && group->instances[i]->series[j] != SIZE_MAX)
+                row[group->instances[i]->series[j]] = values[i][j];
+    return err;
+}
+
+static VmafxErr frame_work(void *opaque, int worker, const VmafxFrameInput *input, double *row, VmafxErrInfo *reterr)
+{
+    const VmafxEngine *engine = opaque;
+    bool sampled = input->index % (uint32_t)engine->settings.subsample == 0;
+
+    for (size_t i = 0; i < engine->n_groups; i++) {
+        const Group *group = &engine->groups[i];
+
+        if (!sampled && !group->extractor->temporal)
+            continue;
+        VmafxErr err = run_group(group, worker, input, row);
+        if (err)
+            return vmafx_fail(reterr, err, "feature '%s' failed at frame %u: %s", group->extractor->name, input->index,
+                              vmafx_err_text(err));
+    }
+    return VMAFX_OK;
+}
+
+static VmafxErr check_shape(const VmafxPlane *plane, VmafxErrInfo *reterr)
+{
+    if (plane->bpc < 8 || plane->bpc > 16)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "%d bits per sample; 8 to 16 are possible", plane->bpc);
+    if (plane->w < 1 || plane->h < 1 || plane->w > VMAFX_DIMENSION_MAX || plane->h > VMAFX_DIMENSION_MAX)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "a picture of %dx%d; 1 to %d are possible", plane->w, plane->h,
+                          VMAFX_DIMENSION_MAX);
+    return VMAFX_OK;
+}
+
+static VmafxErr check_sizes(const VmafxEngine *engine, const VmafxPlane *plane, VmafxErrInfo *reterr)
+{
+    for (size_t i = 0; i < engine->n_instances; i++) {
+        const VmafxExtractor *extractor = engine->instances[i].extractor;
+        if (plane->w < extractor->size_min || plane->h < extractor->size_min)
+            return vmafx_fail(reterr, VMAFX_ERR_INVALID, "feature '%s' needs pictures of at least %dx%d, not %dx%d",
+                              extractor->name, extractor->size_min, extractor->size_min, plane->w, plane->h);
+    }
+    return VMAFX_OK;
+}
+
+static VmafxErr check_inputs_given(const VmafxEngine *engine, VmafxErrInfo *reterr)
+{
+    for (size_t i = 0; i < engine->n_models; i++)
+        for (size_t j = 0; j < vmafx_model_inputs(engine->models[i].model, 0); j++) {
+            InputSource source = engine->models[i].inputs[j];
+            if (engine->instances[source.instance].series[source.feature] == SIZE_MAX)
+                return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "model '%s' needs '%s', which only debug=true gives",
+                                  engine->models[i].name, vmafx_model_input_feature(engine->models[i].model, 0, j));
+        }
+    return VMAFX_OK;
+}
+
+static VmafxErr begin(VmafxEngine *engine, const VmafxPlane *ref, VmafxErrInfo *reterr)
+{
+    VmafxErr err = check_shape(ref, reterr);
+
+    if (!err && !engine->n_instances)
+        err = vmafx_fail(reterr, VMAFX_ERR_INVALID, "neither a model nor a feature was asked for");
+    if (!err)
+        err = check_sizes(engine, ref, reterr);
+    if (err)
+        return err;
+    engine->shape = *ref;
+    engine->shape.data = NULL;
+    err = name_series(engine, reterr);
+    if (!err)
+        err = check_inputs_given(engine, reterr);
+    if (!err)
+        err = make_passes(engine);
+    if (!err)
+        err = vmafx_pipeline_new(engine->settings.threads, &engine->shape, frame_work, engine, &engine->pipeline);
+    if (err == VMAFX_ERR_NOMEM)
+        return vmafx_fail(reterr, err, "no memory or threads to score pictures of %dx%d with %d threads", ref->w,
+                          ref->h, engine->settings.threads);
+    return err;
+}
+
+/* ---- Frames ---- */
+
+static VmafxErr check_same(const VmafxPlane *a, const VmafxPlane *b, const char *what, uint32_t frame,
+                           VmafxErrInfo *reterr)
+{
+    if (a->w == b->w && a->h == b->h && a->bpc == b->bpc)
+        return VMAFX_OK;
+    return vmafx_fail(reterr, VMAFX_ERR_MISMATCH,
+                      "frame %u: %s is %dx%d with %d bits, the reference %dx%d with %d bits", frame, what, b->w, b->h,
+                      b->bpc, a->w, a->h, a->bpc);
+}
+
+VmafxErr vmafx_engine_push(VmafxEngine *engine, const VmafxPlane *ref, const VmafxPlane *dis, VmafxErrInfo *reterr)
+{
+    if (engine->finished)
+        return vmafx_fail(reterr, VMAFX_ERR_FINISHED, "a frame after the end of the clip");
+    if (!ref || !dis || !ref->data || !dis->data)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "a frame without %s",
+                          ref && ref->data ? "distorted" : "reference");
+
+    VmafxErr err = check_same(ref, dis, "the distorted picture", engine->n_frames, reterr);
+    if (!err && !engine->pipeline)
+        err = begin(engine, ref, reterr);
+    else if (!err)
+        err = check_same(&engine->shape, ref, "the picture", engine->n_frames, reterr);
+    if (err) {
+        engine->finished |= !engine->pipeline && engine->series.n; /* a beginning that failed cannot be begun again */
+        return err;
+    }
+    if (engine->n_frames == UINT32_MAX)
+        return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "more than %u frames", UINT32_MAX - 1);
+
+    double *row = vmafx_series_row_new(&engine->series, engine->n_frames);
+    if (!row)
+        return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for the values of frame %u", engine->n_frames);
+    err = vmafx_pipeline_push(engine->pipeline, ref, dis, engine->n_frames, row, reterr);
+    if (!err)
+        engine->n_frames++;
+    return err;
+}
+
+/* ---- The end of the clip ---- */
+
+/* Derives an instance's whole-clip features, column by column. */
+static VmafxErr flush_instance(VmafxEngine *engine, const VmafxInstance *instance)
+{
+    const VmafxExtractor *extractor = instance->extractor;
+    uint32_t n = engine->n_frames;
+    double *columns[VMAFX_EXTRACTOR_FEATURES_MAX];
+    VMAFX_AUTO(vmafx_free_p) double *storage = calloc((size_t)n * extractor->n_features, sizeof *storage);
+
+    if (!storage)
+        return VMAFX_ERR_NOMEM;
+    for (size_t j = 0; j < extractor->n_features; j++) {
+        columns[j] = storage + j * n;
+        for (uint32_t i = 0; instance->series[j] != SIZE_MAX && i < n; i++)
+            columns[j][i] = vmafx_series_row(&engine->series, i)[instance->series[j]];
+    }
+    extractor->flush(instance, n, columns);
+    for (size_t j = 0; j < extractor->n_features; j++)
+        for (uint32_t i = 0; extractor->features[j].at_flush && instance->series[j] != SIZE_MAX && i < n; i++)
+            vmafx_series_row(&engine->series, i)[instance->series[j]] = columns[j][i];
+    return VMAFX_OK;
+}
+
+static VmafxErr predict_frame(const VmafxEngine *engine, const ModelSlot *slot, uint32_t frame, VmafxErrInfo *reterr)
+{
+    double *row = vmafx_series_row(&engine->series, frame);
+    double inputs[VMAFX_MODEL_FEATURES_MAX], raw[VMAFX_MODEL_MEMBERS_MAX];
+    size_t n_inputs = vmafx_model_inputs(slot->model, 0), members = vmafx_model_members(slot->model);
+
+    for (size_t i = 0; i < n_inputs; i++) {
+        InputSource source = slot->inputs[i];
+        inputs[i] = row[engine->instances[source.instance].series[source.feature]];
+        if (!vmafx_series_present(inputs[i]))
+            return vmafx_fail(reterr, VMAFX_ERR_MISSING, "no feature '%s' at frame %u for model '%s'",
+                              vmafx_model_input_feature(slot->model, 0, i), frame, slot->name);
+    }
+    for (size_t m = 0; m < members; m++) {
+        row[slot->first_series + m] = vmafx_model_predict(slot->model, m, inputs, slot->flags);
+        if (m > 0)
+            raw[m - 1] =
+                vmafx_model_predict(slot->model, m, inputs, VMAFX_MODEL_DISABLE_CLIP | VMAFX_MODEL_DISABLE_TRANSFORM);
+    }
+    if (has_interval(slot)) {
+        VmafxConfidence confidence;
+        double *out = row + slot->first_series + members;
+
+        vmafx_model_confidence(slot->model, raw, slot->flags, &confidence);
+        out[0] = confidence.bagging;
+        out[1] = confidence.stddev;
+        out[2] = confidence.ci_p95_lo;
+        out[3] = confidence.ci_p95_hi;
+    }
+    return VMAFX_OK;
+}
+
+VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr)
+{
+    if (engine->finished)
+        return vmafx_fail(reterr, VMAFX_ERR_FINISHED, "the clip has already ended");
+    engine->finished = true;
+    if (!engine->n_frames)
+        return vmafx_fail(reterr, VMAFX_ERR_MISSING, "the clip has no frame");
+
+    VmafxErr err = vmafx_pipeline_drain(engine->pipeline, reterr);
+    for (size_t i = 0; !err && i < engine->n_instances; i++)
+        if (engine->instances[i].extractor->flush) {
+            err = flush_instance(engine, &engine->instances[i]);
+            if (err)
+                return vmafx_fail(reterr, err, "no memory to finish feature '%s'",
+                                  engine->instances[i].extractor->name);
+        }
+    for (uint32_t frame = 0; !err && frame < engine->n_frames; frame++)
+        for (size_t i = 0; !err && frame % (uint32_t)engine->settings.subsample == 0 && i < engine->n_models; i++)
+            err = predict_frame(engine, &engine->models[i], frame, reterr);
+    return err;
+}
+
+/* ---- Results ---- */
+
+uint32_t vmafx_engine_frames(const VmafxEngine *engine)
+{
+    return engine->n_frames;
+}
+
+size_t vmafx_engine_series(const VmafxEngine *engine)
+{
+    return engine->series.n;
+}
+
+const char *vmafx_engine_series_name(const VmafxEngine *engine, size_t series)
+{
+    return engine->series.names[series];
+}
+
+bool vmafx_engine_value(const VmafxEngine *engine, size_t series, uint32_t frame, double *ret_value)
+{
+    if (series >= engine->series.n || frame >= engine->n_frames)
+        return false;
+    double v = vmafx_series_row(&engine->series, frame)[series];
+    if (!vmafx_series_present(v))
+        return false;
+    *ret_value = v;
+    return true;
+}
+
+size_t vmafx_engine_find(const VmafxEngine *engine, const char *name)
+{
+    return vmafx_series_find(&engine->series, name);
+}
+
+VmafxErr vmafx_engine_pool(const VmafxEngine *engine, size_t series, uint32_t lo, uint32_t hi, VmafxPooled *ret_pooled)
+{
+    uint32_t step = (uint32_t)engine->settings.subsample;
+    VmafxPooled pooled = { 0 };
+    double sum = 0, inverse_sum = 0;
+
+    if (lo > hi || hi >= engine->n_frames || series >= engine->series.n)
+        return VMAFX_ERR_INVALID;
+    for (uint64_t i = ((uint64_t)lo + step - 1) / step * step; i <= hi; i += step) {
+        double v;
+        if (!vmafx_engine_value(engine, series, (uint32_t)i, &v))
+            return VMAFX_ERR_MISSING;
+        if (pooled.n == 0 || v < pooled.min)
+            pooled.min = v;
+        if (pooled.n == 0 || v > pooled.max)
+            pooled.max = v;
+        sum += v;
+        inverse_sum += 1.0 / (v + 1.0);
+        pooled.n++;
+    }
+    pooled.mean = sum / pooled.n;
+    pooled.harmonic_mean = pooled.n / inverse_sum - 1.0;
+    *ret_pooled = pooled;
+    return VMAFX_OK;
+}

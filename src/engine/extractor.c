@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* The register of feature extractors. */
+
+#include "engine/extractor.h"
+
+#include <string.h>
+
+#include "base/base.h"
+
+static const VmafxExtractor *const available[] = { &vmafx_extractor_adm, &vmafx_extractor_motion,
+                                                   &vmafx_extractor_vif };
+
+/* Extractors of the reference that this version does not have, with the beginnings of the names models know them by. */
+static const struct {
+    const char *name, *stored_prefix;
+} later[] = {
+    { "cambi", "Cambi_feature_" },
+    { "ciede", NULL },
+    { "float_adm", "VMAF_feature_adm" },
+    { "float_ansnr", NULL },
+    { "float_moment", NULL },
+    { "float_motion", "VMAF_feature_motion" },
+    { "float_ms_ssim", NULL },
+    { "float_psnr", NULL },
+    { "float_ssim", NULL },
+    { "float_vif", "VMAF_feature_vif" },
+    { "psnr", NULL },
+    { "psnr_hvs", NULL },
+    { "speed_chroma", "Speed_chroma_feature_" },
+    { "speed_temporal", "Speed_temporal_feature_" },
+    { "ssim", NULL },
+};
+
+VmafxErr vmafx_extractor_find(const char *name, const VmafxExtractor **ret_extractor, VmafxErrInfo *reterr)
+{
+    for (size_t i = 0; i < VMAFX_LEN(available); i++)
+        if (!strcmp(available[i]->name, name)) {
+            *ret_extractor = available[i];
+            return VMAFX_OK;
+        }
+    for (size_t i = 0; i < VMAFX_LEN(later); i++)
+        if (!strcmp(later[i].name, name))
+            return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED, "feature '%s' is not available in this version", name);
+    return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "there is no feature '%s'; this version has adm, motion and vif",
+                      name);
+}
+
+VmafxErr vmafx_extractor_for_feature(const char *stored, const VmafxExtractor **ret_extractor, size_t *ret_feature,
+                                     VmafxErrInfo *reterr)
+{
+    for (size_t i = 0; i < VMAFX_LEN(available); i++)
+        for (size_t j = 0; j < available[i]->n_features; j++)
+            if (!strcmp(available[i]->features[j].stored, stored)) {
+                *ret_extractor = available[i];
+                *ret_feature = j;
+                return VMAFX_OK;
+            }
+    for (size_t i = 0; i < VMAFX_LEN(later); i++)
+        if (later[i].stored_prefix && !strncmp(stored, later[i].stored_prefix, strlen(later[i].stored_prefix)))
+            return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED,
+                              "the model input '%s' needs feature '%s', which is not available in this version", stored,
+                              later[i].name);
+    return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "no feature gives the model input '%s'", stored);
+}

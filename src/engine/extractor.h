@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Feature extractors: how one describes itself, and how the engine runs it.
+ *
+ * An *instance* is an extractor with one set of option values. All instances of an extractor are computed by one
+ * *pass* over a pair of frames, so that what they have in common is computed once. Every worker has a pass of its
+ * own for each extractor: that is where scratch memory lives.
+ */
+#ifndef VMAFX_ENGINE_EXTRACTOR_H
+#define VMAFX_ENGINE_EXTRACTOR_H
+
+#include <vmafx/engine.h>
+
+#include "engine/kernels/kernels.h"
+#include "engine/options.h"
+
+#define VMAFX_EXTRACTOR_FEATURES_MAX 24
+#define VMAFX_INSTANCES_MAX          64 /* of all extractors of one engine */
+
+/** One value per frame that an extractor gives. */
+typedef struct VmafxFeatureSpec {
+    const char *stored; /* the name models ask for */
+    const char *report; /* the name reports print, and to which option suffixes are added */
+    bool debug;         /* only with the option debug=true */
+    bool at_flush;      /* known when the clip has ended */
+} VmafxFeatureSpec;
+
+typedef struct VmafxExtractor VmafxExtractor;
+
+/** An extractor with its option values. */
+typedef struct VmafxInstance {
+    const VmafxExtractor *extractor;
+    double values[VMAFX_OPTIONS_MAX];            /* by the extractor's option table */
+    size_t series[VMAFX_EXTRACTOR_FEATURES_MAX]; /* where each feature is stored; SIZE_MAX: not given */
+} VmafxInstance;
+
+/** What a pass is made for. Borrowed for the pass's life. */
+typedef struct VmafxPassSetup {
+    const VmafxInstance *const *instances;
+    size_t n_instances;
+    const VmafxKernels *kernels;
+    int w, h, bpc;
+} VmafxPassSetup;
+
+typedef struct VmafxFrameInput {
+    uint32_t index;
+    const VmafxPlane *ref, *dis;
+    const VmafxPlane *earlier[2]; /* the reference one and two frames before; NULL before the first */
+} VmafxFrameInput;
+
+/** Values of one frame: by instance of the pass, by feature of the extractor. */
+typedef double VmafxFeatureValues[VMAFX_EXTRACTOR_FEATURES_MAX];
+
+struct VmafxExtractor {
+    const char *name;
+    const VmafxOptionSpec *options;
+    size_t n_options;
+    const VmafxFeatureSpec *features; /* in the order of reports */
+    size_t n_features;
+    int size_min;  /* smallest width and height with defined results */
+    bool temporal; /* wants every frame, whatever the subsampling */
+
+    /** Refuses combinations of options. May be NULL. */
+    VmafxErr (*check)(const VmafxInstance *instance, VmafxErrInfo *reterr);
+    /** On failure *ret_pass is NULL or half built; pass_free takes both. */
+    VmafxErr (*pass_new)(const VmafxPassSetup *setup, void **ret_pass);
+    void (*pass_free)(void *pass);
+    /** One frame; one thread at a time per pass. */
+    VmafxErr (*frame)(void *pass, const VmafxFrameInput *input, VmafxFeatureValues *ret_values);
+    /** Derives the features marked at_flush of n frames from the others: values[feature] has n numbers. May be NULL. */
+    void (*flush)(const VmafxInstance *instance, uint32_t n, double *const *values);
+};
+
+extern const VmafxExtractor vmafx_extractor_adm, vmafx_extractor_motion, vmafx_extractor_vif;
+
+/** By name. VMAFX_ERR_UNSUPPORTED: a later version will have it; VMAFX_ERR_FEATURE: nobody knows it. */
+VMAFX_CHECK VmafxErr vmafx_extractor_find(const char *name, const VmafxExtractor **ret_extractor, VmafxErrInfo *reterr);
+/** The one that gives a stored feature name; errors as above. */
+VMAFX_CHECK VmafxErr vmafx_extractor_for_feature(const char *stored, const VmafxExtractor **ret_extractor,
+                                                 size_t *ret_feature, VmafxErrInfo *reterr);
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Integer motion: how much the blurred reference differs from the one a frame (or two) earlier. motion2 and motion3
+ * are derived when the clip has ended, because a frame's value depends on the next one's.
+ */
+
+#include <math.h>
+
+#include "base/base.h"
+#include "engine/extractor.h"
+#include "engine/features/rows.h"
+
+enum { OPT_DEBUG, OPT_BLEND_FACTOR, OPT_BLEND_OFFSET, OPT_FIVE, OPT_FORCE_ZERO, OPT_FPS_WEIGHT, OPT_MAX, OPT_AVERAGE };
+
+static const VmafxOptionSpec options[] = {
+    [OPT_DEBUG] = { "debug", NULL, VMAFX_OPTION_BOOL, 0, 0, 1 },
+    [OPT_BLEND_FACTOR] = { "motion_blend_factor", "mbf", VMAFX_OPTION_DOUBLE, 1, 0, 1 },
+    [OPT_BLEND_OFFSET] = { "motion_blend_offset", "mbo", VMAFX_OPTION_DOUBLE, 40, 0, 1000 },
+    [OPT_FIVE] = { "motion_five_frame_window", "mffw", VMAFX_OPTION_BOOL, 0, 0, 1 },
+    [OPT_FORCE_ZERO] = { "motion_force_zero", "force_0", VMAFX_OPTION_BOOL, 0, 0, 1 },
+    [OPT_FPS_WEIGHT] = { "motion_fps_weight", "mfw", VMAFX_OPTION_DOUBLE, 1, 0, 5 },
+    [OPT_MAX] = { "motion_max_val", "mmxv", VMAFX_OPTION_DOUBLE, 10000, 0, 10000 },
+    [OPT_AVERAGE] = { "motion_moving_average", "mma", VMAFX_OPTION_BOOL, 0, 0, 1 },
+};
+
+enum { SAD, MOTION, MOTION2, MOTION3 };
+
+static const VmafxFeatureSpec features[] = {
+    [SAD] = { "VMAF_integer_feature_motion_sad_score", "VMAF_integer_feature_motion_sad_score", false, false },
+    [MOTION] = { "VMAF_integer_feature_motion_score", "integer_motion", true, false },
+    [MOTION2] = { "VMAF_integer_feature_motion2_score", "integer_motion2", false, true },
+    [MOTION3] = { "VMAF_integer_feature_motion3_score", "integer_motion3", false, true },
+};
+
+typedef struct MotionPass {
+    VmafxPassSetup setup;
+    int32_t *storage; /* one padded row */
+} MotionPass;
+
+/* Frames at the beginning that have nothing to be compared with. */
+static uint32_t first_index(const VmafxInstance *instance)
+{
+    return instance->values[OPT_FIVE] ? 2 : 1;
+}
+
+static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
+{
+    MotionPass *pass = calloc(1, sizeof *pass);
+
+    if (!pass)
+        return VMAFX_ERR_NOMEM;
+    pass->setup = *setup;
+    pass->storage = vmafx_alloc_aligned((size_t)setup->w + 2 * VMAFX_MOTION_PAD, sizeof *pass->storage);
+    *ret_pass = pass;
+    return pass->storage ? VMAFX_OK : VMAFX_ERR_NOMEM;
+}
+
+static void pass_free(void *opaque)
+{
+    MotionPass *pass = opaque;
+
+    free(pass->storage);
+    free(pass);
+}
+
+static uint64_t blurred_sad(const MotionPass *pass, const VmafxPlane *earlier, const VmafxPlane *current)
+{
+    const VmafxMotionKernels *k = &pass->setup.kernels->motion;
+    int32_t *row = pass->storage + VMAFX_MOTION_PAD;
+    int w = current->w, h = current->h;
+    uint64_t sad = 0;
+
+    for (int y = 0; y < h; y++) {
+        const void *p[VMAFX_MOTION_TAPS], *c[VMAFX_MOTION_TAPS];
+
+        for (int i = 0; i < VMAFX_MOTION_TAPS; i++) {
+            int from = vmafx_mirror(y + i - VMAFX_MOTION_PAD, h);
+            p[i] = vmafx_plane_row(earlier, from);
+            c[i] = vmafx_plane_row(current, from);
+        }
+        if (current->bpc == 8)
+            k->vert8((const uint8_t *const *)p, (const uint8_t *const *)c, w, row);
+        else
+            k->vert16((const uint16_t *const *)p, (const uint16_t *const *)c, current->bpc, w, row);
+        VMAFX_MIRROR_ROW(row, w, VMAFX_MOTION_PAD);
+        sad += k->horz_sad(row, w);
+    }
+    return sad;
+}
+
+static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureValues *ret_values)
+{
+    const MotionPass *pass = opaque;
+    double mean[2] = { -1, -1 }; /* by distance to the earlier frame; computed once for all instances */
+
+    for (size_t i = 0; i < pass->setup.n_instances; i++) {
+        const VmafxInstance *instance = pass->setup.instances[i];
+        uint32_t distance = first_index(instance);
+        double sad = 0;
+
+        if (input->index >= distance && !instance->values[OPT_FORCE_ZERO]) {
+            double *known = &mean[distance - 1];
+            if (*known < 0)
+                *known = (double)blurred_sad(pass, input->earlier[distance - 1], input->ref) / 256.0 /
+                         ((double)input->ref->w * input->ref->h);
+            sad = fmin(*known * instance->values[OPT_FPS_WEIGHT], instance->values[OPT_MAX]);
+        }
+        ret_values[i][SAD] = ret_values[i][MOTION] = sad;
+    }
+    return VMAFX_OK;
+}
+
+static double processed(const VmafxInstance *instance, double m)
+{
+    double factor = instance->values[OPT_BLEND_FACTOR], offset = instance->values[OPT_BLEND_OFFSET];
+    double blended = m * factor + (1.0 - factor) * fmin(offset, m);
+
+    return fmin(blended, instance->values[OPT_MAX]);
+}
+
+static double motion2_of(const VmafxInstance *instance, uint32_t i, uint32_t n, const double *sad)
+{
+    if (i < first_index(instance))
+        return 0.0;
+    if (i == n - 1)
+        return sad[i];
+    if (!instance->values[OPT_FIVE])
+        return fmin(sad[i], sad[i + 1]);
+    return i == 2 ? sad[i + 1] : fmin(sad[i - 1], sad[i + 1]);
+}
+
+static void flush(const VmafxInstance *instance, uint32_t n, double *const *values)
+{
+    uint32_t first = first_index(instance);
+    double prev = n > first ? processed(instance, values[SAD][first]) : 0.0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        values[MOTION2][i] = motion2_of(instance, i, n, values[SAD]);
+        if (i < first) {
+            values[MOTION3][i] = prev; /* borrowed from the first frame that has a value */
+            continue;
+        }
+        double t = processed(instance, values[MOTION2][i]);
+        values[MOTION3][i] = instance->values[OPT_AVERAGE] ? (t + prev) / 2.0 : t;
+        prev = t;
+    }
+}
+
+const VmafxExtractor vmafx_extractor_motion = {
+    .name = "motion",
+    .options = options,
+    .n_options = VMAFX_LEN(options),
+    .features = features,
+    .n_features = VMAFX_LEN(features),
+    .size_min = 3,
+    .temporal = true,
+    .pass_new = pass_new,
+    .pass_free = pass_free,
+    .frame = frame,
+    .flush = flush,
+};

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* The kernel table. */
+
+#include "engine/kernels/kernels.h"
+
+void vmafx_kernels_init(VmafxKernels *k, unsigned cpu)
+{
+    vmafx_vif_kernels_init(&k->vif, cpu);
+    vmafx_adm_kernels_init(&k->adm, cpu);
+    vmafx_motion_kernels_init(&k->motion, cpu);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Every kernel the engine uses, chosen once from the CPU flags that are passed in. */
+#ifndef VMAFX_ENGINE_KERNELS_KERNELS_H
+#define VMAFX_ENGINE_KERNELS_KERNELS_H
+
+#include "engine/kernels/adm.h"
+#include "engine/kernels/motion.h"
+#include "engine/kernels/vif.h"
+
+typedef struct VmafxKernels {
+    VmafxVifKernels vif;
+    VmafxAdmKernels adm;
+    VmafxMotionKernels motion;
+} VmafxKernels;
+
+/** cpu: flags of what the machine can do; 0 gives the plain C kernels. */
+void vmafx_kernels_init(VmafxKernels *k, unsigned cpu);
+#endif

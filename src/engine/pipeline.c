@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Workers, their queue and their pictures. */
+
+#include "engine/pipeline.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/base.h"
+
+typedef struct Picture {
+    VmafxPlane plane;
+    void *storage;
+    int refs;
+    struct Picture *next; /* in the free list */
+} Picture;
+
+typedef struct Job {
+    uint32_t index;
+    Picture *ref, *dis, *earlier[2];
+    double *row;
+} Job;
+
+struct VmafxPipeline {
+    VmafxFrameWork work;
+    void *ctx;
+    VmafxPlane shape;
+    int n_threads, depth; /* depth: frames that may be under way */
+    pthread_t *threads;
+    Picture *history[2]; /* the reference of the two pushes before; the caller's thread only */
+
+    pthread_mutex_t lock; /* covers everything below */
+    pthread_cond_t has_job, has_room;
+    Picture *free_pictures;
+    Job *queue; /* ring of depth jobs */
+    int queue_head, n_queued, n_under_way;
+    bool stopping;
+    VmafxErr err; /* the first one */
+    VmafxErrInfo err_info;
+};
+
+typedef struct WorkerStart {
+    VmafxPipeline *pipeline;
+    int worker;
+} WorkerStart;
+
+static Picture *picture_new(const VmafxPlane *shape)
+{
+    size_t sample = shape->bpc > 8 ? 2 : 1;
+    size_t stride = ((size_t)shape->w * sample + 63) / 64 * 64;
+    Picture *picture = calloc(1, sizeof *picture);
+
+    if (!picture)
+        return NULL;
+    picture->storage = vmafx_alloc_aligned(stride, (size_t)shape->h);
+    picture->plane = *shape;
+    picture->plane.data = picture->storage;
+    picture->plane.stride = (ptrdiff_t)stride;
+    if (!picture->storage) {
+        free(picture);
+        return NULL;
+    }
+    return picture;
+}
+
+static void picture_free(Picture *picture)
+{
+    if (picture)
+        free(picture->storage);
+    free(picture);
+}
+
+/* With the lock held. */
+static void unref(VmafxPipeline *pipeline, Picture *picture)
+{
+    if (!picture || --picture->refs)
+        return;
+    picture->next = pipeline->free_pictures;
+    pipeline->free_pictures = picture;
+}
+
+static void copy_plane(const VmafxPlane *from, Picture *to)
+{
+    const uint16_t peak = (uint16_t)((1u << from->bpc) - 1);
+
+    for (int y = 0; y < from->h; y++) {
+        const void *in = (const char *)from->data + y * from->stride;
+        void *out = (char *)to->storage + y * to->plane.stride;
+
+        if (from->bpc == 8 || from->bpc == 16) {
+            memcpy(out, in, (size_t)from->w * (from->bpc / 8));
+            continue;
+        }
+        for (int x = 0; x < from->w; x++)
+            ((uint16_t *)out)[x] = VMAFX_MIN(((const uint16_t *)in)[x], peak);
+    }
+}
+
+static VmafxErr run(VmafxPipeline *pipeline, int worker, const Job *job, VmafxErrInfo *reterr)
+{
+    VmafxFrameInput input = {
+        .index = job->index,
+        .ref = &job->ref->plane,
+        .dis = &job->dis->plane,
+        .earlier = { job->earlier[0] ? &job->earlier[0]->plane : NULL,
+                     job->earlier[1] ? &job->earlier[1]->plane : NULL },
+    };
+
+    return pipeline->work(pipeline->ctx, worker, &input, job->row, reterr);
+}
+
+/* With the lock held. */
+static void finish_job(VmafxPipeline *pipeline, const Job *job, VmafxErr err, const VmafxErrInfo *info)
+{
+    if (err && !pipeline->err) {
+        pipeline->err = err;
+        pipeline->err_info = *info;
+    }
+    unref(pipeline, job->ref);
+    unref(pipeline, job->dis);
+    unref(pipeline, job->earlier[0]);
+    unref(pipeline, job->earlier[1]);
+    pipeline->n_under_way--;
+    pthread_cond_signal(&pipeline->has_room);
+}
+
+static void *worker_main(void *opaque)
+{
+    WorkerStart start = *(WorkerStart *)opaque;
+    VmafxPipeline *pipeline = start.pipeline;
+
+    free(opaque);
+    pthread_mutex_lock(&pipeline->lock);
+    for (;;) {
+        while (!pipeline->n_queued && !pipeline->stopping)
+            pthread_cond_wait(&pipeline->has_job, &pipeline->lock);
+        if (!pipeline->n_queued)
+            break;
+        Job job = pipeline->queue[pipeline->queue_head];
+        pipeline->queue_head = (pipeline->queue_head + 1) % pipeline->depth;
+        pipeline->n_queued--;
+        pthread_mutex_unlock(&pipeline->lock);
+
+        VmafxErrInfo info = { 0 };
+        VmafxErr err = run(pipeline, start.worker, &job, &info);
+
+        pthread_mutex_lock(&pipeline->lock);
+        finish_job(pipeline, &job, err, &info);
+    }
+    pthread_mutex_unlock(&pipeline->lock);
+    return NULL;
+}
+
+static VmafxErr start_worker(VmafxPipeline *pipeline)
+{
+    WorkerStart *start = malloc(sizeof *start);
+
+    if (!start)
+        return VMAFX_ERR_NOMEM;
+    *start = (WorkerStart){ pipeline, pipeline->n_threads };
+    if (pthread_create(&pipeline->threads[pipeline->n_threads], NULL, worker_main, start)) {
+        free(start);
+        return VMAFX_ERR_NOMEM;
+    }
+    pipeline->n_threads++;
+    return VMAFX_OK;
+}
+
+VmafxErr vmafx_pipeline_new(int threads, const VmafxPlane *shape, VmafxFrameWork work, void *ctx,
+                            VmafxPipeline **ret_pipeline)
+{
+    VMAFX_AUTO(vmafx_pipeline_free) VmafxPipeline *pipeline = calloc(1, sizeof *pipeline);
+
+    if (!pipeline)
+        return VMAFX_ERR_NOMEM;
+    pthread_mutex_init(&pipeline->lock, NULL);
+    pthread_cond_init(&pipeline->has_job, NULL);
+    pthread_cond_init(&pipeline->has_room, NULL);
+    pipeline->work = work;
+    pipeline->ctx = ctx;
+    pipeline->shape = *shape;
+    pipeline->depth = threads + 2;
+    pipeline->queue = calloc((size_t)pipeline->depth, sizeof *pipeline->queue);
+    pipeline->threads = calloc((size_t)threads + 1, sizeof *pipeline->threads);
+    if (!pipeline->queue || !pipeline->threads)
+        return VMAFX_ERR_NOMEM;
+    for (int i = 0; i < threads; i++) {
+        VmafxErr err = start_worker(pipeline);
+        if (err)
+            return err;
+    }
+    *ret_pipeline = VMAFX_TAKE(pipeline);
+    return VMAFX_OK;
+}
+
+void vmafx_pipeline_free(VmafxPipeline **pipeline_p)
+{
+    VmafxPipeline *pipeline = *pipeline_p;
+
+    if (!pipeline)
+        return;
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->stopping = true;
+    pthread_cond_broadcast(&pipeline->has_job);
+    pthread_mutex_unlock(&pipeline->lock);
+    for (int i = 0; i < pipeline->n_threads; i++)
+        pthread_join(pipeline->threads[i], NULL);
+
+    unref(pipeline, pipeline->history[0]);
+    unref(pipeline, pipeline->history[1]);
+    while (pipeline->free_pictures) {
+        Picture *picture = pipeline->free_pictures;
+        pipeline->free_pictures = picture->next;
+        picture_free(picture);
+    }
+    pthread_cond_destroy(&pipeline->has_room);
+    pthread_cond_destroy(&pipeline->has_job);
+    pthread_mutex_destroy(&pipeline->lock);
+    free(pipeline->queue);
+    free(pipeline->threads);
+    free(pipeline);
+    *pipeline_p = NULL;
+}
+
+/* A picture with one reference; with the lock held. */
+static Picture *take_picture(VmafxPipeline *pipeline)
+{
+    Picture *picture = pipeline->free_pictures;
+
+    if (picture)
+        pipeline->free_pictures = picture->next;
+    else
+        picture = picture_new(&pipeline->shape);
+    if (picture)
+        picture->refs = 1;
+    return picture;
+}
+
+/* Waits for room, then claims it and two pictures. With the lock held. */
+static VmafxErr claim(VmafxPipeline *pipeline, Job *job, VmafxErrInfo *reterr)
+{
+    while (pipeline->n_under_way == pipeline->depth && !pipeline->err)
+        pthread_cond_wait(&pipeline->has_room, &pipeline->lock);
+    if (pipeline->err)
+        return vmafx_fail(reterr, pipeline->err, "%s", pipeline->err_info.message);
+
+    job->ref = take_picture(pipeline);
+    job->dis = job->ref ? take_picture(pipeline) : NULL;
+    if (!job->dis) {
+        unref(pipeline, job->ref);
+        return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for frame %u", job->index);
+    }
+    for (int i = 0; i < 2; i++) {
+        job->earlier[i] = pipeline->history[i];
+        if (job->earlier[i])
+            job->earlier[i]->refs++;
+    }
+    unref(pipeline, pipeline->history[1]);
+    pipeline->history[1] = pipeline->history[0];
+    pipeline->history[0] = job->ref;
+    job->ref->refs++;
+    pipeline->n_under_way++;
+    return VMAFX_OK;
+}
+
+VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPlane *ref, const VmafxPlane *dis, uint32_t index,
+                             double *row, VmafxErrInfo *reterr)
+{
+    Job job = { .index = index, .row = row };
+    VmafxErrInfo info = { 0 };
+
+    pthread_mutex_lock(&pipeline->lock);
+    VmafxErr err = claim(pipeline, &job, reterr);
+    pthread_mutex_unlock(&pipeline->lock);
+    if (err)
+        return err;
+
+    copy_plane(ref, job.ref);
+    copy_plane(dis, job.dis);
+    if (!pipeline->n_threads)
+        err = run(pipeline, 0, &job, &info);
+
+    pthread_mutex_lock(&pipeline->lock);
+    if (pipeline->n_threads) {
+        pipeline->queue[(pipeline->queue_head + pipeline->n_queued++) % pipeline->depth] = job;
+        pthread_cond_signal(&pipeline->has_job);
+    } else {
+        finish_job(pipeline, &job, err, &info);
+    }
+    pthread_mutex_unlock(&pipeline->lock);
+    return err ? vmafx_fail(reterr, err, "%s", info.message) : VMAFX_OK;
+}
+
+VmafxErr vmafx_pipeline_drain(VmafxPipeline *pipeline, VmafxErrInfo *reterr)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    while (pipeline->n_under_way)
+        pthread_cond_wait(&pipeline->has_room, &pipeline->lock);
+    VmafxErr err = pipeline->err;
+    if (err)
+        VMAFX_IGNORE(vmafx_fail(reterr, err, "%s", pipeline->err_info.message)); /* only fills in the message */
+    pthread_mutex_unlock(&pipeline->lock);
+    return err;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Frames in flight: a bounded queue in front of a fixed set of workers, and the pool of pictures they read.
+ * Memory is bounded whatever the clip's length: at most threads + 2 frames are under way, and each holds its own
+ * two pictures and the reference's two before it.
+ */
+#ifndef VMAFX_ENGINE_PIPELINE_H
+#define VMAFX_ENGINE_PIPELINE_H
+
+#include "engine/extractor.h"
+
+#define VMAFX_THREADS_MAX 1024
+
+typedef struct VmafxPipeline VmafxPipeline;
+
+/** One frame's work. @param worker 0 … threads − 1 (0 when there are none): whose scratch memory to use */
+typedef VmafxErr (*VmafxFrameWork)(void *ctx, int worker, const VmafxFrameInput *input, double *row,
+                                   VmafxErrInfo *reterr);
+
+/** threads 0: push does the work itself. */
+VMAFX_CHECK VmafxErr vmafx_pipeline_new(int threads, const VmafxPlane *shape, VmafxFrameWork work, void *ctx,
+                                        VmafxPipeline **ret_pipeline);
+/** Waits for what is under way. */
+void vmafx_pipeline_free(VmafxPipeline **pipeline);
+
+/**
+ * Copies both planes and queues the frame; waits while too many are under way. Samples above 2^bpc − 1 become that.
+ * @return the first error any frame has had so far
+ */
+VMAFX_CHECK VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPlane *ref, const VmafxPlane *dis,
+                                         uint32_t index, double *row, VmafxErrInfo *reterr);
+
+/** Waits until nothing is under way. @return the first error any frame has had */
+VMAFX_CHECK VmafxErr vmafx_pipeline_drain(VmafxPipeline *pipeline, VmafxErrInfo *reterr);
+#endif
