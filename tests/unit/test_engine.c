@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* The engine's behaviour around the numbers: order of calls, errors, threads. */
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "engine/engine_internal.h"
+
+#define W 64
+#define H 48
+
+/* Any picture that is not flat and differs from frame to frame. */
+static void paint(uint8_t *pixels, int t, int noise)
+{
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++)
+            pixels[y * W + x] =
+                (uint8_t)((x * 5 + y * 3 + t * 11 + (x * y) % 7) % 200 + noise * ((x * 31 + y * 17) % 5));
+}
+
+static VmafxEngine *new_engine(int threads, int subsample)
+{
+    VmafxEngine *engine = NULL;
+
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ threads, subsample }, &engine), VMAFX_OK);
+    return engine;
+}
+
+static VmafxErr push(VmafxEngine *engine, int t, VmafxErrInfo *info)
+{
+    uint8_t ref[W * H], dis[W * H];
+
+    paint(ref, t, 0);
+    paint(dis, t, 1);
+    return vmafx_engine_push(engine, &(VmafxPlane){ ref, W, W, H, 8 }, &(VmafxPlane){ dis, W, W, H, 8 }, info);
+}
+
+static void add_all(VmafxEngine *engine)
+{
+    static const char *const names[] = { "adm", "vif", "motion" };
+
+    for (size_t i = 0; i < VMAFX_LEN(names); i++)
+        assert_int_equal(vmafx_engine_add_feature(engine, names[i], NULL, true, NULL), VMAFX_OK);
+}
+
+static void any_number_of_threads_gives_the_same_values(void **state)
+{
+    enum { FRAMES = 24 };
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *plain = new_engine(0, 1);
+
+    (void)state;
+    add_all(plain);
+    for (int t = 0; t < FRAMES; t++)
+        assert_int_equal(push(plain, t, NULL), VMAFX_OK);
+    assert_int_equal(vmafx_engine_finish(plain, NULL), VMAFX_OK);
+
+    for (int threads = 1; threads <= 5; threads++) {
+        VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(threads, 1);
+        add_all(engine);
+        for (int t = 0; t < FRAMES; t++)
+            assert_int_equal(push(engine, t, NULL), VMAFX_OK);
+        assert_int_equal(vmafx_engine_finish(engine, NULL), VMAFX_OK);
+        assert_int_equal(vmafx_engine_series(engine), vmafx_engine_series(plain));
+        for (size_t s = 0; s < vmafx_engine_series(plain); s++)
+            for (uint32_t i = 0; i < FRAMES; i++) {
+                double a, b;
+                assert_true(vmafx_engine_value(plain, s, i, &a) && vmafx_engine_value(engine, s, i, &b));
+                assert_memory_equal(&a, &b, sizeof a);
+            }
+    }
+}
+
+static void the_calling_order_is_held_to(void **state)
+{
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(1, 1);
+    VmafxErrInfo info = { 0 };
+
+    (void)state;
+    assert_int_equal(push(engine, 0, &info), VMAFX_ERR_INVALID);
+    add_all(engine);
+    assert_int_equal(push(engine, 0, &info), VMAFX_OK);
+    assert_int_equal(vmafx_engine_add_feature(engine, "vif", NULL, true, &info), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_finish(engine, &info), VMAFX_OK);
+    assert_int_equal(vmafx_engine_finish(engine, &info), VMAFX_ERR_FINISHED);
+    assert_int_equal(push(engine, 1, &info), VMAFX_ERR_FINISHED);
+}
+
+static void a_clip_without_frames_is_an_error(void **state)
+{
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(1, 1);
+    VmafxErrInfo info = { 0 };
+
+    (void)state;
+    add_all(engine);
+    assert_int_equal(vmafx_engine_finish(engine, &info), VMAFX_ERR_MISSING);
+    assert_non_null(strstr(info.message, "no frame"));
+}
+
+static void planes_that_do_not_match_are_refused(void **state)
+{
+    static uint16_t pixels[2 * W * H];
+    static const struct {
+        const char *why;
+        VmafxPlane ref, dis;
+        VmafxErr err;
+    } bad[] = {
+        { "width", { pixels, W, W, H, 8 }, { pixels, W, W - 1, H, 8 }, VMAFX_ERR_MISMATCH },
+        { "height", { pixels, W, W, H, 8 }, { pixels, W, W, H - 1, 8 }, VMAFX_ERR_MISMATCH },
+        { "depth", { pixels, W, W, H, 8 }, { pixels, 2 * W, W, H, 10 }, VMAFX_ERR_MISMATCH },
+        { "both unlike the first", { pixels, W, W - 2, H, 8 }, { pixels, W, W - 2, H, 8 }, VMAFX_ERR_MISMATCH },
+        { "no data", { NULL, W, W, H, 8 }, { pixels, W, W, H, 8 }, VMAFX_ERR_INVALID },
+    };
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
+
+    (void)state;
+    add_all(engine);
+    assert_int_equal(push(engine, 0, NULL), VMAFX_OK);
+    for (size_t i = 0; i < VMAFX_LEN(bad); i++) {
+        VmafxErrInfo info = { 0 };
+        if (vmafx_engine_push(engine, &bad[i].ref, &bad[i].dis, &info) != bad[i].err || !info.message[0])
+            fail_msg("%s: '%s'", bad[i].why, info.message);
+    }
+    assert_int_equal(vmafx_engine_frames(engine), 1);
+}
+
+static void pictures_below_a_features_minimum_are_refused(void **state)
+{
+    static const struct {
+        const char *feature;
+        int min;
+    } cases[] = { { "adm", 33 }, { "vif", 16 }, { "motion", 3 } };
+    static uint8_t pixels[W * H];
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++)
+        for (int d = -1; d <= 0; d++) {
+            VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
+            int size = cases[i].min + d;
+            VmafxPlane plane = { pixels, W, size, size, 8 };
+            VmafxErrInfo info = { 0 };
+
+            assert_int_equal(vmafx_engine_add_feature(engine, cases[i].feature, NULL, true, NULL), VMAFX_OK);
+            assert_int_equal(vmafx_engine_push(engine, &plane, &plane, &info), d ? VMAFX_ERR_INVALID : VMAFX_OK);
+            if (d)
+                assert_non_null(strstr(info.message, cases[i].feature));
+        }
+}
+
+static void features_of_later_versions_are_told_from_unknown_ones(void **state)
+{
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
+    VmafxErrInfo info = { 0 };
+
+    (void)state;
+    assert_int_equal(vmafx_engine_add_feature(engine, "psnr", NULL, true, &info), VMAFX_ERR_UNSUPPORTED);
+    assert_non_null(strstr(info.message, "not available in this version"));
+    assert_int_equal(vmafx_engine_add_feature(engine, "psnrr", NULL, true, &info), VMAFX_ERR_FEATURE);
+}
+
+static void option_combinations_without_meaning_are_refused(void **state)
+{
+    static const struct {
+        const char *why, *key[2], *value[2];
+    } bad[] = {
+        { "closer than the gains can express", { "adm_norm_view_dist", "debug" }, { "1", "false" } },
+        { "no row in the table", { "adm_csf_mode", "adm_norm_view_dist" }, { "2", "4" } },
+        { "no row in the other table", { "adm_csf_mode", "adm_ref_display_height" }, { "3", "1081" } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(bad); i++) {
+        VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
+        VmafxErrInfo info = { 0 };
+        VmafxOption items[] = { { (char *)bad[i].key[0], (char *)bad[i].value[0] },
+                                { (char *)bad[i].key[1], (char *)bad[i].value[1] } };
+
+        if (vmafx_engine_add_feature(engine, "adm", &(VmafxOptions){ items, 2 }, true, &info) != VMAFX_ERR_FEATURE)
+            fail_msg("%s", bad[i].why);
+    }
+}
+
+static void equal_configurations_are_computed_once(void **state)
+{
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
+    VmafxOption same = { "vif_enhn_gain_limit", "100" }, other = { "vif_enhn_gain_limit", "1" };
+
+    (void)state;
+    assert_int_equal(vmafx_engine_add_feature(engine, "vif", NULL, true, NULL), VMAFX_OK);
+    assert_int_equal(vmafx_engine_add_feature(engine, "vif", &(VmafxOptions){ &same, 1 }, true, NULL), VMAFX_OK);
+    assert_int_equal(vmafx_engine_add_feature(engine, "vif", &(VmafxOptions){ &other, 1 }, true, NULL), VMAFX_OK);
+    assert_int_equal(push(engine, 0, NULL), VMAFX_OK);
+    assert_int_equal(vmafx_engine_series(engine), 8);
+    assert_int_not_equal(vmafx_engine_find(engine, "integer_vif_scale3_egl_1"), SIZE_MAX);
+}
+
+static void subsampling_leaves_out_everything_but_motion(void **state)
+{
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(2, 3);
+    VmafxPooled pooled;
+    double v;
+
+    (void)state;
+    add_all(engine);
+    for (int t = 0; t < 7; t++)
+        assert_int_equal(push(engine, t, NULL), VMAFX_OK);
+    assert_int_equal(vmafx_engine_finish(engine, NULL), VMAFX_OK);
+    size_t vif = vmafx_engine_find(engine, "integer_vif_scale0"), motion = vmafx_engine_find(engine, "integer_motion2");
+    for (uint32_t i = 0; i < 7; i++) {
+        assert_int_equal(vmafx_engine_value(engine, vif, i, &v), i % 3 == 0);
+        assert_true(vmafx_engine_value(engine, motion, i, &v));
+    }
+    assert_int_equal(vmafx_engine_pool(engine, vif, 0, 6, &pooled), VMAFX_OK);
+    assert_int_equal(pooled.n, 3);
+    assert_int_equal(vmafx_engine_pool(engine, vif, 3, 2, &pooled), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_pool(engine, vif, 0, 7, &pooled), VMAFX_ERR_INVALID);
+}
+
+static void samples_above_the_depth_count_as_its_peak(void **state)
+{
+    static uint16_t wild[W * H], tame[W * H];
+    double values[2];
+
+    (void)state;
+    for (int i = 0; i < W * H; i++) {
+        wild[i] = (uint16_t)(i * 977);
+        tame[i] = VMAFX_MIN(wild[i], 1023);
+    }
+    for (int i = 0; i < 2; i++) {
+        VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(1, 1);
+        VmafxPlane plane = { i ? tame : wild, 2 * W, W, H, 10 };
+        add_all(engine);
+        assert_int_equal(vmafx_engine_push(engine, &plane, &plane, NULL), VMAFX_OK);
+        assert_int_equal(vmafx_engine_finish(engine, NULL), VMAFX_OK);
+        assert_true(vmafx_engine_value(engine, vmafx_engine_find(engine, "integer_adm2"), 0, &values[i]));
+    }
+    assert_true(isfinite(values[0]) && values[0] == values[1]);
+}
+
+static void pooling_follows_its_formulas(void **state)
+{
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(1, 1);
+    VmafxPooled pooled;
+    double v[5], sum = 0, inverse = 0;
+
+    (void)state;
+    add_all(engine);
+    for (int t = 0; t < 5; t++)
+        assert_int_equal(push(engine, t * t, NULL), VMAFX_OK);
+    assert_int_equal(vmafx_engine_finish(engine, NULL), VMAFX_OK);
+    size_t sad = vmafx_engine_find(engine, "VMAF_integer_feature_motion_sad_score");
+    for (uint32_t i = 1; i < 5; i++) {
+        assert_true(vmafx_engine_value(engine, sad, i, &v[i]));
+        sum += v[i];
+        inverse += 1 / (v[i] + 1);
+    }
+    assert_int_equal(vmafx_engine_pool(engine, sad, 1, 4, &pooled), VMAFX_OK);
+    assert_true(pooled.mean == sum / 4 && pooled.harmonic_mean == 4 / inverse - 1);
+    for (uint32_t i = 1; i < 5; i++)
+        assert_true(pooled.min <= v[i] && v[i] <= pooled.max);
+}
+
+/* An extractor that fails at frame 3. */
+static VmafxErr no_pass(const VmafxPassSetup *setup, void **ret_pass)
+{
+    (void)setup;
+    *ret_pass = NULL;
+    return VMAFX_OK;
+}
+
+static void no_pass_free(void *pass)
+{
+    (void)pass;
+}
+
+static VmafxErr fails_at_three(void *pass, const VmafxFrameInput *input, VmafxFeatureValues *ret_values)
+{
+    (void)pass;
+    ret_values[0][0] = 1;
+    return input->index == 3 ? VMAFX_ERR_INTERNAL : VMAFX_OK;
+}
+
+static void a_workers_error_reaches_the_caller(void **state)
+{
+    static const VmafxFeatureSpec feature = { "broken", "broken", false, false };
+    static const VmafxExtractor broken = { .name = "broken",
+                                           .features = &feature,
+                                           .n_features = 1,
+                                           .pass_new = no_pass,
+                                           .pass_free = no_pass_free,
+                                           .frame = fails_at_three };
+
+    (void)state;
+    for (int threads = 0; threads <= 3; threads++) {
+        VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(threads, 1);
+        VmafxErrInfo info = { 0 };
+        VmafxErr err = VMAFX_OK;
+        size_t instance;
+
+        assert_int_equal(vmafx_engine_add_instance(engine, &broken, NULL, true, &instance, &info), VMAFX_OK);
+        for (int t = 0; t < 40 && !err; t++)
+            err = push(engine, t, &info);
+        if (!err)
+            err = vmafx_engine_finish(engine, &info);
+        assert_int_equal(err, VMAFX_ERR_INTERNAL);
+        assert_non_null(strstr(info.message, "'broken' failed at frame 3"));
+    }
+}
+
+static void settings_out_of_range_are_refused(void **state)
+{
+    VmafxEngine *engine = NULL;
+
+    (void)state;
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ -1, 1 }, &engine), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1 << 20, 1 }, &engine), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1, -3 }, &engine), VMAFX_ERR_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_number_of_threads_gives_the_same_values),
+        cmocka_unit_test(the_calling_order_is_held_to),
+        cmocka_unit_test(a_clip_without_frames_is_an_error),
+        cmocka_unit_test(planes_that_do_not_match_are_refused),
+        cmocka_unit_test(pictures_below_a_features_minimum_are_refused),
+        cmocka_unit_test(features_of_later_versions_are_told_from_unknown_ones),
+        cmocka_unit_test(option_combinations_without_meaning_are_refused),
+        cmocka_unit_test(equal_configurations_are_computed_once),
+        cmocka_unit_test(subsampling_leaves_out_everything_but_motion),
+        cmocka_unit_test(samples_above_the_depth_count_as_its_peak),
+        cmocka_unit_test(pooling_follows_its_formulas),
+        cmocka_unit_test(a_workers_error_reaches_the_caller),
+        cmocka_unit_test(settings_out_of_range_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
