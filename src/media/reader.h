@@ -14,7 +14,7 @@ typedef enum VmafxPixFmt { VMAFX_PIX_420 = 0, VMAFX_PIX_422, VMAFX_PIX_444, VMAF
 
 /** How to read a file that says nothing of itself; all four fields are required. */
 typedef struct VmafxRawFormat {
-    int w, h, bpc; /* 1 … VMAFX_DIMENSION_MAX; 8, 10, 12, 16 */
+    int w, h, bpc; /* 1 … VMAFX_DIMENSION_MAX; 8 … 16, in two bytes, low bits, little endian, above 8 */
     VmafxPixFmt pix;
     /* Chroma planes of odd sizes are rounded down, as the reference tool reads them, when set; else up. */
     bool chroma_down;
@@ -28,29 +28,37 @@ typedef struct VmafxVideoInfo {
     int w, h, bpc;
     VmafxPixFmt pix;
     int rate_num, rate_den;
-    double start_s;    /* presentation time of the first frame where the container tells, else 0 */
-    int64_t frames;    /* how many frames the container or the file size promises; 0 when unknown */
+    double start_s;          /* presentation time of the first frame where the container tells, else 0 */
+    int64_t frames;          /* exactly what the container or the file size promises; 0 when it promises nothing */
+    int64_t frames_estimate; /* for progress: frames, or what duration and rate suggest; 0 when unknown */
     const char *range, *matrix, *transfer, *primaries; /* static strings */
     char container[64], codec[64];
 } VmafxVideoInfo;
 
 /**
- * Opens a file, or standard input for "-". raw is NULL unless the file is raw planar video. y4m is recognised by its
- * magic, everything else goes to FFmpeg with the demuxers and protocols of the allow-list.
+ * Opens a file or FIFO by name ("file:NAME" too), standard input ("-", "pipe:") or a descriptor ("fd:N", "pipe:N").
+ * Nothing else is reached: FFmpeg reads through the descriptor opened here and cannot open further ones. raw is NULL
+ * unless the file is raw planar video. y4m is recognised by its magic; everything else goes to FFmpeg, with the
+ * demuxers of an allow-list of ordinary containers.
  * @return VMAFX_ERR_NOT_FOUND, VMAFX_ERR_INPUT (not a video, refused demuxer, no video stream), VMAFX_ERR_UNSUPPORTED
- *         (pixel format that is not planar YUV or grey of 8 to 16 bits), VMAFX_ERR_NOMEM
+ *         (pixel format that is not planar YUV or grey of 8 to 16 bits; no decoder), VMAFX_ERR_INVALID (raw format out
+ *         of range), VMAFX_ERR_LIMIT (a picture beyond VMAFX_DIMENSION_MAX or 2^28 samples), VMAFX_ERR_IO,
+ *         VMAFX_ERR_NOMEM
  */
 VMAFX_CHECK VmafxErr vmafx_reader_open(const char *path, const VmafxRawFormat *raw, VmafxReader **ret_reader,
                                        VmafxErrInfo *reterr);
+/** The same for a descriptor that is open already; it is taken over, and closed on failure too. name: for messages. */
+VMAFX_CHECK VmafxErr vmafx_reader_open_fd(int fd, const char *name, const VmafxRawFormat *raw, VmafxReader **ret_reader,
+                                          VmafxErrInfo *reterr);
 void vmafx_reader_close(VmafxReader **reader);
 
 const VmafxVideoInfo *vmafx_reader_info(const VmafxReader *reader);
 
 /**
  * The next frame's luma. At the end *ret_more is false. The plane stays valid until the next call on this reader.
- * @return VMAFX_ERR_TRUNCATED when the file ends inside a frame or is corrupt there, VMAFX_ERR_MISMATCH when the size or
- *         format changes midway
+ * @return VMAFX_ERR_TRUNCATED when the file ends inside a frame or is corrupt there, or holds fewer frames than its
+ *         container promises; VMAFX_ERR_MISMATCH when the size or format changes midway; VMAFX_ERR_IO when reading
+ *         fails; VMAFX_ERR_NOMEM. The frames before are good; after an error the reader is only good for closing.
  */
-VMAFX_CHECK VmafxErr vmafx_reader_next(VmafxReader *reader, VmafxPlane *ret_luma, bool *ret_more,
-                                       VmafxErrInfo *reterr);
+VMAFX_CHECK VmafxErr vmafx_reader_next(VmafxReader *reader, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr);
 #endif

@@ -32,7 +32,7 @@ typedef struct CliOption {
     const char *name;   /* long form without dashes */
     const char *arg;    /* name of its value ("FILE"), or NULL for a switch */
     const char *help;   /* one sentence or two */
-    const char *values; /* for completion: words separated by blanks; NULL: files when arg is FILE or DIR, else nothing */
+    const char *values; /* for completion: words separated by blanks; NULL: files when arg is FILE or DIR */
 } CliOption;
 
 typedef struct CliCommand {
@@ -42,10 +42,20 @@ typedef struct CliCommand {
     const char *examples; /* lines: a comment line "# ...", then the command */
     const char *notes;    /* paragraphs after the options, or NULL */
     const CliOption *options;
+    const char *words; /* for completion: what the first argument without dashes may be; "COMMAND": any command */
+    bool files;        /* for completion: such arguments may be files */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; the result is the exit code */
 } CliCommand;
 
 extern const CliCommand cli_score, cli_vmaf, cli_models, cli_doctor, cli_completion, cli_man;
+
+/** Every command, in the order in which --help lists them; ended by NULL. */
+extern const CliCommand *const cli_commands[];
+
+/** The command of that name, or NULL. */
+const CliCommand *cli_command_find(const char *name);
+/** Says on stderr that there is no such command, with the nearest one; gives EXIT_USAGE back. */
+int cli_command_unknown(const char *name);
 
 enum { CLI_END = 0, CLI_POSITIONAL = -1, CLI_ERROR = -2, CLI_HELP = -3 };
 
@@ -53,7 +63,7 @@ typedef struct CliParser {
     const CliCommand *command;
     int argc, next;
     char **argv;
-    const char *cluster; /* rest of a group of short options */
+    const char *cluster;  /* rest of a group of short options */
     bool only_positional; /* after -- */
 } CliParser;
 
@@ -61,9 +71,10 @@ void cli_parser_init(CliParser *parser, const CliCommand *command, int argc, cha
 
 /**
  * The next argument: an option's id (value in *ret_value, or NULL for a switch), CLI_POSITIONAL (its text), CLI_END,
- * CLI_HELP when --help was asked for (it has been printed to stdout; exit with 0), CLI_ERROR when the argument is unknown or lacks
- * its value (the sentence, with the nearest name, is on stderr; exit with EXIT_USAGE).
- * Accepts --name=value, --name value, -nvalue, -n value, unambiguous prefixes are NOT accepted.
+ * CLI_HELP when --help was asked for (it has been printed to stdout; exit with 0), CLI_ERROR when the argument is
+ * unknown or lacks its value (the sentence, with the nearest name, is on stderr; exit with EXIT_USAGE). Accepts
+ * --name=value, --name value, -nvalue, -n value; unambiguous prefixes are NOT accepted. A value that begins with two
+ * dashes needs the form with '='. -h is --help where the command has no option of that letter.
  */
 int cli_next(CliParser *parser, const char **ret_value);
 
@@ -72,7 +83,10 @@ void cli_help(const CliCommand *command); /* to stdout, examples first */
 /** A whole number lo … hi, or a sentence on stderr naming the option. */
 bool cli_int(const char *option, const char *text, long long lo, long long hi, long long *ret);
 
-/** The nearest of n words by edit distance, or NULL when none is near. */
+/**
+ * The nearest of n words by edit distance (one for a letter too much, missing, wrong or swapped with its neighbour; one
+ * for a beginning), or NULL when none is near. The first of equals.
+ */
 const char *cli_nearest(const char *word, const char *const *words, int n);
 
 /** The exit code for an error found while opening or scoring. */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* What FFmpeg's libraries decode, from a descriptor that is already open. */
+#ifndef VMAFX_MEDIA_DECODE_H
+#define VMAFX_MEDIA_DECODE_H
+
+#include "media/reader.h"
+
+typedef struct VmafxDecoder VmafxDecoder;
+
+/**
+ * Takes over the descriptor, closing it on failure too.
+ * @param head, head_len  bytes just read from it, at most 64; they come before the rest
+ */
+VMAFX_CHECK VmafxErr vmafx_decoder_open(int fd, const char *name, const void *head, size_t head_len,
+                                        VmafxDecoder **ret_decoder, VmafxVideoInfo *ret_info, VmafxErrInfo *reterr);
+void vmafx_decoder_close(VmafxDecoder **decoder);
+
+/** As vmafx_reader_next; info is brought up to date by the first frame. */
+VMAFX_CHECK VmafxErr vmafx_decoder_next(VmafxDecoder *decoder, VmafxVideoInfo *info, VmafxPlane *ret_luma,
+                                        bool *ret_more, VmafxErrInfo *reterr);
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Which reader a name gets. */
+
+#include "media/reader.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "media/decode.h"
+#include "media/raw.h"
+
+struct VmafxReader {
+    VmafxRaw *raw;         /* either this … */
+    VmafxDecoder *decoder; /* … or that */
+    VmafxVideoInfo info;
+};
+
+/* "fd:3" and "pipe:3"; "pipe:" is standard input. -1: no such name. */
+static int named_descriptor(const char *path)
+{
+    const char *number = !strncmp(path, "fd:", 3) ? path + 3 : !strncmp(path, "pipe:", 5) ? path + 5 : NULL;
+    char *end;
+
+    if (!strcmp(path, "-") || !strcmp(path, "pipe:"))
+        return STDIN_FILENO;
+    if (!number || !isdigit((unsigned char)*number))
+        return -1;
+    long fd = strtol(number, &end, 10);
+    return *end || fd > INT32_MAX ? -1 : (int)fd;
+}
+
+/* "http:", "concat:" and the like: at least two letters, so that no drive letter is meant. */
+static bool has_scheme(const char *path)
+{
+    size_t n = strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+
+    return n > 1 && isalpha((unsigned char)path[0]) && path[n] == ':';
+}
+
+static VmafxErr open_path(const char *path, int *ret_fd, VmafxErrInfo *reterr)
+{
+    struct stat st;
+    int given = named_descriptor(path);
+
+    if (given >= 0) {
+        int fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            return vmafx_fail(reterr, VMAFX_ERR_INPUT, "'%s' is not an open descriptor: %s", path, strerror(errno));
+        *ret_fd = fd;
+        return VMAFX_OK;
+    }
+
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int why = errno;
+    if (fd < 0 && !strncmp(path, "file:", 5)) {
+        fd = open(path + 5, O_RDONLY | O_CLOEXEC);
+        why = errno;
+    }
+    if (fd < 0 && why == ENOENT && has_scheme(path) && strncmp(path, "file:", 5) != 0)
+        return vmafx_fail(reterr, VMAFX_ERR_INPUT,
+                          "'%s' is an address; only local files, pipes and descriptors are read: fetch it first", path);
+    if (fd < 0)
+        return vmafx_fail(reterr, why == ENOENT ? VMAFX_ERR_NOT_FOUND : VMAFX_ERR_INPUT, "cannot open '%s': %s", path,
+                          strerror(why));
+    if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) {
+        close(fd);
+        return vmafx_fail(reterr, VMAFX_ERR_INPUT, "'%s' is a folder, not a video", path);
+    }
+    *ret_fd = fd;
+    return VMAFX_OK;
+}
+
+/* The first bytes, fewer only where the file ends. False with errno: they cannot be read. */
+static bool read_head(int fd, char *head, size_t size, size_t *ret_n)
+{
+    size_t n = 0;
+
+    while (n < size) {
+        ssize_t got = read(fd, head + n, size - n);
+        if (got < 0 && errno != EINTR)
+            return false;
+        if (got == 0)
+            break;
+        n += got > 0 ? (size_t)got : 0;
+    }
+    *ret_n = n;
+    return true;
+}
+
+static VmafxErr open_described(VmafxReader *reader, int fd, const char *name, VmafxErrInfo *reterr)
+{
+    char head[sizeof VMAFX_Y4M_MAGIC - 1];
+    size_t n = 0;
+    bool readable = read_head(fd, head, sizeof head, &n);
+
+    if (!readable || !n) {
+        int why = errno;
+        close(fd);
+        return readable ? vmafx_fail(reterr, VMAFX_ERR_INPUT, "'%s' is empty", name)
+                        : vmafx_fail(reterr, VMAFX_ERR_IO, "cannot read '%s': %s", name, strerror(why));
+    }
+    if (n == sizeof head && !memcmp(head, VMAFX_Y4M_MAGIC, n))
+        return vmafx_raw_open(fd, name, NULL, &reader->raw, &reader->info, reterr);
+    return vmafx_decoder_open(fd, name, head, n, &reader->decoder, &reader->info, reterr);
+}
+
+VmafxErr vmafx_reader_open_fd(int fd, const char *name, const VmafxRawFormat *raw, VmafxReader **ret_reader,
+                              VmafxErrInfo *reterr)
+{
+    VMAFX_AUTO(vmafx_reader_close) VmafxReader *reader = calloc(1, sizeof *reader);
+
+    if (!reader) {
+        close(fd);
+        return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to read '%s'", name);
+    }
+    VmafxErr err = raw ? vmafx_raw_open(fd, name, raw, &reader->raw, &reader->info, reterr)
+                       : open_described(reader, fd, name, reterr);
+    if (err)
+        return err;
+    *ret_reader = VMAFX_TAKE(reader);
+    return VMAFX_OK;
+}
+
+VmafxErr vmafx_reader_open(const char *path, const VmafxRawFormat *raw, VmafxReader **ret_reader, VmafxErrInfo *reterr)
+{
+    int fd = -1;
+    VmafxErr err = open_path(path, &fd, reterr);
+
+    return err ? err : vmafx_reader_open_fd(fd, path, raw, ret_reader, reterr);
+}
+
+void vmafx_reader_close(VmafxReader **reader)
+{
+    if (!*reader)
+        return;
+    vmafx_raw_close(&(*reader)->raw);
+    vmafx_decoder_close(&(*reader)->decoder);
+    free(*reader);
+    *reader = NULL;
+}
+
+const VmafxVideoInfo *vmafx_reader_info(const VmafxReader *reader)
+{
+    return &reader->info;
+}
+
+VmafxErr vmafx_reader_next(VmafxReader *reader, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr)
+{
+    if (reader->raw)
+        return vmafx_raw_next(reader->raw, ret_luma, ret_more, reterr);
+    return vmafx_decoder_next(reader->decoder, &reader->info, ret_luma, ret_more, reterr);
+}

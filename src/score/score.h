@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * A pair of videos → a result: open, check that they can be compared, adapt what the user allowed to be adapted,
+ * decode both beside each other, extract, predict. What was computed before an input broke off is kept and marked.
+ *
+ *     VmafxResult result = { 0 };
+ *     err = vmafx_score_pair("ref.mp4", "dist.mp4", &options, &result, &info);
+ *     if (!err && !vmafx_result_report(&result, &data))
+ *         err = vmafx_report_write(stdout, VMAFX_REPORT_JSON, &data);
+ *     vmafx_result_done(&result);
+ */
+#ifndef VMAFX_SCORE_SCORE_H
+#define VMAFX_SCORE_SCORE_H
+
+#include <vmafx/engine.h>
+
+#include "media/reader.h"
+#include "score/report.h"
+
+#define VMAFX_PAIR_PROBLEMS_MAX 12
+#define VMAFX_SHA256_TEXT       65 /* 64 hexadecimal digits and the terminating zero */
+
+/** A model to score with. Borrowed for the call. */
+typedef struct VmafxModelRequest {
+    char *text;          /* what the strings below point into, when it was parsed; else NULL */
+    const char *version; /* looked for in the model folders; NULL when path is given */
+    const char *path;    /* a model file; NULL when version is given */
+    const char *name;    /* of the score series; NULL: "vmaf", or its version where that name is taken */
+    unsigned flags;      /* VMAFX_MODEL_… */
+    VmafxOptions overloads;
+} VmafxModelRequest;
+
+/** An extractor to run besides those that the models need. Borrowed for the call. */
+typedef struct VmafxFeatureRequest {
+    char *text; /* as above */
+    const char *name;
+    VmafxOptions options;
+} VmafxFeatureRequest;
+
+/**
+ * Reads a model as command lines give it: items between colons, each "version=V", "path=FILE", "name=N", "disable_clip"
+ * or "enable_transform" (bare, "=true" or "=false"), or "extractor.option=value". "\\:" is a colon inside a value.
+ * @param bare_version  the first item may be the version alone
+ * @return VMAFX_ERR_SYNTAX with a sentence; VMAFX_ERR_NOMEM
+ */
+VMAFX_CHECK VmafxErr vmafx_model_request_parse(const char *text, bool bare_version, VmafxModelRequest *ret,
+                                               VmafxErrInfo *reterr);
+void vmafx_model_request_done(VmafxModelRequest *request);
+
+/** Reads "NAME" or "NAME=option=value:option=value". VMAFX_ERR_SYNTAX, VMAFX_ERR_NOMEM */
+VMAFX_CHECK VmafxErr vmafx_feature_request_parse(const char *text, VmafxFeatureRequest *ret, VmafxErrInfo *reterr);
+void vmafx_feature_request_done(VmafxFeatureRequest *request);
+
+typedef enum VmafxScaling {
+    VMAFX_SCALING_NONE = 0,
+    VMAFX_SCALING_REFERENCE, /* distorted to the size of the reference */
+    VMAFX_SCALING_SIZE,      /* both to scale_w x scale_h */
+} VmafxScaling;
+
+typedef struct VmafxProgress {
+    uint32_t frames; /* scored so far */
+    int64_t total;   /* expected; 0: unknown */
+    double elapsed_s;
+} VmafxProgress;
+
+/** What to compare and what may differ. Zeroed it compares everything strictly as the reference tool does not. */
+typedef struct VmafxPairOptions {
+    const VmafxRawFormat *raw_reference, *raw_distorted; /* NULL: the file says what it is */
+    const VmafxModelRequest *models;
+    size_t n_models;
+    const VmafxFeatureRequest *features;
+    size_t n_features;
+    int threads;                /* workers of the engine; 0: none */
+    int subsample;              /* N > 1: only every N-th frame is scored; 0 means 1 */
+    int64_t first, count;       /* frames of the pair, after the skips; count 0: all */
+    int64_t skip_ref, skip_dis; /* frames to drop at the start of each */
+
+    bool accept_shorter; /* one input may have fewer frames; a cut or corrupt one is incomplete all the same */
+    VmafxScaling scale;
+    int scale_w, scale_h;
+    bool convert_depth;       /* the distorted video to the depth of the reference */
+    bool convert_range;       /* the distorted video to the range of the reference */
+    bool ignore_pixel_format; /* chroma layout; the features of this version read luma only */
+    bool ignore_rate, ignore_start;
+    bool ignore_colour; /* matrix, transfer, primaries */
+    bool allow_hdr;     /* PQ and HLG */
+    /* True: as described here. False: as the reference tool does: unknown feature options are passed over, and only
+       size, pixel format and bit depth are compared. */
+    bool strict;
+    bool digest; /* SHA-256 of the inputs that are regular files */
+
+    /* Called from the calling thread after each frame and at least about ten times a second; false cancels. */
+    bool (*progress)(void *ctx, const VmafxProgress *progress);
+    void *progress_ctx;
+} VmafxPairOptions;
+
+typedef enum VmafxPairProperty {
+    VMAFX_PAIR_SIZE = 0,
+    VMAFX_PAIR_PIXEL_FORMAT,
+    VMAFX_PAIR_DEPTH,
+    VMAFX_PAIR_RANGE,
+    VMAFX_PAIR_MATRIX,
+    VMAFX_PAIR_TRANSFER,
+    VMAFX_PAIR_PRIMARIES,
+    VMAFX_PAIR_HDR,
+    VMAFX_PAIR_RATE,
+    VMAFX_PAIR_START,
+    VMAFX_PAIR_FRAMES,
+} VmafxPairProperty;
+
+/** One reason why two videos are not compared. */
+typedef struct VmafxProblem {
+    VmafxPairProperty property;
+    char sentence[256]; /* both values, and the option that allows it */
+} VmafxProblem;
+
+/**
+ * Compares what two videos say of themselves. A property that one of them does not know is compatible with anything.
+ * Rates agree within 1 in 10 000 (containers round 24000/1001), starts within half a frame of the reference, or 20 ms
+ * when its rate is unknown. Frame counts are compared after the skips, as far as the frame range reaches. A start is
+ * known only from containers that have one: not from y4m and raw video.
+ * @return how many properties differ that the options do not allow; their sentences are in problems
+ */
+size_t vmafx_pair_check(const VmafxVideoInfo *ref, const VmafxVideoInfo *dis, const VmafxPairOptions *options,
+                        VmafxProblem problems[VMAFX_PAIR_PROBLEMS_MAX]);
+
+/** How far a scoring got; tells what an error is about. */
+typedef enum VmafxStage {
+    VMAFX_STAGE_MODELS = 0, /* models and features */
+    VMAFX_STAGE_INPUTS,     /* opening, decoding the first frame */
+    VMAFX_STAGE_PAIR,       /* comparing, preparing conversions */
+    VMAFX_STAGE_SCORING,
+    VMAFX_STAGE_DONE,
+} VmafxStage;
+
+typedef enum VmafxEnding {
+    VMAFX_ENDING_NONE = 0,
+    VMAFX_ENDING_TOGETHER,  /* both inputs, or the frame range, ended */
+    VMAFX_ENDING_SHORTER,   /* one input ended before the other */
+    VMAFX_ENDING_BROKEN,    /* one input is cut or corrupt */
+    VMAFX_ENDING_CANCELLED, /* the progress callback said so; there are no scores */
+} VmafxEnding;
+
+typedef struct VmafxScoredInput {
+    char *path;
+    bool known; /* info is set */
+    VmafxVideoInfo info;
+    char sha256[VMAFX_SHA256_TEXT]; /* "" when not computed */
+} VmafxScoredInput;
+
+typedef struct VmafxScoredModel {
+    char *name, *version, *path;
+    char sha256[VMAFX_SHA256_TEXT];
+    VmafxModel *model;
+} VmafxScoredModel;
+
+/** A list of sentences. */
+typedef struct VmafxNotes {
+    char **items;
+    size_t n;
+} VmafxNotes;
+
+/** What came out. The caller owns the storage; a zeroed one may be done. After a failure it holds what was learned. */
+typedef struct VmafxResult {
+    VmafxStage stage;
+    VmafxEngine *engine;
+    VmafxScoredInput inputs[2]; /* reference, distorted */
+    VmafxScoredModel *models;   /* in the order of the request */
+    size_t n_models;
+    VmafxProblem problems[VMAFX_PAIR_PROBLEMS_MAX]; /* when the pair was refused */
+    size_t n_problems;
+    VmafxNotes adaptations, warnings;
+    int w, h, bpc; /* of the pictures that were compared */
+    VmafxEnding ending;
+    int ended_first; /* index of the input that ended, or broke, first; meaningful for SHORTER and BROKEN */
+    bool complete;
+    char *incomplete_reason; /* a sentence; NULL when complete */
+    uint32_t frames;         /* pairs scored */
+    double wall_s, cpu_s;    /* of the scoring; CPU time of the whole process */
+
+    /* for reports */
+    int subsample;
+    int64_t first, skip_ref;
+    VmafxReportOption *options; /* keys are static, values are owned */
+    size_t n_options;
+    VmafxReportSeries *report_series; /* made by vmafx_result_report */
+    VmafxReportModel *report_models;
+} VmafxResult;
+
+/**
+ * Scores a pair. Each input is decoded by a thread of its own into a queue of a few luma planes, so memory does not
+ * grow with the length. All threads have ended when the call returns.
+ *
+ * A difference that shows only at the end (one input shorter, cut or corrupt) is VMAFX_OK with complete == false,
+ * and so is a cancellation.
+ *
+ * @return VMAFX_ERR_MISMATCH with problems in the result; VMAFX_ERR_INPUT no frame to score; VMAFX_ERR_INVALID; else
+ * what models, readers, converter and engine say, result->stage telling who
+ */
+VMAFX_CHECK VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const VmafxPairOptions *options,
+                                      VmafxResult *result, VmafxErrInfo *reterr);
+void vmafx_result_done(VmafxResult *result);
+
+/** Fills the writers' view; it borrows from the result. Only for a result with frames. VMAFX_ERR_NOMEM */
+VMAFX_CHECK VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret);
+#endif
