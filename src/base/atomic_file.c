@@ -15,6 +15,7 @@
 #include "base/base.h"
 
 #define NAMES_TRIED 100
+#define LINKS_MAX   40 /* as the kernel has it */
 
 struct VmafxAtomicFile {
     char *path;   /* as the caller gave it, for messages */
@@ -145,6 +146,28 @@ static VmafxErr open_beside(VmafxAtomicFile *file, const struct stat *existing, 
     return VMAFX_OK;
 }
 
+/*
+ * Where a file comes to be that does not exist yet: the path, or what it points to when it is a link. NULL with errno.
+ */
+static char *new_target(const char *path)
+{
+    char *target = vmafx_strdup(path), to[PATH_MAX];
+
+    for (int i = 0; target && i < LINKS_MAX; i++) {
+        ssize_t len = readlink(target, to, sizeof to - 1);
+
+        if (len < 0)
+            return target;
+        to[len] = 0;
+        char *next = *to == '/' ? vmafx_strdup(to) : vmafx_sprintf("%.*s%s", (int)folder_length(target), target, to);
+        free(target);
+        target = next;
+    }
+    errno = target ? ELOOP : ENOMEM;
+    free(target);
+    return NULL;
+}
+
 VmafxErr vmafx_atomic_file_open(const char *path, VmafxAtomicFile **ret_file, VmafxErrInfo *reterr)
 {
     VMAFX_AUTO(vmafx_atomic_file_abort) VmafxAtomicFile *file = calloc(1, sizeof *file);
@@ -155,9 +178,11 @@ VmafxErr vmafx_atomic_file_open(const char *path, VmafxAtomicFile **ret_file, Vm
     bool exists = !stat(path, &st);
     file->direct_fd = -1;
     file->copy_of = descriptor_of(path);
+    file->target = !exists ? new_target(path) : S_ISREG(st.st_mode) ? realpath(path, NULL) : vmafx_strdup(path);
+    if (!file->target)
+        return fail(path, "write", reterr);
     file->path = vmafx_strdup(path);
-    file->target = exists && S_ISREG(st.st_mode) ? realpath(path, NULL) : vmafx_strdup(path);
-    if (!file->path || !file->target)
+    if (!file->path)
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to write '%s'", path);
     if (exists && S_ISDIR(st.st_mode)) {
         errno = EISDIR;

@@ -12,8 +12,8 @@ const char *vmafx_err_text(VmafxErr err)
     switch (err) {
     case VMAFX_OK:
         return "success";
-#define VMAFX_E(name, grpc, http, retry, text) \
-    case VMAFX_ERR_##name:                     \
+#define VMAFX_E(name, grpc, http, retry, text)                                                                         \
+    case VMAFX_ERR_##name:                                                                                             \
         return text;
 #include <vmafx/errors.def>
 #undef VMAFX_E
@@ -27,8 +27,8 @@ const char *vmafx_err_name(VmafxErr err)
     switch (err) {
     case VMAFX_OK:
         return "OK";
-#define VMAFX_E(name, grpc, http, retry, text) \
-    case VMAFX_ERR_##name:                     \
+#define VMAFX_E(name, grpc, http, retry, text)                                                                         \
+    case VMAFX_ERR_##name:                                                                                             \
         return #name;
 #include <vmafx/errors.def>
 #undef VMAFX_E
@@ -87,8 +87,8 @@ VmafxErr vmafx_read_file(const char *path, size_t max, char **ret_text, size_t *
     size_t len = 0, room = 0;
 
     if (!f)
-        return vmafx_fail(reterr, errno == ENOENT ? VMAFX_ERR_NOT_FOUND : VMAFX_ERR_IO, "cannot open '%s': %s",
-                          path, strerror(errno));
+        return vmafx_fail(reterr, errno == ENOENT ? VMAFX_ERR_NOT_FOUND : VMAFX_ERR_IO, "cannot open '%s': %s", path,
+                          strerror(errno));
     for (;;) {
         if (len + 1 >= room) {
             room = room ? 2 * room : 65536;

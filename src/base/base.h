@@ -11,7 +11,7 @@
 
 #include <vmafx/error.h>
 
-#define VMAFX_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define VMAFX_LEN(a)    (sizeof(a) / sizeof((a)[0]))
 #define VMAFX_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define VMAFX_MAX(a, b) ((a) > (b) ? (a) : (b))
 
@@ -19,18 +19,18 @@
 #define VMAFX_AUTO(f) __attribute__((cleanup(f)))
 
 /** Hands a pointer on and leaves NULL behind. */
-#define VMAFX_TAKE(p)             \
-    ({                            \
-        __typeof__(p) taken_ = p; \
-        (p) = NULL;               \
-        taken_;                   \
+#define VMAFX_TAKE(p)                                                                                                  \
+    ({                                                                                                                 \
+        __typeof__(p) taken_ = p;                                                                                      \
+        (p) = NULL;                                                                                                    \
+        taken_;                                                                                                        \
     })
 
 /** Drops an error on purpose; say why beside it. */
-#define VMAFX_IGNORE(call) \
-    do {                   \
-        if (call) {        \
-        }                  \
+#define VMAFX_IGNORE(call)                                                                                             \
+    do {                                                                                                               \
+        if (call) {                                                                                                    \
+        }                                                                                                              \
     } while (0)
 
 /** free() for VMAFX_AUTO on any pointer variable. */

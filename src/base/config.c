@@ -10,8 +10,6 @@
 
 #include "base/base.h"
 
-#define BLANKS " \t\r"
-
 typedef struct Entry {
     char *key, *value;
     char *source; /* "FILE, line N" */
@@ -45,12 +43,17 @@ static VmafxErr refuse(const Parse *p, VmafxErr err, const char *why)
     return vmafx_fail(p->reterr, err, "'%s', line %d: %s", p->name, p->line, why);
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 /* Takes blanks off both ends. */
 static void trim(const char **text, size_t *len)
 {
-    while (*len && strchr(BLANKS, (*text)[*len - 1]))
+    while (*len && is_blank((*text)[*len - 1]))
         --*len;
-    while (*len && strchr(BLANKS, **text)) {
+    while (*len && is_blank(**text)) {
         ++*text;
         --*len;
     }
@@ -65,6 +68,12 @@ static bool is_key(const char *text, size_t len)
             return false;
     }
     return len > 0;
+}
+
+/* Settings of ours, also of other versions, and those that OpenTelemetry's libraries read. */
+static bool is_ours(const char *key, size_t len)
+{
+    return (len > 6 && !memcmp(key, "VMAFX_", 6)) || (len > 5 && !memcmp(key, "OTEL_", 5));
 }
 
 static bool has_control_characters(const char *text, size_t len)
@@ -129,6 +138,10 @@ static VmafxErr read_line(Parse *p, const char *text, size_t len)
     trim(&value, &value_len);
     if (!is_key(text, key_len))
         return refuse(p, VMAFX_ERR_SYNTAX, "before '=' stands no name made of capital letters, digits and '_'");
+    if (!is_ours(text, key_len))
+        return vmafx_fail(p->reterr, VMAFX_ERR_SYNTAX,
+                          "'%s', line %d: there is no setting '%.*s'; their names begin with VMAFX_ or OTEL_", p->name,
+                          p->line, (int)VMAFX_MIN(key_len, (size_t)64), text);
     if (value_len >= 2 && (*value == '"' || *value == '\'') && value[value_len - 1] == *value) {
         value++;
         value_len -= 2;

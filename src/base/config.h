@@ -6,7 +6,8 @@
  * The file is the one that VMAFX_CONFIG names, else the first that exists of $XDG_CONFIG_HOME/vmafx/config
  * (~/.config/vmafx/config) and /etc/vmafx/config. It has lines KEY=value with the names of the environment variables;
  * lines that begin with # and empty ones say nothing; blanks around key and value, and one pair of quotes around the
- * value, are taken off. An environment variable that is empty counts as not set.
+ * value, are taken off. A name that begins with VMAFX_ or OTEL_ is kept even when this version does not know it; any
+ * other is an error. An environment variable that is empty counts as not set.
  */
 #ifndef VMAFX_BASE_CONFIG_H
 #define VMAFX_BASE_CONFIG_H

@@ -77,8 +77,10 @@ struct VmafxDecoder {
     uint64_t n_frames, n_packets;
     int64_t promised_packets; /* of this stream, by the container's index; 0: unknown */
     int64_t promised_frames;  /* those of them that are shown */
+    int64_t promised_chunks;  /* AVI: packets with something in them, of this stream; 0: unknown */
+    int64_t n_chunks;         /* … and those that came */
     int64_t last_end_us;      /* the latest end of any packet of any stream */
-    atomic_bool checksum_bad; /* set by decoding threads, see hear_decoder */
+    atomic_bool complained;   /* set by decoding threads, see hear_decoder */
     bool damaged_early;       /* damage was met while the streams were being looked at */
     bool last_corrupt;        /* the last packet of any stream was marked corrupt */
     int first_format;         /* AVPixelFormat of the first frame */
@@ -176,40 +178,50 @@ static _Thread_local struct {
     const void *by;        /* who complained last, at the level of errors */
     const void *marked_by; /* who marked a packet as corrupt … */
     long marked_stream;    /* … and of which stream */
+    uint64_t elsewhere;    /* a bit for each of the first 64 streams whose data are in another file */
 } heard;
 
 /*
- * FFV1's decoder puts the previous frame's pixels where a slice fails its check sum, and says so in the log only, from
- * whichever thread it runs in. The threads' contexts are copies of ours, opaque pointer included; no other room opens
- * decoders, and those that libavformat opens have none. A frame is delivered after its thread is done, so the flag is
- * seen in time; it may be one frame early.
+ * FFV1's decoder puts the previous frame's pixels where a slice fails its check sum, HEVC's makes up a grey picture for
+ * a missing one; both say so in the log only, from whichever thread they run in. The threads' contexts are copies of
+ * ours, opaque pointer included; no other room opens decoders, and those that libavformat opens have none. A frame is
+ * delivered after its thread is done, so the flag is seen in time; it may be one frame early.
  */
-static void hear_decoder(void *context)
+static void hear_decoder(void *context, const char *fmt)
 {
     const AVClass *const *class = context;
 
     if (!class || *class != avcodec_get_class())
         return;
     const AVCodecContext *codec = context;
-    if (codec->codec_id == AV_CODEC_ID_FFV1 && codec->opaque)
-        atomic_store(&((VmafxDecoder *)codec->opaque)->checksum_bad, true);
+    bool ffv1 = codec->codec_id == AV_CODEC_ID_FFV1;
+    bool hevc = codec->codec_id == AV_CODEC_ID_HEVC && !strncmp(fmt, "Could not find ref", 18);
+    if ((ffv1 || hevc) && codec->opaque)
+        atomic_store(&((VmafxDecoder *)codec->opaque)->complained, true);
 }
 
 static void listen_to(void *context, int level, const char *fmt, va_list args)
 {
     static const char mark[] = "Packet corrupt (stream = ";
+    static const char skip[] = "Skipped opening external track: stream ";
     bool marks = level == AV_LOG_WARNING && !strncmp(fmt, mark, sizeof mark - 1);
+    bool skips = level == AV_LOG_WARNING && !strncmp(fmt, skip, sizeof skip - 1);
     char line[sizeof heard.complaint];
 
-    if (level > AV_LOG_ERROR && !marks)
+    if (level > AV_LOG_ERROR && !marks && !skips)
         return;
     vsnprintf(line, sizeof line, fmt, args);
+    if (skips) {
+        unsigned long stream = strtoul(line + sizeof skip - 1, NULL, 10);
+        heard.elsewhere |= stream < 64 ? 1ull << stream : 0;
+        return;
+    }
     if (marks) {
         heard.marked_by = context;
         heard.marked_stream = strtol(line + sizeof mark - 1, NULL, 10);
         return;
     }
-    hear_decoder(context);
+    hear_decoder(context, fmt);
     heard.by = context;
     size_t n = strcspn(line, "\n");
     line[n] = 0;
@@ -217,13 +229,13 @@ static void listen_to(void *context, int level, const char *fmt, va_list args)
         heard.complaint[i] = line[i] && (line[i] < ' ' || line[i] > '~') ? '?' : line[i];
 }
 
-/* The two demuxers that go on behind damage and say so in the log only; and transport streams, whose marks the parsers
+/* The demuxers that go on behind damage and say so in the log only; and transport streams, whose marks the parsers
    lose. Elsewhere a damaged packet arrives with its mark. */
 static bool heard_of_damage(const AVFormatContext *format, int stream)
 {
     const char *kind = format->iformat->name;
 
-    if (!strcmp(kind, "matroska,webm") || !strcmp(kind, "flv"))
+    if (!strcmp(kind, "matroska,webm") || !strcmp(kind, "flv") || !strcmp(kind, "ogg") || !strcmp(kind, "asf"))
         return heard.by == format;
     return !strcmp(kind, "mpegts") && heard.marked_by == format && heard.marked_stream == stream;
 }
@@ -328,6 +340,10 @@ static VmafxErr open_codec(VmafxDecoder *decoder, VmafxErrInfo *reterr)
     if (rc < 0 || (decoder->format->streams[rc]->disposition & AV_DISPOSITION_ATTACHED_PIC)) /* a cover is no video */
         return vmafx_fail(reterr, VMAFX_ERR_INPUT, "'%s' has no video stream", decoder->name);
     decoder->stream = rc;
+    if (rc < 64 && (heard.elsewhere >> rc & 1))
+        return vmafx_fail(reterr, VMAFX_ERR_INPUT,
+                          "'%s' refers to another file for its pictures; only files that hold them are read",
+                          decoder->name);
     decoder->codec = avcodec_alloc_context3(codec);
     decoder->packet = av_packet_alloc();
     decoder->frame = av_frame_alloc();
@@ -339,7 +355,9 @@ static VmafxErr open_codec(VmafxDecoder *decoder, VmafxErrInfo *reterr)
     decoder->codec->max_pixels = SAMPLES_MAX;
     decoder->codec->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT; /* else some decoders drop such frames unseen */
     decoder->codec->thread_count = av_cpu_count() > 1 ? 2 : 1;
-    decoder->codec->thread_type = FF_THREAD_FRAME | FF_THREAD_SLICE;
+    /* With frame threads, the strictness below makes FFmpeg 5.1's MPEG-4 decoder abort the process on a damaged
+       picture: it counts a frame that it has let go. */
+    decoder->codec->thread_type = codec->id == AV_CODEC_ID_MPEG4 ? FF_THREAD_SLICE : FF_THREAD_FRAME | FF_THREAD_SLICE;
     /* Strict: without it H.264 conceals most damage unmarked. The price: a clip copied out of the middle of an open
        GOP, whose first pictures refer to what is missing, is an error at frame 0. */
     decoder->codec->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
@@ -404,6 +422,9 @@ static void count_index(VmafxDecoder *decoder, VmafxVideoInfo *info)
     AVStream *stream = decoder->format->streams[decoder->stream];
     int n = avformat_index_get_entries_count(stream), shown = 0;
 
+    /* AVI's demuxer looks for the next chunk behind damage without a word. Its index leaves out the empty ones. */
+    if (!strcmp(decoder->format->iformat->name, "avi"))
+        decoder->promised_chunks = n;
     if (strncmp(decoder->format->iformat->name, "mov", 3) != 0 || stream->nb_frames <= 0)
         return; /* elsewhere the index may be partial, and fragments come later */
     for (int i = 0; i < n; i++)
@@ -694,6 +715,22 @@ static bool flv_is_cut(const Source *source, uint64_t size)
     return at > size;
 }
 
+/* IVF: after a header that tells its own length, frames, each behind its length and a time stamp. */
+static bool ivf_is_cut(const Source *source, uint64_t size)
+{
+    unsigned char head[12];
+    uint64_t at = source->first_len < 8 ? size : little_endian(source->first + 6, 2);
+
+    while (at < size) {
+        if (size - at < sizeof head)
+            return true;
+        if (!peek(source, (int64_t)at, head, sizeof head))
+            return false;
+        at += sizeof head + little_endian(head, 4);
+    }
+    return at > size;
+}
+
 /* The boxes on top, one behind the other; the last one may have size 0, "to the end". */
 static bool mov_is_cut(const Source *source, uint64_t size)
 {
@@ -717,7 +754,7 @@ static bool mov_is_cut(const Source *source, uint64_t size)
             return true;
         at += length;
     }
-    return false;
+    return at < size; /* not even the head of a box */
 }
 
 /* AV1: chained units, each with its size in LEB128, before it (Annex B) or behind a header of one or two bytes. */
@@ -797,6 +834,8 @@ static bool bytes_are_cut(const VmafxDecoder *decoder)
         return false;
     else if (!strncmp(kind, "mov,", 4))
         return mov_is_cut(source, (uint64_t)size);
+    else if (!strcmp(kind, "ivf"))
+        return ivf_is_cut(source, (uint64_t)size);
     else if (!strcmp(kind, "flv"))
         return flv_is_cut(source, (uint64_t)size);
     else if (!strcmp(kind, "obu") || !strcmp(kind, "av1"))
@@ -867,6 +906,8 @@ static VmafxErr check_whole(const VmafxDecoder *decoder, VmafxErrInfo *reterr)
         return broken(decoder, "the file is shorter than it says", 0, reterr);
     if (!decoder->n_frames)
         return broken(decoder, "it ends without a single frame", 0, reterr);
+    if (decoder->n_chunks < decoder->promised_chunks)
+        return broken(decoder, "its index tells of more pictures", 0, reterr);
     return decoder->promised_packets ? check_count(decoder, reterr) : check_time(decoder, reterr);
 }
 
@@ -888,6 +929,8 @@ static VmafxErr feed(VmafxDecoder *decoder, VmafxErrInfo *reterr)
             rc = avcodec_send_packet(decoder->codec, NULL);
             return rc < 0 ? broken(decoder, "the decoder cannot be emptied", rc, reterr) : VMAFX_OK;
         }
+        if (rc == AVERROR(ENOMEM) && bytes_are_cut(decoder))
+            rc = AVERROR_INVALIDDATA; /* an absurd length was asked for */
         if (rc < 0)
             return decoder->source.error ? av_fail(reterr, VMAFX_ERR_IO, decoder, "", rc)
                                          : broken(decoder, "reading failed", rc, reterr);
@@ -900,6 +943,8 @@ static VmafxErr feed(VmafxDecoder *decoder, VmafxErrInfo *reterr)
         av_packet_unref(decoder->packet);
         if (ours)
             decoder->n_packets++;
+        if (ours && !empty)
+            decoder->n_chunks++;
         if (!ours || (empty && !corrupt))
             continue;
         if (corrupt)
@@ -912,8 +957,11 @@ static VmafxErr check_frame(VmafxDecoder *decoder, VmafxVideoInfo *info, VmafxEr
 {
     const AVFrame *frame = decoder->frame;
 
-    if (atomic_load(&decoder->checksum_bad))
-        return broken(decoder, "a check sum is wrong", 0, reterr);
+    if (atomic_load(&decoder->complained))
+        return broken(decoder,
+                      decoder->codec->codec_id == AV_CODEC_ID_FFV1 ? "a check sum is wrong"
+                                                                   : "a picture that others refer to is missing",
+                      0, reterr);
     if (frame->decode_error_flags || (frame->flags & AV_FRAME_FLAG_CORRUPT))
         return broken(decoder, "the decoder had to conceal errors", 0, reterr);
     if (decoder->n_frames == 0) {

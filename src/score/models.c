@@ -268,6 +268,8 @@ static const char *nearest_version(const VmafxModelFiles *files, const char *ver
     for (size_t i = 0; i < files->n; i++) {
         int distance = edit_distance(version, files->items[i].version);
 
+        if (*version && distance > 1 && !strncmp(version, files->items[i].version, strlen(version)))
+            distance = 1; /* "vmaf_4k" means one that begins so */
         if (!nearest || distance < best) {
             nearest = files->items[i].version;
             best = distance;
@@ -589,7 +591,7 @@ static bool digest_of(json_t *root, char ret_hex[VMAFX_SHA256_TEXT])
 /* NULL: no memory. */
 static char *version_by_contents(const char *json, size_t len)
 {
-    json_t *root = json_loadb(json, len, 0, NULL);
+    json_t *root = json_loadb(json, len, JSON_DECODE_INT_AS_REAL, NULL);
     char hex[VMAFX_SHA256_TEXT];
     bool known = root && digest_of(root, hex);
 

@@ -14,11 +14,11 @@
 
 #include <vmafx/engine.h>
 
+#include "base/digest.h"
 #include "media/reader.h"
 #include "score/report.h"
 
 #define VMAFX_PAIR_PROBLEMS_MAX 12
-#define VMAFX_SHA256_TEXT       65 /* 64 hexadecimal digits and the terminating zero */
 
 /** A model to score with. Borrowed for the call. */
 typedef struct VmafxModelRequest {

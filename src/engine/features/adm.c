@@ -15,12 +15,13 @@
 #include "engine/features/adm_csf.h"
 #include "engine/features/rows.h"
 
-#define SCALES          VMAFX_ADM_SCALES
-#define BANDS           VMAFX_ADM_BANDS
-#define RING            3
-#define THIRD           0x1.555556p-2f /* binary32 nearest to 1/3; powf with it is not cbrtf */
-#define SPECIAL_DISPLAY 3240 /* view distance × display height with hand-made gains; smaller ones do not fit 16 bits  \
-                              */
+#define SCALES VMAFX_ADM_SCALES
+#define BANDS  VMAFX_ADM_BANDS
+#define RING   3
+#define THIRD  0x1.555556p-2f /* binary32 nearest to 1/3; powf with it is not cbrtf */
+#define SPECIAL_DISPLAY                                                                                                \
+    3240 /* view distance × display height with hand-made gains; smaller ones do not fit 16 bits                      \
+          */
 
 enum {
     OPT_CSF_DIAG_SCALE,

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/digest.h"
+#include "engine/model/model.h"
 #include "programs/cli/cli.h"
 #include "score/models.h"
 #include "score/report.h"
@@ -176,19 +177,43 @@ static void print_text_options(const VmafxOptions *options)
         printf(" %s=%s", options->items[i].key, options->items[i].value);
 }
 
+static const char *type_name(const VmafxModelMember *member)
+{
+    switch (member->type) {
+    case VMAFX_MODEL_TYPE_PLAIN:
+        return "nu-SVR";
+    case VMAFX_MODEL_TYPE_BOOTSTRAP:
+        return "nu-SVR, bootstrap";
+    default:
+        return "nu-SVR, residue bootstrap";
+    }
+}
+
+static const char *transform_name(const VmafxTransform *transform)
+{
+    return !transform->present ? "none" : transform->enabled ? "on" : "off until a score asks for it";
+}
+
 static void show_text(const char *path, const Loaded *loaded)
 {
     const VmafxModel *model = loaded->model;
     size_t members = vmafx_model_members(model);
 
-    printf("file     %s\n", path);
-    printf("sha256   %s\n", loaded->sha256);
+    printf("file      %s\n", path);
+    printf("sha256    %s\n", loaded->sha256);
     if (vmafx_model_is_collection(model))
-        printf("members  %zu (a collection: scores have a confidence interval)\n", members);
+        printf("members   %zu (a collection: scores have a confidence interval)\n", members);
     else
-        printf("members  %zu\n", members);
-    printf("usable   %s%s\n", loaded->usable ? "yes" : "no: ", loaded->usable ? "" : loaded->reason);
-    printf("inputs   %zu\n", vmafx_model_inputs(model, 0));
+        printf("members   %zu\n", members);
+    printf("usable    %s%s\n", loaded->usable ? "yes" : "no: ", loaded->usable ? "" : loaded->reason);
+    const VmafxModelMember *full = &model->members[0];
+    printf("type      %s, %zu support vectors, gamma %g\n", type_name(full), full->svm.n, full->svm.gamma);
+    if (full->has_clip)
+        printf("clip      %g to %g\n", full->clip_min, full->clip_max);
+    else
+        puts("clip      none");
+    printf("transform %s\n", transform_name(&full->transform));
+    printf("inputs    %zu\n", vmafx_model_inputs(model, 0));
     for (size_t i = 0; i < vmafx_model_inputs(model, 0); i++) {
         printf("  %s", vmafx_model_input_feature(model, 0, i));
         print_text_options(vmafx_model_input_options(model, 0, i));
@@ -221,6 +246,15 @@ static void show_json(const char *path, const Loaded *loaded)
         fputs(", \"reason\": ", stdout);
         vmafx_json_string(stdout, loaded->reason);
     }
+    const VmafxModelMember *full = &model->members[0];
+    printf(", \"type\": \"%s\", \"support_vectors\": %zu, \"gamma\": %.17g, \"clip\": ", type_name(full), full->svm.n,
+           full->svm.gamma);
+    if (full->has_clip)
+        printf("[%.17g, %.17g]", full->clip_min, full->clip_max);
+    else
+        fputs("null", stdout);
+    printf(", \"transform\": {\"present\": %s, \"enabled\": %s}", full->transform.present ? "true" : "false",
+           full->transform.enabled ? "true" : "false");
     fputs(", \"inputs\": [", stdout);
     for (size_t i = 0; i < vmafx_model_inputs(model, 0); i++) {
         fputs(i ? ",\n  {\"feature\": " : "\n  {\"feature\": ", stdout);
@@ -350,8 +384,12 @@ static int print_path(const Arguments *a)
     VMAFX_AUTO(vmafx_model_dirs_free) char **dirs = vmafx_model_dirs();
     if (!dirs)
         return fail(VMAFX_ERR_NOMEM, EXIT_DEFECT, NULL);
-    for (size_t i = 0; dirs[i]; i++)
-        puts(dirs[i]);
+    for (size_t i = 0; dirs[i]; i++) {
+        struct stat st;
+        bool exists = !stat(dirs[i], &st) && S_ISDIR(st.st_mode);
+
+        printf("%s%s\n", dirs[i], exists ? "" : "  (does not exist)");
+    }
     return EXIT_COMPLETE;
 }
 

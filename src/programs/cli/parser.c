@@ -186,7 +186,9 @@ bool cli_int(const char *option, const char *text, long long lo, long long hi, l
     errno = 0;
     long long v = strtoll(text, &end, 10);
     if (!isdigit((unsigned char)*digits) || *end || errno || v < lo || v > hi) {
-        fprintf(stderr, "vmafx: --%s takes a whole number from %lld to %lld, not '%s'\n", option, lo, hi, text);
+        const char *dashes = islower((unsigned char)*option) ? "--" : ""; /* a setting has none */
+
+        fprintf(stderr, "vmafx: %s%s takes a whole number from %lld to %lld, not '%s'\n", dashes, option, lo, hi, text);
         return false;
     }
     *ret = v;

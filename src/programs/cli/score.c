@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/config.h"
 #include "base/cpus.h"
 #include "programs/cli/cli.h"
 #include "score/report.h"
 #include "score/score.h"
 
-#define DEFAULT_MODEL       "vmaf_v0.6.1"
 #define WORST_FRAMES        5
 #define PROGRESS_INTERVAL_S 0.2
 #define STOP_WITHIN_S       3 /* after a signal; a reader may hang on a pipe */
@@ -56,7 +56,7 @@ static const CliOption score_options[] = {
     { O_DISTORTED, 'd', "distorted", "FILE", "The video to measure; '-' is standard input.", NULL },
     { O_MODEL, 'm', "model", "MODEL",
       "VERSION or path=FILE, then any of :name=N, :disable_clip, :enable_transform, :extractor.option=value. May be "
-      "repeated; vmaf_v0.6.1 when not given.",
+      "repeated; VMAFX_MODEL, else vmaf_v0.6.1, when not given.",
       "vmaf_v0.6.1 vmaf_v0.6.1neg vmaf_4k_v0.6.1 vmaf_4k_v0.6.1neg vmaf_b_v0.6.3" },
     { O_FEATURE, 0, "feature", "NAME", "One more extractor: NAME or NAME=option=value:option=value. May be repeated.",
       "adm motion vif" },
@@ -66,7 +66,8 @@ static const CliOption score_options[] = {
       "json ndjson csv xml" },
     { O_OUTPUT, 'o', "output", "FILE", "Write the report with all frames there; '-' is standard output.", NULL },
     { O_JSON, 0, "json", NULL, "Print the json report on standard output instead of the table.", NULL },
-    { O_THREADS, 0, "threads", "N", "Threads that compute; as many as there are CPUs when not given.", NULL },
+    { O_THREADS, 0, "threads", "N",
+      "Threads that compute; VMAFX_THREADS, else as many as there are CPUs, when not given.", NULL },
     { O_SUBSAMPLE, 0, "subsample", "N", "Score every N-th frame only.", NULL },
     { O_FRAMES, 0, "frames", "FIRST:COUNT", "Score COUNT frames from number FIRST (from 0) on; COUNT may be left out.",
       NULL },
@@ -332,6 +333,26 @@ static bool *switch_of(Arguments *a, int id)
     }
 }
 
+/* What the arguments left open and environment or settings file may say. */
+static bool apply_settings(Arguments *a)
+{
+    VMAFX_AUTO(vmafx_config_free) VmafxConfig *config = NULL;
+    VmafxErrInfo info = { 0 };
+    VmafxErr err = vmafx_config_load(&config, &info);
+
+    if (err)
+        return usage_error("%s", info.message[0] ? info.message : vmafx_err_text(err));
+    const char *threads = vmafx_config_get(config, "VMAFX_THREADS", NULL);
+    if (a->pair.threads < 0 && threads && !number("VMAFX_THREADS", threads, 0, 1024, &a->pair.threads))
+        return false;
+    if (a->pair.threads < 0)
+        a->pair.threads = vmafx_cpus_allowed();
+    if (a->pair.n_models == 0 && !add_model(a, vmafx_config_get(config, "VMAFX_MODEL", NULL)))
+        return false;
+    a->pair.models = a->models;
+    return true;
+}
+
 /* What can only be seen once all arguments are there. */
 static bool settle(Arguments *a)
 {
@@ -356,11 +377,8 @@ static bool settle(Arguments *a)
     const char *dot = a->output && !a->has_format ? strrchr(a->output, '.') : NULL;
     if (dot)
         VMAFX_IGNORE(!report_format(dot + 1, &a->format)); /* any other ending means json */
-    if (a->pair.n_models == 0 && !add_model(a, DEFAULT_MODEL))
-        return false;
-    a->pair.models = a->models;
     a->pair.features = a->features;
-    return true;
+    return apply_settings(a);
 }
 
 /* CLI_END when all is well, else CLI_HELP or CLI_ERROR. */
@@ -744,7 +762,7 @@ static int score(Arguments *a)
 static int run_score(int argc, char **argv)
 {
     VMAFX_AUTO(arguments_done)
-    Arguments a = { .pair = { .threads = vmafx_cpus_allowed(), .strict = true, .digest = true } };
+    Arguments a = { .pair = { .threads = -1, .strict = true, .digest = true } };
 
     switch (read_arguments(&a, argc, argv)) {
     case CLI_HELP:
