@@ -10,7 +10,8 @@
  *
  * What stays invisible: a cut between two pictures of a stream that promises nothing (elementary streams, transport
  * streams, fragments), because such a file is whole; a transport stream cut between two of its packets inside a picture
- * of open length, where the decoder does not notice; some cuts of NUT; and on a pipe, where the end cannot be looked at
+ * of open length, where the decoder does not notice; some cuts of NUT; packets that damage makes ASF pass over, and
+ *     pictures nobody refers to in elementary streams; and on a pipe, where the end cannot be looked at
  * again, a cut inside the headers of mp4 fragments, FLV, Ogg and AV1 streams.
  */
 
@@ -77,7 +78,7 @@ struct VmafxDecoder {
     uint64_t n_frames, n_packets;
     int64_t promised_packets; /* of this stream, by the container's index; 0: unknown */
     int64_t promised_frames;  /* those of them that are shown */
-    int64_t promised_chunks;  /* AVI: packets with something in them, of this stream; 0: unknown */
+    int64_t promised_chunks;  /* AVI, MXF: packets with something in them, of this stream; 0: unknown */
     int64_t n_chunks;         /* … and those that came */
     int64_t last_end_us;      /* the latest end of any packet of any stream */
     atomic_bool complained;   /* set by decoding threads, see hear_decoder */
@@ -235,7 +236,7 @@ static bool heard_of_damage(const AVFormatContext *format, int stream)
 {
     const char *kind = format->iformat->name;
 
-    if (!strcmp(kind, "matroska,webm") || !strcmp(kind, "flv") || !strcmp(kind, "ogg") || !strcmp(kind, "asf"))
+    if (!strcmp(kind, "matroska,webm") || !strcmp(kind, "flv") || !strcmp(kind, "ogg"))
         return heard.by == format;
     return !strcmp(kind, "mpegts") && heard.marked_by == format && heard.marked_stream == stream;
 }
@@ -425,6 +426,10 @@ static void count_index(VmafxDecoder *decoder, VmafxVideoInfo *info)
     /* AVI's demuxer looks for the next chunk behind damage without a word. Its index leaves out the empty ones. */
     if (!strcmp(decoder->format->iformat->name, "avi"))
         decoder->promised_chunks = n;
+    /* MXF's does so too; its tracks count in edit units, one packet each where that is the frame rate. */
+    if (!strcmp(decoder->format->iformat->name, "mxf") && stream->duration > 0 &&
+        !av_cmp_q(stream->avg_frame_rate, av_inv_q(stream->time_base)))
+        decoder->promised_chunks = stream->duration;
     if (strncmp(decoder->format->iformat->name, "mov", 3) != 0 || stream->nb_frames <= 0)
         return; /* elsewhere the index may be partial, and fragments come later */
     for (int i = 0; i < n; i++)

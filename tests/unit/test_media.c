@@ -180,6 +180,9 @@ static const struct {
     { "4:4:4 does not round", { 5, 3, 8, VMAFX_PIX_444, true }, 15, 45 },
     { "grey has no chroma", { 5, 3, 8, VMAFX_PIX_400, false }, 15, 15 },
     { "10 bits are two bytes", { 6, 4, 10, VMAFX_PIX_420, false }, 48, 72 },
+    { "12 bits, 4:2:2", { 6, 4, 12, VMAFX_PIX_422, false }, 48, 96 },
+    { "12 bits, 4:4:4, odd", { 5, 3, 12, VMAFX_PIX_444, false }, 30, 90 },
+    { "16 bits, grey, odd", { 5, 3, 16, VMAFX_PIX_400, true }, 30, 30 },
     { "16 bits, odd, down", { 5, 3, 16, VMAFX_PIX_420, true }, 30, 38 },
     { "one sample", { 1, 1, 8, VMAFX_PIX_420, false }, 1, 3 },
     { "one sample, no chroma left", { 1, 1, 8, VMAFX_PIX_420, true }, 1, 1 },
@@ -560,14 +563,25 @@ static void file_whose_name_looks_like_an_address_is_opened(void **state)
 
 static bool have_ffmpeg(void)
 {
-    return system("ffmpeg -version >/dev/null 2>&1") == 0;
+    if (system("ffmpeg -version >/dev/null 2>&1") == 0)
+        return true;
+    print_message("skipped: there is no ffmpeg program to make the files with\n");
+    return false;
 }
+
+/* For the end of a test that needs a file this ffmpeg could not make. */
+#define SKIP_WITHOUT(name)                                                                                             \
+    do {                                                                                                               \
+        print_message("skipped: this ffmpeg cannot make %s\n", name);                                                  \
+        skip();                                                                                                        \
+    } while (0)
 
 /* Runs ffmpeg with the test picture as input; false when its build cannot do it. */
 static bool encode(const char *name, const char *arguments)
 {
-    char *command = vmafx_sprintf("ffmpeg -nostdin -v quiet -y -f lavfi -i testsrc2=s=96x64:r=25:d=1.2 %s %s/%s",
-                                  arguments, folder, name);
+    char *command =
+        vmafx_sprintf("ffmpeg -nostdin -v quiet -y -f lavfi -i testsrc2=s=96x64:r=25:d=1.2 %s %s/%s 2>/dev/null",
+                      arguments, folder, name);
     int rc = system(command);
 
     free(command);
@@ -613,6 +627,11 @@ static const struct {
     { "vp9.webm", "-c:v libvpx-vp9 -cpu-used 8", 8, VMAFX_PIX_420, false, "tv" },
     { "theora.ogv", "-c:v libtheora", 8, VMAFX_PIX_420, false, NULL },
     { "mpeg2.mxf", "-c:v mpeg2video", 8, VMAFX_PIX_420, false, NULL },
+    { "av1.mp4", "-c:v libsvtav1 -preset 12 -movflags +faststart", 8, VMAFX_PIX_420, true, "tv" },
+    { "bframes.mp4", "-c:v libx264 -pix_fmt yuv420p -bf 3 -g 12 -movflags +faststart", 8, VMAFX_PIX_420, true,
+      "unknown" },
+    { "mpeg2.ts", "-c:v mpeg2video", 8, VMAFX_PIX_420, false, "tv" },
+    { "hevc10.mkv", "-c:v libx265 -x265-params log-level=none -pix_fmt yuv420p10le", 10, VMAFX_PIX_420, false, "tv" },
     { "av1.obu", "-c:v libsvtav1 -preset 12", 8, VMAFX_PIX_420, false, NULL },
 };
 
@@ -708,6 +727,14 @@ static void whole_files_of_unusual_making_are_not_called_cut(void **state)
         { "stream.ivf", "-c:v libvpx -f ivf - >", 30 },
         { "stream.mkv", "-c:v libx264 -f matroska - >", 30 },
         { "stream.flv", "-c:v libx264 -pix_fmt yuv420p -f flv - >", 30 },
+        { "short_sound.mp4", "-f lavfi -i sine=d=0.4 -c:v libx264 -c:a aac", 30 },
+        { "long_sound.mp4", "-f lavfi -i sine=d=3 -c:v libx264 -c:a aac", 30 },
+        { "long_sound.ts", "-f lavfi -i sine=d=3 -c:v libx264 -pix_fmt yuv420p -c:a aac", 30 },
+        { "long_sound.flv", "-f lavfi -i sine=d=3 -c:v libx264 -pix_fmt yuv420p -c:a aac", 30 },
+        { "short_sound.avi", "-f lavfi -i sine=d=0.4 -c:v mpeg4 -bf 2 -c:a mp2", 30 },
+        { "gaps.avi", "-vf \"select='not(mod(n,3))'\" -fps_mode vfr -c:v mpeg4", 10 },
+        { "gaps.mp4", "-vf \"select='not(mod(n,3))'\" -fps_mode vfr -c:v libx264", 10 },
+        { "sound.ogv", "-f lavfi -i sine=d=3 -c:v libtheora -c:a libvorbis", 30 },
         { "late.mkv", "-c:v libx264 -output_ts_offset 3", 30 },
         { "long_sound.mkv", "-f lavfi -i sine=d=3 -c:v libx264 -c:a aac", 30 },
         { "gaps.mkv", "-vf \"select='not(mod(n,3))'\" -fps_mode vfr -c:v libx264", 10 },
@@ -849,6 +876,281 @@ static void size_that_changes_midway_is_a_mismatch(void **state)
     free(a);
     free(b);
     free(both);
+}
+
+/* A FIFO has a name, and is opened like a file. */
+static void fifo_is_read_by_its_name(void **state)
+{
+    VmafxRawFormat format = { 2, 1, 8, VMAFX_PIX_400, false };
+    const char *path = in_folder("fifo.yuv");
+
+    assert_int_equal(mkfifo(path, 0600), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        _exit(fd >= 0 && write(fd, "abcdef", 6) == 6 ? 0 : 1);
+    }
+    Outcome o = read_all(path, &format);
+    waitpid(child, NULL, 0);
+    CHECK(!o.err && o.n_frames == 3 && !memcmp(o.luma, "abcdef", 6), "%s", o.info.message);
+    free(o.luma);
+}
+
+static void dash_is_standard_input(void **state)
+{
+    static const char *const names[] = { "-", "pipe:", "fd:0" };
+    VmafxRawFormat format = { 2, 1, 8, VMAFX_PIX_400, false };
+    int saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3), fd = open(write_text("in.yuv", "abcd"), O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    dup2(fd, STDIN_FILENO);
+    for (size_t i = 0; i < VMAFX_LEN(names); i++) {
+        lseek(fd, 0, SEEK_SET);
+        Outcome o = read_all(names[i], &format);
+        CHECK(!o.err && o.n_frames == 2 && !memcmp(o.luma, "abcd", 4), "%s: %s", names[i], o.info.message);
+        free(o.luma);
+    }
+    assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0); /* still open: only our copy was closed */
+    close(fd);
+    if (saved >= 0) {
+        dup2(saved, STDIN_FILENO);
+        close(saved);
+    } else
+        close(STDIN_FILENO);
+}
+
+/* A clip copied out begins at a key frame before the wanted time; an edit list hides what comes before it. */
+static void edit_list_hides_what_the_ffmpeg_program_hides(void **state)
+{
+    size_t n_want;
+
+    if (!have_ffmpeg())
+        skip();
+    if (!encode("to_edit.mp4", "-c:v libx264 -pix_fmt yuv420p -bf 3 -g 12"))
+        SKIP_WITHOUT("h264");
+    char *command =
+        vmafx_sprintf("ffmpeg -nostdin -v quiet -y -ss 0.6 -i %s/to_edit.mp4 -c copy %s/edited.mp4", folder, folder);
+    assert_int_equal(system(command), 0);
+    free(command);
+    uint8_t *want = ffmpeg_luma("edited.mp4", &n_want);
+    Outcome o = read_all(in_folder("edited.mp4"), NULL);
+    CHECK(!o.err && o.n_bytes == n_want && !memcmp(o.luma, want, n_want), "%zu frames, %zu bytes of %zu: %s",
+          o.n_frames, o.n_bytes, n_want, o.info.message);
+    CHECK(o.video.frames == (int64_t)o.n_frames && o.n_frames < 30, "promises %lld of %zu", (long long)o.video.frames,
+          o.n_frames);
+    free(want);
+    free(o.luma);
+}
+
+static void colours_and_start_are_what_the_file_says(void **state)
+{
+    if (!have_ffmpeg())
+        skip();
+    if (!encode("colour.mp4", "-vf setparams=range=pc -c:v libx264 -pix_fmt yuv420p -color_range pc -colorspace bt709 "
+                              "-color_trc bt709 -color_primaries bt709"))
+        SKIP_WITHOUT("h264");
+    Outcome o = read_all(in_folder("colour.mp4"), NULL);
+    CHECK(!o.err && !strcmp(o.video.range, "pc") && !strcmp(o.video.matrix, "bt709") &&
+              !strcmp(o.video.transfer, "bt709") && !strcmp(o.video.primaries, "bt709"),
+          "%s %s %s %s %s", o.video.range, o.video.matrix, o.video.transfer, o.video.primaries, o.info.message);
+    assert_string_equal(o.video.codec, "h264");
+    free(o.luma);
+
+    char *command =
+        vmafx_sprintf("ffmpeg -nostdin -v quiet -y -itsoffset 3 -i %s/colour.mp4 -c copy %s/later.mkv", folder, folder);
+    assert_int_equal(system(command), 0);
+    free(command);
+    o = read_all(in_folder("later.mkv"), NULL);
+    CHECK(!o.err && o.n_frames == 30 && o.video.start_s > 2.99 && o.video.start_s < 3.01, "starts at %f s, %s",
+          o.video.start_s, o.info.message);
+    free(o.luma);
+}
+
+/*
+ * 2 KB of noise in the middle of larger files. These are the kinds where it cannot hide: VP9, AV1 and FFV1 without
+ * check sums decode anything to something.
+ */
+static void two_kilobytes_of_noise_are_reported(void **state)
+{
+    static const struct {
+        const char *name, *arguments;
+    } cases[] = {
+        { "noise.mp4", "-c:v mpeg4 -q:v 2 -movflags +faststart" }, /* its decoder aborted here with frame threads */
+        { "noise.mkv", "-c:v libx264 -qp 10" },
+        { "noise.avi", "-c:v mpeg4 -q:v 2" },
+        { "noise264.avi", "-c:v libx264 -qp 10" },
+        { "noise.ts", "-c:v libx264 -pix_fmt yuv420p -qp 10" },
+        { "noise2.ts", "-c:v mpeg2video -q:v 2" },
+        { "noise.flv", "-c:v libx264 -pix_fmt yuv420p -qp 10" },
+        { "noise.ogv", "-c:v libtheora -q:v 8" },
+        { "noise.mxf", "-c:v mpeg2video -q:v 2" },
+        { "noise_crc.mkv", "-c:v ffv1 -level 3 -slicecrc 1" },
+    };
+
+    if (!have_ffmpeg())
+        skip();
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        const char *name = cases[i].name;
+        size_t n;
+
+        if (!encode(name, cases[i].arguments)) {
+            print_message("not in this ffmpeg: %s\n", name);
+            continue;
+        }
+        uint8_t *bytes = load(in_folder(name), &n);
+        CHECK(n > 16384, "%s has %zu bytes only", name, n);
+        for (size_t percent = 35; percent <= 65; percent += 15) {
+            uint8_t *bad = malloc(n), *noise;
+
+            assert_non_null(bad);
+            memcpy(bad, bytes, n);
+            noise = bad + n * percent / 100;
+            for (size_t k = 0, x = 1; k < 2048; k++, x = (x * 69069 + 1) & 0xFFFFFFFF)
+                noise[k] = (uint8_t)(x >> 24);
+            Outcome o = read_all(write_file("damaged.bin", bad, n), NULL);
+            CHECK(o.err == VMAFX_ERR_TRUNCATED && strstr(o.info.message, "at frame"), "%s at %zu %%: %s after %zu: %s",
+                  name, percent, vmafx_err_name(o.err), o.n_frames, o.info.message);
+            free(o.luma);
+            free(bad);
+        }
+        free(bytes);
+    }
+}
+
+/* A length of 4 GB is damage, not a lack of memory. */
+static void absurd_length_in_ivf_is_reported_as_damage(void **state)
+{
+    size_t n;
+
+    if (!have_ffmpeg())
+        skip();
+    if (!encode("a.ivf", "-c:v libvpx"))
+        SKIP_WITHOUT("vp8");
+    uint8_t *bytes = load(in_folder("a.ivf"), &n);
+    size_t second = 32 + 12 + (size_t)(bytes[32] | bytes[33] << 8 | bytes[34] << 16);
+    assert_true(second + 4 < n);
+    memset(bytes + second, 0xFF, 4);
+    Outcome o = read_all(write_file("damaged.bin", bytes, n), NULL);
+    CHECK(o.err == VMAFX_ERR_TRUNCATED, "%s: %s", vmafx_err_name(o.err), o.info.message);
+    free(o.luma);
+    free(bytes);
+}
+
+/* Fragments promise nothing, but a box that is begun must be there. */
+static void fragment_cut_inside_its_first_bytes_is_reported(void **state)
+{
+    size_t n;
+
+    if (!have_ffmpeg())
+        skip();
+    if (!encode("cut_frag.mp4", "-c:v libx264 -g 10 -movflags frag_keyframe+empty_moov"))
+        SKIP_WITHOUT("h264");
+    uint8_t *bytes = load(in_folder("cut_frag.mp4"), &n), *at = bytes;
+    for (int i = 0; i < 3; i++) {
+        at = memmem(at + 4, n - (size_t)(at + 4 - bytes), "moof", 4);
+        assert_non_null(at);
+    }
+    size_t begin = (size_t)(at - bytes) - 4; /* of the third fragment */
+    for (size_t more = 0; more < 9; more += 4) {
+        Outcome o = read_all(write_file("damaged.bin", bytes, begin + more), NULL);
+        CHECK(o.err == (more ? VMAFX_ERR_TRUNCATED : VMAFX_OK) && o.n_frames == 20, "%zu bytes more: %zu frames, %s",
+              more, o.n_frames, o.info.message);
+        free(o.luma);
+    }
+    free(bytes);
+}
+
+static void grow_box(uint8_t *bytes, const uint8_t *below, const char *type, size_t more)
+{
+    for (const uint8_t *at = below; at > bytes + 4; at--)
+        if (!memcmp(at, type, 4)) {
+            uint8_t *p = bytes + (at - bytes) - 4;
+            size_t size = ((size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3]) + more;
+            for (int i = 0; i < 4; i++)
+                p[i] = (uint8_t)(size >> (24 - 8 * i));
+            return;
+        }
+    fail_msg("there is no %s", type);
+}
+
+/* The data reference of a movie is made an alias of another, existing file. */
+static void movie_whose_pictures_are_in_another_file_is_refused(void **state)
+{
+    static const char *const boxes[] = { "dref", "dinf", "minf", "mdia", "trak", "moov" };
+    uint8_t alias[512] = { 0 };
+    size_t n, path_len, len = 150;
+
+    if (!have_ffmpeg())
+        skip();
+    if (!encode("external.mov", "-c:v libx264 -pix_fmt yuv420p")) /* the index comes last: no offset changes */
+        SKIP_WITHOUT("h264");
+    const char *path = in_folder("external.mov");
+    path_len = (strlen(path) + 1) / 2 * 2;
+    memcpy(alias + 4, "alis", 4);
+    alias[12 + 10] = 1; /* the volume's name, and the file's; then the levels of folders */
+    alias[12 + 11] = 'v';
+    alias[12 + 50] = 1;
+    alias[12 + 51] = 'x';
+    alias[12 + 131] = alias[12 + 133] = 1;
+    alias[len + 1] = 2; /* an absolute path */
+    alias[len + 3] = (uint8_t)path_len;
+    memcpy(alias + len + 4, path, strlen(path));
+    len += 4 + path_len;
+    memset(alias + len, 0xFF, 2); /* the end */
+    len += 4;
+    alias[2] = (uint8_t)(len >> 8);
+    alias[3] = (uint8_t)len;
+
+    uint8_t *bytes = load(path, &n), *moov = bytes, *dref, *out;
+    for (uint8_t *p; (p = memmem(moov + 1, n - (size_t)(moov + 1 - bytes), "moov", 4));)
+        moov = p;
+    /* the sound or data handler's reference of the video track is the last one */
+    dref = memmem(moov, n - (size_t)(moov - bytes), "dref", 4);
+    assert_non_null(dref);
+    size_t entry = (size_t)(dref - bytes) + 12, old = bytes[entry + 3], grown = n + len - old;
+    out = malloc(grown);
+    assert_non_null(out);
+    memcpy(out, bytes, entry);
+    memcpy(out + entry, alias, len);
+    memcpy(out + entry + len, bytes + entry + old, n - entry - old);
+    for (size_t i = 0; i < VMAFX_LEN(boxes); i++)
+        grow_box(out, out + entry - 12, boxes[i], len - old);
+    check_refused(write_file("alias.mov", out, grown), VMAFX_ERR_INPUT, "another file", "alias");
+    free(bytes);
+    free(out);
+}
+
+static void h264_stream_that_changes_its_size_is_a_mismatch(void **state)
+{
+    size_t n, m;
+
+    if (!have_ffmpeg())
+        skip();
+    if (!encode("a.h264", "-c:v libx264 -pix_fmt yuv420p -bsf:v h264_mp4toannexb") ||
+        !encode("b.h264", "-s 128x64 -c:v libx264 -pix_fmt yuv420p"))
+        SKIP_WITHOUT("h264");
+    uint8_t *a = load(in_folder("a.h264"), &n), *b = load(in_folder("b.h264"), &m), *both = malloc(n + m);
+    assert_non_null(both);
+    memcpy(both, a, n);
+    memcpy(both + n, b, m);
+    Outcome o = read_all(write_file("both.h264", both, n + m), NULL);
+    CHECK(o.err == VMAFX_ERR_MISMATCH && o.n_frames == 30 && strstr(o.info.message, "at frame 30"),
+          "%s after %zu frames: %s", vmafx_err_name(o.err), o.n_frames, o.info.message);
+    free(o.luma);
+    free(a);
+    free(b);
+    free(both);
+}
+
+static void palettes_are_refused_by_name(void **state)
+{
+    if (!have_ffmpeg())
+        skip();
+    if (!encode("palette.mov", "-vf format=rgb8,format=pal8 -c:v rawvideo -pix_fmt pal8") &&
+        !encode("palette.avi", "-c:v rawvideo -pix_fmt pal8"))
+        SKIP_WITHOUT("pal8");
+    const char *name = access(in_folder("palette.avi"), R_OK) == 0 ? "palette.avi" : "palette.mov";
+    check_refused(in_folder(name), VMAFX_ERR_UNSUPPORTED, "pal8", "pal8");
 }
 
 /* ---- Conversion ---- */
@@ -1039,6 +1341,16 @@ int main(void)
         cmocka_unit_test(two_readers_of_one_descriptor_do_not_disturb_each_other),
         cmocka_unit_test(pixel_formats_without_a_plane_of_luma_are_refused_by_name),
         cmocka_unit_test(size_that_changes_midway_is_a_mismatch),
+        cmocka_unit_test(fifo_is_read_by_its_name),
+        cmocka_unit_test(dash_is_standard_input),
+        cmocka_unit_test(edit_list_hides_what_the_ffmpeg_program_hides),
+        cmocka_unit_test(colours_and_start_are_what_the_file_says),
+        cmocka_unit_test(two_kilobytes_of_noise_are_reported),
+        cmocka_unit_test(absurd_length_in_ivf_is_reported_as_damage),
+        cmocka_unit_test(fragment_cut_inside_its_first_bytes_is_reported),
+        cmocka_unit_test(movie_whose_pictures_are_in_another_file_is_refused),
+        cmocka_unit_test(h264_stream_that_changes_its_size_is_a_mismatch),
+        cmocka_unit_test(palettes_are_refused_by_name),
         cmocka_unit_test(range_and_depth_follow_the_formulas),
         cmocka_unit_test(full_range_and_back_loses_nothing),
         cmocka_unit_test(scaling_keeps_flat_pictures_flat_at_every_depth),
