@@ -5,9 +5,8 @@
  *   range  at the source's depth b, M = 2^b − 1, black = 16 · 2^(b−8), span = 219 · 2^(b−8):
  *              to full      v' = clamp(round((v − black) · M / span), 0, M)
  *              to limited   v' = round(v · span / M) + black
- *   size   libswscale, bicubic, with its bit-exact and accurate-rounding flags; above 8 bits as 16-bit samples, v <<
- * (16 − b)
- *
+ *   size   libswscale, bicubic, with its bit-exact and accurate-rounding flags;
+ *          above 8 bits as 16-bit samples, v << (16 − b)
  *   depth  up:   v << n
  *          down: min((v + 2^(n−1)) >> n, peak)
  */
