@@ -102,9 +102,16 @@ void vmafx_model_confidence(const VmafxModel *model, double *raw, unsigned flags
 
 /* ---- The engine ---- */
 
+/** Instruction sets that kernels may use; all give the same results. */
+enum {
+    VMAFX_CPU_AVX2 = 1u,
+    VMAFX_CPU_AVX512 = 2u, /* F, BW, DQ and VL */
+};
+
 typedef struct VmafxEngineSettings {
-    int threads;   /* workers; 0 computes in the calling thread */
-    int subsample; /* N > 1: vif, adm and scores only for frames whose index is a multiple of N; 0 means 1 */
+    int threads;           /* workers; 0 computes in the calling thread */
+    int subsample;         /* N > 1: vif, adm and scores only for frames whose index is a multiple of N; 0 means 1 */
+    unsigned cpu_disabled; /* VMAFX_CPU_… that must not be used although the machine has them */
 } VmafxEngineSettings;
 
 VMAFX_CHECK VmafxErr vmafx_engine_new(const VmafxEngineSettings *settings, VmafxEngine **ret_engine);
@@ -139,6 +146,9 @@ VMAFX_CHECK VmafxErr vmafx_engine_push(VmafxEngine *engine, const VmafxPlane *re
                                        VmafxErrInfo *reterr);
 /** Ends the clip: waits for the workers, derives motion2 and motion3, predicts the scores. */
 VMAFX_CHECK VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr);
+
+/** The best instruction set in use: "c", "avx2" or "avx512". A static string. */
+const char *vmafx_engine_kernels(const VmafxEngine *engine);
 
 /** Frames pushed. */
 uint32_t vmafx_engine_frames(const VmafxEngine *engine);

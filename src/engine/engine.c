@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "engine/engine_internal.h"
 #include "engine/extractor.h"
+#include "engine/kernels/cpu.h"
 #include "engine/pipeline.h"
 #include "engine/series.h"
 
@@ -45,6 +46,7 @@ typedef struct Group {
 
 struct VmafxEngine {
     VmafxEngineSettings settings;
+    unsigned cpu; /* VMAFX_CPU_… in use */
     VmafxKernels kernels;
 
     VmafxInstance instances[VMAFX_INSTANCES_MAX];
@@ -71,7 +73,8 @@ VmafxErr vmafx_engine_new(const VmafxEngineSettings *settings, VmafxEngine **ret
         return VMAFX_ERR_NOMEM;
     engine->settings = *settings;
     engine->settings.subsample = VMAFX_MAX(settings->subsample, 1);
-    vmafx_kernels_init(&engine->kernels, 0);
+    engine->cpu = vmafx_cpu_detect() & ~settings->cpu_disabled;
+    vmafx_kernels_init(&engine->kernels, engine->cpu);
     *ret_engine = engine;
     return VMAFX_OK;
 }
@@ -542,6 +545,11 @@ VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr)
 }
 
 /* ---- Results ---- */
+
+const char *vmafx_engine_kernels(const VmafxEngine *engine)
+{
+    return vmafx_cpu_name(engine->cpu);
+}
 
 uint32_t vmafx_engine_frames(const VmafxEngine *engine)
 {

@@ -6,7 +6,8 @@
  *     VMAFX_SHARED=DIR …          also every golden file of DIR/spec/golden, on the real clips of DIR/clips too
  *     VMAFX_MODEL_PATH, or DIR/models   where model files are; without them scores are left out, and that is said
  *
- * Every case is one test. Its number of worker threads varies with its place, because results must not.
+ * Every case is one test; it runs with the plain C kernels and with the best ones of this machine. Its number of worker
+ * threads varies with its place, because results must not.
  */
 
 #include <dirent.h>
@@ -40,6 +41,7 @@ typedef struct Case {
     char name[128];
     json_t *json; /* the columnar form of synthetic.json */
     int threads;
+    unsigned cpu_disabled;
 } Case;
 
 static bool models_found; /* set once in main */
@@ -146,7 +148,7 @@ static bool wants(json_t *json, const char *name)
 static VmafxEngine *make_engine(const Case *c, Model *models)
 {
     VmafxEngine *engine = NULL;
-    VmafxEngineSettings settings = { c->threads, (int)cli_option(c->json, "--subsample", 1) };
+    VmafxEngineSettings settings = { c->threads, (int)cli_option(c->json, "--subsample", 1), c->cpu_disabled };
     json_t *named = json_object_get(c->json, "models"), *features = json_object_get(c->json, "features");
 
     assert_int_equal(vmafx_engine_new(&settings, &engine), VMAFX_OK);
@@ -344,9 +346,8 @@ static bool is_score(const char *name)
     return !strstr(name, "integer_");
 }
 
-static void check_case(void **state)
+static void check_with_kernels(const Case *c)
 {
-    Case *c = *state;
     Model models[LIST_MAX] = { 0 };
     json_t *values = json_object_get(c->json, "values"), *frame_numbers = json_object_get(c->json, "frame_numbers");
     const char *name;
@@ -380,6 +381,16 @@ static void check_case(void **state)
         free(models[i].name);
         free_options(&models[i].overloads);
     }
+}
+
+static void check_case(void **state)
+{
+    Case *c = *state;
+
+    c->cpu_disabled = 0;
+    check_with_kernels(c);
+    c->cpu_disabled = ~0u;
+    check_with_kernels(c);
 }
 
 /* ---- Collecting cases ---- */

@@ -74,14 +74,22 @@ static int scale_of(const VmafxVifFilter *filter)
     return filter->n == 17 ? 0 : filter->n == 9 ? 1 : filter->n == 5 ? 2 : 3;
 }
 
+/* The second moment that a pair of rows holds. */
+static uint32_t moment(const VmafxVifMoments *m, int i, ptrdiff_t x)
+{
+    return (uint32_t)m->row[VMAFX_VIF_E11_HI + 2 * i][x] << 16 | m->row[VMAFX_VIF_E11_LO + 2 * i][x];
+}
+
 static void note_moments(const VmafxVifFilter *filter, const VmafxVifMoments *m, int w)
 {
     VifScale *s = &vif_scales[scale_of(filter)];
-    const uint32_t *rows[] = { m->m1, m->m2, m->e11, m->e22, m->e12 };
 
-    for (int i = 0; i < 5; i++)
-        for (int x = 0; x < w; x++)
-            note(&s->planes[V_MU1 + i], rows[i][x]);
+    for (int x = 0; x < w; x++) {
+        note(&s->planes[V_MU1], m->row[VMAFX_VIF_M1][x]);
+        note(&s->planes[V_MU2], m->row[VMAFX_VIF_M2][x]);
+        for (int i = 0; i < 3; i++)
+            note(&s->planes[V_RR + i], moment(m, i, x));
+    }
 }
 
 static void vert8(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
@@ -103,7 +111,6 @@ static int current_scale;
 static void horz(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, int32_t *s1, int32_t *s2, int32_t *s12)
 {
     VifScale *s = &vif_scales[current_scale = scale_of(filter)];
-    const uint32_t *means[] = { in->m1, in->m2 }, *squares[] = { in->e11, in->e22, in->e12 };
     const int32_t *results[] = { s1, s2, s12 };
 
     real.vif.horz(in, filter, w, s1, s2, s12);
@@ -111,13 +118,13 @@ static void horz(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w,
         for (int i = 0; i < 2; i++) {
             uint32_t sum = 0;
             for (int k = 0; k < filter->n; k++)
-                sum += filter->taps[k] * means[i][x + k - filter->n / 2];
+                sum += filter->taps[k] * (uint32_t)in->row[VMAFX_VIF_M1 + i][x + k - filter->n / 2];
             note(&s->planes[MU1 + i], sum);
         }
         for (int i = 0; i < 3; i++) {
             uint64_t sum = 32768;
             for (int k = 0; k < filter->n; k++)
-                sum += (uint64_t)filter->taps[k] * squares[i][x + k - filter->n / 2];
+                sum += (uint64_t)filter->taps[k] * moment(in, i, x + k - filter->n / 2);
             note(&s->planes[XX + i], (int64_t)(sum >> 16));
             note(&s->planes[SIGMA1 + i], results[i][x]);
         }
@@ -615,7 +622,7 @@ static void check_features(json_t *want, const VmafxPlane *ref, const VmafxPlane
     size_t i = 0;
 
     options.items[options.n++] = (VmafxOption){ (char *)"debug", (char *)"true" };
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1, 1 }, &engine), VMAFX_OK);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1, 1, 0 }, &engine), VMAFX_OK);
     assert_int_equal(vmafx_engine_add_feature(engine, "adm", &options, true, NULL), VMAFX_OK);
     assert_int_equal(vmafx_engine_push(engine, ref, dis, NULL), VMAFX_OK);
     assert_int_equal(vmafx_engine_finish(engine, NULL), VMAFX_OK);

@@ -28,7 +28,7 @@ static VmafxEngine *new_engine(int threads, int subsample)
 {
     VmafxEngine *engine = NULL;
 
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ threads, subsample }, &engine), VMAFX_OK);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ threads, subsample, 0 }, &engine), VMAFX_OK);
     return engine;
 }
 
@@ -317,9 +317,9 @@ static void settings_out_of_range_are_refused(void **state)
     VmafxEngine *engine = NULL;
 
     (void)state;
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ -1, 1 }, &engine), VMAFX_ERR_INVALID);
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1 << 20, 1 }, &engine), VMAFX_ERR_INVALID);
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1, -3 }, &engine), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ -1, 1, 0 }, &engine), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1 << 20, 1, 0 }, &engine), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1, -3, 0 }, &engine), VMAFX_ERR_INVALID);
 }
 
 int main(void)

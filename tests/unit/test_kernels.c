@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "engine/features/adm_csf.h"
+#include "engine/kernels/cpu.h"
 #include "engine/kernels/kernels.h"
 
 static void the_logarithm_table_has_the_specified_sum_and_crc(void **state)
@@ -110,13 +111,15 @@ static void vertical_kernels_stay_within_their_rows(void **state)
     enum { WIDTH = 67 };
     static const VmafxVifFilter filter = { 3, { 10904, 43728, 10904 } };
     VmafxKernels k;
-    uint32_t out[5][WIDTH];
+    uint16_t out[VMAFX_VIF_MOMENTS][WIDTH];
     int32_t lo[WIDTH], hi[WIDTH];
     uint16_t down[WIDTH];
-    VmafxVifMoments moments = { out[0], out[1], out[2], out[3], out[4] };
+    VmafxVifMoments moments;
 
     (void)state;
     vmafx_kernels_init(&k, 0);
+    for (int i = 0; i < VMAFX_VIF_MOMENTS; i++)
+        moments.row[i] = out[i];
     for (int w = 1; w <= WIDTH; w++) {
         const uint8_t *row8 = guarded((size_t)w);
         const uint16_t *row16 = guarded(2 * (size_t)w);
@@ -162,6 +165,228 @@ static void flat_rows_stay_flat(void **state)
     }
 }
 
+/* ---- Every variant against the plain one ---- */
+
+enum { WIDTH_MAX = 2 * 64 + 5, ROWS = VMAFX_VIF_TAPS_MAX, MARGIN = 40, N_FILLS = 5 };
+
+static uint32_t lcg_state;
+
+static uint32_t next_random(void)
+{
+    lcg_state = lcg_state * 1664525u + 1013904223u;
+    return lcg_state >> 8;
+}
+
+/* Random, all zero, all maximum, alternating extremes, small steps around the middle. */
+static uint32_t fill(int kind, int i, uint32_t max)
+{
+    switch (kind) {
+    case 0:
+        return next_random() % (max + 1u);
+    case 1:
+        return 0;
+    case 2:
+        return max;
+    case 3:
+        return i & 1 ? max : 0;
+    default:
+        return max / 2 + next_random() % 3;
+    }
+}
+
+/* Rows that end where one more read would fault; an odd width puts their beginning at an odd place. */
+static void make_rows8(const uint8_t **rows, int w, int kind)
+{
+    for (int k = 0; k < ROWS; k++) {
+        uint8_t *row = guarded((size_t)w);
+        for (int i = 0; i < w; i++)
+            row[i] = (uint8_t)fill(kind, i + k, 255);
+        rows[k] = row;
+    }
+}
+
+static void make_rows16(const uint16_t **rows, int w, int kind, uint32_t max)
+{
+    for (int k = 0; k < ROWS; k++) {
+        uint16_t *row = guarded(2 * (size_t)w);
+        for (int i = 0; i < w; i++)
+            row[i] = (uint16_t)fill(kind, i + k, max);
+        rows[k] = row;
+    }
+}
+
+static void release(const void *p)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = (uintptr_t)p & ~(uintptr_t)(page - 1);
+
+    munmap((void *)start, 2 * page); /* one page of data in these tests, and the guard behind it */
+}
+
+static void release_rows(const void *const *rows)
+{
+    for (int k = 0; k < ROWS; k++)
+        release(rows[k]);
+}
+
+static const VmafxVifFilter vif_filters[] = {
+    { 17, { 489, 935, 1640, 2640, 3896, 5274, 6547, 7455, 7784, 7455, 6547, 5274, 3896, 2640, 1640, 935, 489 } },
+    { 9, { 1244, 3663, 7925, 12590, 14692, 12590, 7925, 3663, 1244 } },
+    { 5, { 3571, 16004, 26386, 16004, 3571 } },
+    { 3, { 10904, 43728, 10904 } },
+};
+
+typedef struct MomentRows {
+    uint16_t storage[VMAFX_VIF_MOMENTS][MARGIN + WIDTH_MAX + MARGIN + VMAFX_VIF_SLACK];
+    VmafxVifMoments moments;
+} MomentRows;
+
+static void init_moments(MomentRows *rows)
+{
+    memset(rows->storage, 0, sizeof rows->storage);
+    for (int i = 0; i < VMAFX_VIF_MOMENTS; i++)
+        rows->moments.row[i] = rows->storage[i] + MARGIN;
+}
+
+/* The variants of this machine besides the plain one. */
+static size_t variants(unsigned ret[3])
+{
+    static const unsigned levels[] = { VMAFX_CPU_AVX2, VMAFX_CPU_AVX2 | VMAFX_CPU_AVX512 };
+    unsigned machine = vmafx_cpu_detect();
+    size_t n = 0;
+
+    for (size_t i = 0; i < VMAFX_LEN(levels); i++)
+        if ((levels[i] & machine) == levels[i])
+            ret[n++] = levels[i];
+    if (!n) {
+        print_message("this machine has no faster kernels than the plain ones\n");
+        skip();
+    }
+    return n;
+}
+
+#define EACH_CASE(k, w, kind)                                                                                          \
+    unsigned levels_[3];                                                                                               \
+    size_t n_levels_ = variants(levels_);                                                                              \
+    VmafxKernels c, k;                                                                                                 \
+    vmafx_kernels_init(&c, 0);                                                                                         \
+    for (size_t l_ = 0; l_ < n_levels_; l_++)                                                                          \
+        for (int once_ = (vmafx_kernels_init(&k, levels_[l_]), 1); once_; once_ = 0)                                   \
+            for (int w = 1; w <= WIDTH_MAX; w++)                                                                       \
+                for (int kind = 0; kind < N_FILLS; kind++)
+
+static void vif_vertical_variants_equal_the_plain_kernels(void **state)
+{
+    static MomentRows want, got;
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    {
+        const uint8_t *ref8[ROWS], *dis8[ROWS];
+        const uint16_t *ref16[ROWS], *dis16[ROWS];
+        static const int depths[] = { 9, 10, 12, 16 };
+
+        make_rows8(ref8, w, kind);
+        make_rows8(dis8, w, kind ? kind : 0);
+        init_moments(&want);
+        init_moments(&got);
+        c.vif.vert8(ref8, dis8, &vif_filters[0], w, &want.moments);
+        k.vif.vert8(ref8, dis8, &vif_filters[0], w, &got.moments);
+        assert_memory_equal(want.storage, got.storage, sizeof want.storage);
+        c.vif.down_vert8(ref8, &vif_filters[1], w, want.moments.row[0]);
+        k.vif.down_vert8(ref8, &vif_filters[1], w, got.moments.row[0]);
+        assert_memory_equal(want.storage, got.storage, sizeof want.storage);
+        release_rows((const void *const *)ref8);
+        release_rows((const void *const *)dis8);
+
+        for (size_t f = 0; f < VMAFX_LEN(vif_filters); f++) {
+            int depth = depths[(f + (size_t)w) % 4];
+
+            make_rows16(ref16, w, kind, (1u << depth) - 1);
+            make_rows16(dis16, w, (kind + w) % N_FILLS, (1u << depth) - 1);
+            c.vif.vert16(ref16, dis16, &vif_filters[f], depth, 2 * (depth - 8), w, &want.moments);
+            k.vif.vert16(ref16, dis16, &vif_filters[f], depth, 2 * (depth - 8), w, &got.moments);
+            assert_memory_equal(want.storage, got.storage, sizeof want.storage);
+            c.vif.down_vert16(ref16, &vif_filters[f], depth, w, want.moments.row[0]);
+            k.vif.down_vert16(ref16, &vif_filters[f], depth, w, got.moments.row[0]);
+            assert_memory_equal(want.storage, got.storage, sizeof want.storage);
+            release_rows((const void *const *)ref16);
+            release_rows((const void *const *)dis16);
+        }
+    }
+}
+
+static void vif_horizontal_variants_equal_the_plain_kernels(void **state)
+{
+    static MomentRows in;
+    int32_t want[3][WIDTH_MAX], got[3][WIDTH_MAX];
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    {
+        init_moments(&in);
+        for (int i = 0; i < VMAFX_VIF_MOMENTS; i++)
+            for (int x = -VMAFX_VIF_PAD; x < w + VMAFX_VIF_PAD; x++)
+                in.moments.row[i][x] = (uint16_t)fill(kind, x, 65535);
+        for (size_t f = 0; f < VMAFX_LEN(vif_filters); f++) {
+            memset(want, 0, sizeof want);
+            memset(got, 0, sizeof got);
+            c.vif.horz(&in.moments, &vif_filters[f], w, want[0], want[1], want[2]);
+            k.vif.horz(&in.moments, &vif_filters[f], w, got[0], got[1], got[2]);
+            assert_memory_equal(want, got, sizeof want);
+            memset(want, 0, sizeof want);
+            memset(got, 0, sizeof got);
+            c.vif.down_horz(in.moments.row[0], &vif_filters[f], w / 2, (uint16_t *)want[0]);
+            k.vif.down_horz(in.moments.row[0], &vif_filters[f], w / 2, (uint16_t *)got[0]);
+            assert_memory_equal(want, got, sizeof want);
+        }
+    }
+}
+
+/* Variances of all magnitudes, negative ones too. */
+static int32_t wild(int kind, int i)
+{
+    uint32_t bits = next_random() << 16 ^ next_random();
+
+    switch (kind) {
+    case 0:
+        return (int32_t)bits >> (bits % 31);
+    case 1:
+        return 0;
+    case 2:
+        return INT32_MAX;
+    case 3:
+        return i & 1 ? INT32_MAX : VMAFX_VIF_NSQ - 1 + i % 3;
+    default:
+        return VMAFX_VIF_NSQ + (int32_t)(bits % 1000) - 500;
+    }
+}
+
+static void vif_score_variants_equal_the_plain_kernels(void **state)
+{
+    static const double limits[] = { 100, 1, 1.2, 1.05, 50, 2, 3, 99.5, 1.5 };
+    int32_t s1[WIDTH_MAX], s2[WIDTH_MAX], s12[WIDTH_MAX];
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    {
+        for (int x = 0; x < w; x++) {
+            s1[x] = wild(kind, x);
+            s2[x] = wild((kind + x) % N_FILLS, x);
+            s12[x] = wild((kind + w) % N_FILLS, x);
+        }
+        for (int n = 1; n <= (int)VMAFX_LEN(limits); n++) {
+            VmafxVifSums want = { 1, 2, 3 }, got = want;
+            int64_t num_want[9] = { 5 }, num_got[9] = { 5 };
+
+            c.vif.score(s1, s2, s12, w, vmafx_vif_log2_table(), limits, n, &want, num_want);
+            k.vif.score(s1, s2, s12, w, vmafx_vif_log2_table(), limits, n, &got, num_got);
+            assert_memory_equal(&want, &got, sizeof want);
+            assert_memory_equal(num_want, num_got, sizeof num_want);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +394,9 @@ int main(void)
         cmocka_unit_test(contrast_gains_have_the_specified_bits),
         cmocka_unit_test(vertical_kernels_stay_within_their_rows),
         cmocka_unit_test(flat_rows_stay_flat),
+        cmocka_unit_test(vif_vertical_variants_equal_the_plain_kernels),
+        cmocka_unit_test(vif_horizontal_variants_equal_the_plain_kernels),
+        cmocka_unit_test(vif_score_variants_equal_the_plain_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

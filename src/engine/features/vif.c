@@ -54,11 +54,11 @@ typedef struct VifPass {
     double limits[VMAFX_INSTANCES_MAX];
     bool wants_scale0;
 
-    uint16_t *pictures[2][SCALES]; /* reference and distorted at scales 1 to 3, without padding */
-    VmafxVifMoments moments;       /* one padded row each */
-    int32_t *s1, *s2, *s12;        /* one row each */
-    uint16_t *down;                /* one padded row */
-    void *storage[9];              /* what the rows above lie in */
+    uint16_t *pictures[2][SCALES];        /* reference and distorted at scales 1 to 3, without padding */
+    VmafxVifMoments moments;              /* one padded row each */
+    int32_t *s1, *s2, *s12;               /* one row each */
+    uint16_t *down;                       /* one padded row */
+    void *storage[VMAFX_VIF_MOMENTS + 4]; /* what the rows above lie in */
 } VifPass;
 
 typedef struct ScaleSums {
@@ -100,18 +100,16 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
                 return VMAFX_ERR_NOMEM;
         }
     for (size_t i = 0; i < VMAFX_LEN(pass->storage); i++) {
-        pass->storage[i] = vmafx_alloc_aligned(w + 2 * VMAFX_VIF_PAD, sizeof(uint32_t));
+        pass->storage[i] = vmafx_alloc_aligned(w + 2 * VMAFX_VIF_PAD + VMAFX_VIF_SLACK, sizeof(uint32_t));
         if (!pass->storage[i])
             return VMAFX_ERR_NOMEM;
     }
-    pass->moments =
-        (VmafxVifMoments){ (uint32_t *)pass->storage[0] + VMAFX_VIF_PAD, (uint32_t *)pass->storage[1] + VMAFX_VIF_PAD,
-                           (uint32_t *)pass->storage[2] + VMAFX_VIF_PAD, (uint32_t *)pass->storage[3] + VMAFX_VIF_PAD,
-                           (uint32_t *)pass->storage[4] + VMAFX_VIF_PAD };
-    pass->s1 = pass->storage[5];
-    pass->s2 = pass->storage[6];
-    pass->s12 = pass->storage[7];
-    pass->down = (uint16_t *)pass->storage[8] + VMAFX_VIF_PAD;
+    for (size_t i = 0; i < VMAFX_VIF_MOMENTS; i++)
+        pass->moments.row[i] = (uint16_t *)pass->storage[i] + VMAFX_VIF_PAD;
+    pass->s1 = pass->storage[VMAFX_VIF_MOMENTS];
+    pass->s2 = pass->storage[VMAFX_VIF_MOMENTS + 1];
+    pass->s12 = pass->storage[VMAFX_VIF_MOMENTS + 2];
+    pass->down = (uint16_t *)pass->storage[VMAFX_VIF_MOMENTS + 3] + VMAFX_VIF_PAD;
     return VMAFX_OK;
 }
 
@@ -137,11 +135,8 @@ static void measure_row(const VifPass *pass, const VmafxPlane *ref, const VmafxP
         k->vert8((const uint8_t *const *)r, (const uint8_t *const *)d, filter, w, m);
     else
         k->vert16((const uint16_t *const *)r, (const uint16_t *const *)d, filter, ref->bpc, 2 * (ref->bpc - 8), w, m);
-    VMAFX_MIRROR_ROW(m->m1, w, pad);
-    VMAFX_MIRROR_ROW(m->m2, w, pad);
-    VMAFX_MIRROR_ROW(m->e11, w, pad);
-    VMAFX_MIRROR_ROW(m->e22, w, pad);
-    VMAFX_MIRROR_ROW(m->e12, w, pad);
+    for (int i = 0; i < VMAFX_VIF_MOMENTS; i++)
+        VMAFX_MIRROR_ROW(m->row[i], w, pad);
     k->horz(m, filter, w, pass->s1, pass->s2, pass->s12);
     k->score(pass->s1, pass->s2, pass->s12, w, pass->log2_table, pass->limits, (int)pass->setup.n_instances,
              &sums->common, sums->numlog);

@@ -7,30 +7,39 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "engine/kernels/cpu.h"
+#include "engine/kernels/x86/x86.h"
+
 static uint64_t rounded_shift(uint64_t v, int n)
 {
     return n ? (v + (1ull << (n - 1))) >> n : v;
+}
+
+static void store(const VmafxVifMoments *ret, int x, uint32_t m1, uint32_t m2, const uint32_t e[3])
+{
+    ret->row[VMAFX_VIF_M1][x] = (uint16_t)m1;
+    ret->row[VMAFX_VIF_M2][x] = (uint16_t)m2;
+    for (int i = 0; i < 3; i++) {
+        ret->row[VMAFX_VIF_E11_LO + 2 * i][x] = (uint16_t)e[i];
+        ret->row[VMAFX_VIF_E11_HI + 2 * i][x] = (uint16_t)(e[i] >> 16);
+    }
 }
 
 static void vert8_c(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
                     const VmafxVifMoments *ret)
 {
     for (int x = 0; x < w; x++) {
-        uint32_t m1 = 0, m2 = 0, e11 = 0, e22 = 0, e12 = 0;
+        uint32_t m1 = 0, m2 = 0, e[3] = { 0 };
 
         for (int k = 0; k < filter->n; k++) {
             uint32_t f = filter->taps[k], r = ref[k][x], d = dis[k][x];
             m1 += f * r;
             m2 += f * d;
-            e11 += f * r * r;
-            e22 += f * d * d;
-            e12 += f * r * d;
+            e[0] += f * r * r;
+            e[1] += f * d * d;
+            e[2] += f * r * d;
         }
-        ret->m1[x] = (m1 + 128) >> 8;
-        ret->m2[x] = (m2 + 128) >> 8;
-        ret->e11[x] = e11;
-        ret->e22[x] = e22;
-        ret->e12[x] = e12;
+        store(ret, x, (m1 + 128) >> 8, (m2 + 128) >> 8, e);
     }
 }
 
@@ -38,22 +47,20 @@ static void vert16_c(const uint16_t *const *ref, const uint16_t *const *dis, con
                      int mean_shift, int square_shift, int w, const VmafxVifMoments *ret)
 {
     for (int x = 0; x < w; x++) {
-        uint32_t m1 = 0, m2 = 0;
-        uint64_t e11 = 0, e22 = 0, e12 = 0;
+        uint32_t m1 = 0, m2 = 0, e[3];
+        uint64_t sum[3] = { 0 };
 
         for (int k = 0; k < filter->n; k++) {
             uint32_t f = filter->taps[k], r = ref[k][x], d = dis[k][x];
             m1 += f * r;
             m2 += f * d;
-            e11 += (uint64_t)(f * r) * r;
-            e22 += (uint64_t)(f * d) * d;
-            e12 += (uint64_t)(f * r) * d;
+            sum[0] += (uint64_t)(f * r) * r;
+            sum[1] += (uint64_t)(f * d) * d;
+            sum[2] += (uint64_t)(f * r) * d;
         }
-        ret->m1[x] = (uint32_t)rounded_shift(m1, mean_shift);
-        ret->m2[x] = (uint32_t)rounded_shift(m2, mean_shift);
-        ret->e11[x] = (uint32_t)rounded_shift(e11, square_shift);
-        ret->e22[x] = (uint32_t)rounded_shift(e22, square_shift);
-        ret->e12[x] = (uint32_t)rounded_shift(e12, square_shift);
+        for (int i = 0; i < 3; i++)
+            e[i] = (uint32_t)rounded_shift(sum[i], square_shift);
+        store(ret, x, (uint32_t)rounded_shift(m1, mean_shift), (uint32_t)rounded_shift(m2, mean_shift), e);
     }
 }
 
@@ -71,20 +78,21 @@ static void horz_c(const VmafxVifMoments *in, const VmafxVifFilter *filter, int 
 {
     for (int x = 0; x < w; x++) {
         uint32_t m1 = 0, m2 = 0;
-        uint64_t e11 = 0, e22 = 0, e12 = 0;
+        uint64_t e[3] = { 0 };
 
         for (int k = 0; k < filter->n; k++) {
             uint32_t f = filter->taps[k];
-            ptrdiff_t i = (ptrdiff_t)x + k - filter->n / 2;
-            m1 += f * in->m1[i];
-            m2 += f * in->m2[i];
-            e11 += (uint64_t)f * in->e11[i];
-            e22 += (uint64_t)f * in->e22[i];
-            e12 += (uint64_t)f * in->e12[i];
+            ptrdiff_t at = (ptrdiff_t)x + k - filter->n / 2;
+            m1 += f * in->row[VMAFX_VIF_M1][at];
+            m2 += f * in->row[VMAFX_VIF_M2][at];
+            for (int i = 0; i < 3; i++) {
+                uint32_t hi = in->row[VMAFX_VIF_E11_HI + 2 * i][at], lo = in->row[VMAFX_VIF_E11_LO + 2 * i][at];
+                e[i] += (uint64_t)f * (hi << 16 | lo);
+            }
         }
-        ret_s1[x] = central(e11, m1, m1);
-        ret_s2[x] = central(e22, m2, m2);
-        ret_s12[x] = central(e12, m1, m2);
+        ret_s1[x] = central(e[0], m1, m1);
+        ret_s2[x] = central(e[1], m2, m2);
+        ret_s12[x] = central(e[2], m1, m2);
     }
 }
 
@@ -159,7 +167,7 @@ static void down_horz_c(const uint16_t *row, const VmafxVifFilter *filter, int w
     }
 }
 
-static uint16_t log2_table[32768];
+static uint16_t log2_table[32768 + 3]; /* with room for a wide load at the last entry */
 
 /* Without the step over binary32 38 entries would differ: it lands exactly on a tie there. */
 static void log2_table_make(void)
@@ -176,16 +184,21 @@ const uint16_t *vmafx_vif_log2_table(void)
     return log2_table;
 }
 
+const VmafxVifKernels vmafx_vif_kernels_c = {
+    .vert8 = vert8_c,
+    .vert16 = vert16_c,
+    .horz = horz_c,
+    .score = score_c,
+    .down_vert8 = down_vert8_c,
+    .down_vert16 = down_vert16_c,
+    .down_horz = down_horz_c,
+};
+
 void vmafx_vif_kernels_init(VmafxVifKernels *k, unsigned cpu)
 {
-    (void)cpu;
-    *k = (VmafxVifKernels){
-        .vert8 = vert8_c,
-        .vert16 = vert16_c,
-        .horz = horz_c,
-        .score = score_c,
-        .down_vert8 = down_vert8_c,
-        .down_vert16 = down_vert16_c,
-        .down_horz = down_horz_c,
-    };
+    *k = vmafx_vif_kernels_c;
+#if VMAFX_ARCH_X86
+    if (cpu & VMAFX_CPU_AVX2)
+        vmafx_vif_kernels_init_avx2(k);
+#endif
 }

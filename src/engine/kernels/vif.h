@@ -5,7 +5,8 @@
  *     N picture rows ─► vert ─► five rows of 32-bit moments ─► horz ─► S1, S2, S12 ─► score ─► sums
  *                 └──► down_vert ─► one 16-bit row ─► down_horz ─► a row of the next scale
  *
- * Rows that a horizontal kernel reads have taps / 2 valid values on either side, which the caller mirrors.
+ * Rows that a horizontal kernel reads have taps / 2 valid values on either side, which the caller mirrors; it may read,
+ * but not use, up to VMAFX_VIF_SLACK samples beyond them. The others touch no sample past w.
  */
 #ifndef VMAFX_ENGINE_KERNELS_VIF_H
 #define VMAFX_ENGINE_KERNELS_VIF_H
@@ -14,6 +15,7 @@
 
 #define VMAFX_VIF_TAPS_MAX 17
 #define VMAFX_VIF_PAD      (VMAFX_VIF_TAPS_MAX / 2)
+#define VMAFX_VIF_SLACK    32
 #define VMAFX_VIF_NSQ      131072 /* noise variance 2.0 in units of 1/65536 of a squared 8-bit level */
 
 /** A symmetric filter; the taps sum to 65536. */
@@ -22,9 +24,24 @@ typedef struct VmafxVifFilter {
     uint16_t taps[VMAFX_VIF_TAPS_MAX];
 } VmafxVifFilter;
 
-/** Rows of moments: means of r and d, of r², d² and r·d. */
+/**
+ * Rows of moments: means of r and d, and the 32-bit second moments as two rows of 16 bits each, low and high half:
+ * a horizontal pass can then filter every row with 16-bit multiplications.
+ */
+enum {
+    VMAFX_VIF_M1,
+    VMAFX_VIF_M2,
+    VMAFX_VIF_E11_LO,
+    VMAFX_VIF_E11_HI,
+    VMAFX_VIF_E22_LO,
+    VMAFX_VIF_E22_HI,
+    VMAFX_VIF_E12_LO,
+    VMAFX_VIF_E12_HI,
+    VMAFX_VIF_MOMENTS
+};
+
 typedef struct VmafxVifMoments {
-    uint32_t *m1, *m2, *e11, *e22, *e12;
+    uint16_t *row[VMAFX_VIF_MOMENTS];
 } VmafxVifMoments;
 
 /** Sums over pixels that do not depend on the gain limit. */
@@ -35,8 +52,8 @@ typedef struct VmafxVifSums {
 typedef struct VmafxVifKernels {
     /**
      * Vertical pass over filter->n rows each of ref and dis, w samples.
-     *     m = rnd(Σ F·v, mean_shift)     e = rnd(Σ F·v·v, square_shift)     rnd(v, n) = (v + 2^(n−1)) >> n, rnd(v, 0) =
-     * v
+     *     m = rnd(Σ F·v, mean_shift)     e = rnd(Σ F·v·v, square_shift)
+     *     rnd(v, n) = (v + 2^(n−1)) >> n     rnd(v, 0) = v
      */
     void (*vert8)(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
                   const VmafxVifMoments *ret);
@@ -55,11 +72,14 @@ typedef struct VmafxVifKernels {
     void (*down_horz)(const uint16_t *row, const VmafxVifFilter *filter, int w_out, uint16_t *ret);
 } VmafxVifKernels;
 
+/** The definition; faster kernels leave to it what is too short for them. */
+extern const VmafxVifKernels vmafx_vif_kernels_c;
+
 void vmafx_vif_kernels_init(VmafxVifKernels *k, unsigned cpu);
 
 /**
- * The fixed-point logarithm's table, 32768 entries: T[i − 32768] = round(2048 · binary32(log2 i)), i = 32768 … 65535.
- * Made at the first call, then constant. Any thread.
+ * The fixed-point logarithm's table: T[i − 32768] = round(2048 · binary32(log2 i)), i = 32768 … 65535. Eight bytes may
+ * be read at every entry. Made at the first call, then constant. Any thread.
  */
 const uint16_t *vmafx_vif_log2_table(void);
 #endif

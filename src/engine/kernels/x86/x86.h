@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Faster kernels for x86-64: each of these replaces what it has in a table that holds the C ones. */
+#ifndef VMAFX_ENGINE_KERNELS_X86_X86_H
+#define VMAFX_ENGINE_KERNELS_X86_X86_H
+
+#include "engine/kernels/vif.h"
+
+void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k);
+#endif
