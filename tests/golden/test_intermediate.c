@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "clips.h"
 #include "engine/engine_internal.h"
+#include "engine/kernels/cpu.h"
 
 static const char *vif_motion_file, *adm_file;
 static VmafxKernels real;
@@ -345,15 +346,15 @@ static bool is_in(json_t *list, json_t *one)
     return false;
 }
 
-static void vif_and_motion_match_at_every_step(void **state)
+static void check_vif_and_motion(unsigned cpu)
 {
     json_t *found = json_array();
     FILE *f = fopen(vif_motion_file, "r");
     char line[16384];
     size_t wanted = 0;
 
-    (void)state;
     assert_non_null(f);
+    vmafx_kernels_init(&real, cpu);
     for (size_t i = 0; i < VMAFX_LEN(vif_clips); i++)
         run_vif_motion(found, vif_clips[i].name, vif_clips[i].clip);
     while (fgets(line, sizeof line, f)) {
@@ -367,6 +368,13 @@ static void vif_and_motion_match_at_every_step(void **state)
     fclose(f);
     assert_int_equal(wanted, json_array_size(found));
     json_decref(found);
+}
+
+static void vif_and_motion_match_at_every_step(void **state)
+{
+    (void)state;
+    check_vif_and_motion(0);
+    check_vif_and_motion(vmafx_cpu_detect());
 }
 
 /* ---- ADM ---- */
@@ -399,10 +407,10 @@ typedef struct AdmScale {
 static AdmScale adm_scales[4];
 static int adm_scale;
 
-static void dwt_horz(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
+static void note_dwt(int coarse, const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
                      int32_t *const ret_bands[3])
 {
-    real.adm.dwt_horz(lo, hi, shift, n, ret_a, ret_bands);
+    real.adm.dwt_horz[coarse](lo, hi, shift, n, ret_a, ret_bands);
     if (adm_scales[adm_scale].wavelet_rows == 2 * adm_scales[adm_scale].h)
         adm_scale++;
     AdmScale *s = &adm_scales[adm_scale];
@@ -415,13 +423,25 @@ static void dwt_horz(const int32_t *lo, const int32_t *hi, int shift, int n, int
     }
 }
 
-static void decouple(const int32_t *const o[3], const int32_t *const t[3], int n, double gain, int32_t *const r[3],
-                     int32_t *const a[3])
+static void dwt_horz_fine(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
+                          int32_t *const ret_bands[3])
+{
+    note_dwt(0, lo, hi, shift, n, ret_a, ret_bands);
+}
+
+static void dwt_horz_coarse(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
+                            int32_t *const ret_bands[3])
+{
+    note_dwt(1, lo, hi, shift, n, ret_a, ret_bands);
+}
+
+static void note_split(int coarse, const int32_t *const o[3], const int32_t *const t[3], int n, double gain,
+                       int32_t *const r[3], int32_t *const a[3])
 {
     AdmScale *s = &adm_scales[adm_scale];
     int y = VMAFX_MAX(s->top - 1, 0) + s->split_rows++, x0 = s->left - VMAFX_MAX(s->left - 1, 0);
 
-    real.adm.decouple(o, t, n, gain, r, a);
+    real.adm.decouple[coarse](o, t, n, gain, r, a);
     if (y < s->top || y >= s->bottom)
         return;
     for (int b = 0; b < 3; b++)
@@ -429,6 +449,18 @@ static void decouple(const int32_t *const o[3], const int32_t *const t[3], int n
             fnv_note(&s->r[b], r[b][x0 + x]);
             fnv_note(&s->a[b], a[b][x0 + x]);
         }
+}
+
+static void decouple_fine(const int32_t *const o[3], const int32_t *const t[3], int n, double gain, int32_t *const r[3],
+                          int32_t *const a[3])
+{
+    note_split(0, o, t, n, gain, r, a);
+}
+
+static void decouple_coarse(const int32_t *const o[3], const int32_t *const t[3], int n, double gain,
+                            int32_t *const r[3], int32_t *const a[3])
+{
+    note_split(1, o, t, n, gain, r, a);
 }
 
 static void numerator(int coarse, const int32_t *const x[3], const int32_t *const rows[3], const int32_t *z, int n,
@@ -651,8 +683,10 @@ static void check_run(json_t *run, const VmafxPlane *ref, const VmafxPlane *dis)
     json_t *one;
     size_t i;
 
-    kernels.adm.dwt_horz = dwt_horz;
-    kernels.adm.decouple = decouple;
+    kernels.adm.dwt_horz[0] = dwt_horz_fine;
+    kernels.adm.dwt_horz[1] = dwt_horz_coarse;
+    kernels.adm.decouple[0] = decouple_fine;
+    kernels.adm.decouple[1] = decouple_coarse;
     kernels.adm.numerator[0] = numerator_fine;
     kernels.adm.numerator[1] = numerator_coarse;
     kernels.adm.denominator[0] = denominator_fine;
@@ -665,15 +699,15 @@ static void check_run(json_t *run, const VmafxPlane *ref, const VmafxPlane *dis)
     check_features(json_object_get(run, "features"), ref, dis, options);
 }
 
-static void adm_matches_at_every_step(void **state)
+static void check_adm(unsigned cpu)
 {
     enum { PIXELS = 161 * 99 };
     static uint16_t ref[PIXELS], dis[PIXELS];
     json_t *file = json_load_file(adm_file, 0, NULL), *clip, *run;
     size_t i, j;
 
-    (void)state;
     assert_non_null(file);
+    vmafx_kernels_init(&real, cpu);
     json_array_foreach(json_object_get(file, "clips"), i, clip)
     {
         int w = int_member(clip, "width"), h = int_member(clip, "height"), bpc = int_member(clip, "bitdepth");
@@ -695,6 +729,13 @@ static void adm_matches_at_every_step(void **state)
     json_decref(file);
 }
 
+static void adm_matches_at_every_step(void **state)
+{
+    (void)state;
+    check_adm(0);
+    check_adm(vmafx_cpu_detect());
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -706,6 +747,5 @@ int main(int argc, char **argv)
         return 2;
     vif_motion_file = argv[1];
     adm_file = argv[2];
-    vmafx_kernels_init(&real, 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -387,6 +387,144 @@ static void vif_score_variants_equal_the_plain_kernels(void **state)
     }
 }
 
+/* ---- ADM ---- */
+
+enum { ADM_ROWS = 8, ADM_STRIDE = MARGIN + 2 * WIDTH_MAX + MARGIN };
+
+typedef int32_t AdmRows[ADM_ROWS][ADM_STRIDE];
+
+/* Within ±limit, of all magnitudes. */
+static int32_t coefficient(int kind, int i, int32_t limit)
+{
+    int64_t v = (int64_t)(next_random() << 16 ^ next_random()) % (2 * (int64_t)limit + 1) - limit;
+
+    switch (kind) {
+    case 0:
+        return (int32_t)v;
+    case 1:
+        return 0;
+    case 2:
+        return i % 5 ? limit : -limit;
+    case 3:
+        return (int32_t)v >> (next_random() % 31);
+    default:
+        return (int32_t)(v % 4);
+    }
+}
+
+static void fill_adm(AdmRows rows, int kind, int32_t limit)
+{
+    for (int j = 0; j < ADM_ROWS; j++)
+        for (int x = 0; x < ADM_STRIDE; x++)
+            rows[j][x] = coefficient(kind, x + j, limit);
+}
+
+static void adm_wavelet_variants_equal_the_plain_kernels(void **state)
+{
+    static AdmRows in, want, got;
+    static const int shifts[] = { 0, 16, 16 };
+    static const int32_t limits[] = { 22931, 100000000, 2000000000 };
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    {
+        const uint8_t *rows8[ROWS];
+        const uint16_t *rows16[ROWS];
+        int depth = 9 + w % 8;
+
+        memset(want, 0, sizeof want);
+        memset(got, 0, sizeof got);
+        make_rows8(rows8, w, kind);
+        make_rows16(rows16, w, kind, (1u << depth) - 1);
+        c.adm.dwt_vert8(rows8, w, want[0], want[1]);
+        k.adm.dwt_vert8(rows8, w, got[0], got[1]);
+        c.adm.dwt_vert16(rows16, depth, w, want[2], want[3]);
+        k.adm.dwt_vert16(rows16, depth, w, got[2], got[3]);
+        release_rows((const void *const *)rows8);
+        release_rows((const void *const *)rows16);
+
+        for (int i = 0; i < 3; i++) {
+            fill_adm(in, kind, i ? limits[i] / 3 : limits[0] * 4); /* sums of four taps stay in range */
+            const int32_t *rows[4] = { in[0], in[1], in[2], in[3] };
+            c.adm.dwt_vert(rows, shifts[i], w, want[4], want[5]);
+            k.adm.dwt_vert(rows, shifts[i], w, got[4], got[5]);
+            assert_memory_equal(want, got, sizeof want);
+
+            fill_adm(in, kind, i ? limits[i] / 3 : 27411);
+            int32_t *const bands_want[3] = { want[1], want[2], want[3] }, *const bands_got[3] = { got[1], got[2],
+                                                                                                  got[3] };
+            c.adm.dwt_horz[i > 0](in[0] + MARGIN, in[1] + MARGIN, i == 1 ? 15 : 16, w, want[0], bands_want);
+            k.adm.dwt_horz[i > 0](in[0] + MARGIN, in[1] + MARGIN, i == 1 ? 15 : 16, w, got[0], bands_got);
+            assert_memory_equal(want, got, sizeof want);
+        }
+    }
+}
+
+static void adm_decoupling_variants_equal_the_plain_kernels(void **state)
+{
+    static AdmRows in, want, got;
+    static const double gains[] = { 100, 1, 1.2, 1.05 };
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    for (int coarse = 0; coarse < 2; coarse++)
+        for (size_t g = 0; g < VMAFX_LEN(gains); g++) {
+            const int32_t *o[3] = { in[0], in[1], in[2] }, *t[3] = { in[3], in[4], in[5] };
+            int32_t *const r_want[3] = { want[0], want[1], want[2] }, *const a_want[3] = { want[3], want[4], want[5] };
+            int32_t *const r_got[3] = { got[0], got[1], got[2] }, *const a_got[3] = { got[3], got[4], got[5] };
+
+            fill_adm(in, kind, coarse ? 2059800000 : 22931);
+            for (int b = 0; b < 3 && w % 2; b++) /* nearly the same direction, where the angle flag decides */
+                for (int x = 0; x < w; x++)
+                    in[3 + b][x] = (int32_t)(in[b][x] * (0.5 + (double)(next_random() % 4) / 8)) + (x % 3 ? 0 : 1);
+            memset(want, 0, sizeof want);
+            memset(got, 0, sizeof got);
+            c.adm.decouple[coarse](o, t, w, gains[g], r_want, a_want);
+            k.adm.decouple[coarse](o, t, w, gains[g], r_got, a_got);
+            assert_memory_equal(want, got, sizeof want);
+        }
+}
+
+static void adm_masking_variants_equal_the_plain_kernels(void **state)
+{
+    static AdmRows in, want, got;
+    static const VmafxAdmGains gains[2][3] = {
+        { { { 36453, 36453, 49417 }, { 7, 7, 8 } },
+          { { 24809, 24809, 36087 }, { 0, 0, 1 } },
+          { { 65535, 65535, 65535 }, { 3, 3, 4 } } },
+        { { { 196165808, 196165808, 134487184 }, { 9, 9, 9 } },
+          { { 2000000000, 2000000000, 1 }, { 5, 5, 5 } },
+          { { 4000000000u, 4000000000u, 7 }, { 5, 5, 5 } } },
+    };
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    for (int coarse = 0; coarse < 2; coarse++)
+        for (int g = 0; g < 3; g++) {
+            const VmafxAdmGains *gain = &gains[coarse][g];
+            int64_t sums_want[3] = { 1, 2, 3 }, sums_got[3] = { 1, 2, 3 };
+            uint64_t den_want[3] = { 4, 5, 6 }, den_got[3] = { 4, 5, 6 };
+
+            fill_adm(in, kind, coarse ? 2059800000 : 22931);
+            const int32_t *x[3] = { in[0] + MARGIN, in[1] + MARGIN, in[2] + MARGIN };
+            memset(want, 0, sizeof want);
+            memset(got, 0, sizeof got);
+            for (int j = 0; j < 3; j++) { /* three rows of weights, of other columns of the same content */
+                const int32_t *y[3] = { in[j], in[j + 1], in[j + 2] };
+                c.adm.weigh[coarse](y, w + 2, gain, want[j] + MARGIN - 1, want[j + 3] + MARGIN - 1);
+                k.adm.weigh[coarse](y, w + 2, gain, got[j] + MARGIN - 1, got[j + 3] + MARGIN - 1);
+            }
+            assert_memory_equal(want, got, sizeof want);
+            const int32_t *n_rows[3] = { want[0] + MARGIN, want[1] + MARGIN, want[2] + MARGIN };
+            c.adm.numerator[coarse](x, n_rows, want[4] + MARGIN, w, gain, sums_want);
+            k.adm.numerator[coarse](x, n_rows, want[4] + MARGIN, w, gain, sums_got);
+            assert_memory_equal(sums_want, sums_got, sizeof sums_want);
+            c.adm.denominator[coarse](x, w, 31, 7, den_want);
+            k.adm.denominator[coarse](x, w, 31, 7, den_got);
+            assert_memory_equal(den_want, den_got, sizeof den_want);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +535,9 @@ int main(void)
         cmocka_unit_test(vif_vertical_variants_equal_the_plain_kernels),
         cmocka_unit_test(vif_horizontal_variants_equal_the_plain_kernels),
         cmocka_unit_test(vif_score_variants_equal_the_plain_kernels),
+        cmocka_unit_test(adm_wavelet_variants_equal_the_plain_kernels),
+        cmocka_unit_test(adm_decoupling_variants_equal_the_plain_kernels),
+        cmocka_unit_test(adm_masking_variants_equal_the_plain_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,7 +257,7 @@ static void wavelet_row(const AdmPass *pass, int picture, int scale, const Vmafx
     hi[w] = hi[w - 1];
     lo[w + 1] = lo[w - 2];
     hi[w + 1] = hi[w - 2];
-    k->dwt_horz(lo, hi, horz_shift[scale], half(w), ret_a, pass->bands[picture]);
+    k->dwt_horz[scale > 0](lo, hi, horz_shift[scale], half(w), ret_a, pass->bands[picture]);
 }
 
 static VmafxAdmGains gains_of(const VmafxInstance *instance, const VmafxAdmCsf *csf, int scale, const Window *win)
@@ -309,7 +309,7 @@ static void split_row(const AdmPass *pass, InstanceRows *rows, const VmafxInstan
         r[b] = rows->parts[DLM].bands[slot][b] + x0;
         a[b] = rows->parts[AIM_PART].bands[slot][b] + x0;
     }
-    k->decouple(o, t, n, instance->values[OPT_GAIN_LIMIT], r, a);
+    k->decouple[scale > 0](o, t, n, instance->values[OPT_GAIN_LIMIT], r, a);
 
     for (int p = 0; p < PARTS; p++) {
         if (p == DLM && instance->values[OPT_SKIP_AIM])

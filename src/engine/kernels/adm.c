@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "engine/kernels/cpu.h"
+#include "engine/kernels/x86/x86.h"
 
 static const int32_t lo_taps[4] = { 15826, 27411, 7345, -4240 };
 static const int32_t hi_taps[4] = { -4240, -7345, 27411, -15826 };
@@ -241,17 +243,22 @@ static void denominator_coarse_c(const int32_t *const o[VMAFX_ADM_BANDS], int n,
         }
 }
 
+const VmafxAdmKernels vmafx_adm_kernels_c = {
+    .dwt_vert8 = dwt_vert8_c,
+    .dwt_vert16 = dwt_vert16_c,
+    .dwt_vert = dwt_vert_c,
+    .dwt_horz = { dwt_horz_c, dwt_horz_c },
+    .decouple = { decouple_c, decouple_c },
+    .weigh = { weigh_fine_c, weigh_coarse_c },
+    .numerator = { numerator_fine_c, numerator_coarse_c },
+    .denominator = { denominator_fine_c, denominator_coarse_c },
+};
+
 void vmafx_adm_kernels_init(VmafxAdmKernels *k, unsigned cpu)
 {
-    (void)cpu;
-    *k = (VmafxAdmKernels){
-        .dwt_vert8 = dwt_vert8_c,
-        .dwt_vert16 = dwt_vert16_c,
-        .dwt_vert = dwt_vert_c,
-        .dwt_horz = dwt_horz_c,
-        .decouple = decouple_c,
-        .weigh = { weigh_fine_c, weigh_coarse_c },
-        .numerator = { numerator_fine_c, numerator_coarse_c },
-        .denominator = { denominator_fine_c, denominator_coarse_c },
-    };
+    *k = vmafx_adm_kernels_c;
+#if VMAFX_ARCH_X86
+    if (cpu & VMAFX_CPU_AVX2)
+        vmafx_adm_kernels_init_avx2(k);
+#endif
 }

@@ -27,13 +27,17 @@ typedef struct VmafxAdmKernels {
     void (*dwt_vert16)(const uint16_t *const rows[4], int bpc, int w, int32_t *ret_lo, int32_t *ret_hi);
     /** … of a low-pass band: (Σ + round) >> shift, round = 2^(shift−1), none when shift is 0. */
     void (*dwt_vert)(const int32_t *const rows[4], int shift, int w, int32_t *ret_lo, int32_t *ret_hi);
-    /** Horizontal wavelet of n outputs from lo (A and V) and hi (H and D); reads columns −1 … 2n. */
-    void (*dwt_horz)(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
-                     int32_t *const ret_bands[VMAFX_ADM_BANDS]);
+    /**
+     * Horizontal wavelet of n outputs from lo (A and V) and hi (H and D); reads columns −1 … 2n.
+     * Index 0 for the finest scale (values of 16 bits, shift 16), 1 for the others; so below.
+     */
+    void (*dwt_horz[2])(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
+                        int32_t *const ret_bands[VMAFX_ADM_BANDS]);
     /** Splits the distorted bands t into restored r and additive a = t − r, given the reference bands o. */
-    void (*decouple)(const int32_t *const o[VMAFX_ADM_BANDS], const int32_t *const t[VMAFX_ADM_BANDS], int n,
-                     double gain_limit, int32_t *const ret_r[VMAFX_ADM_BANDS], int32_t *const ret_a[VMAFX_ADM_BANDS]);
-    /** Masking weights of y: N summed over the bands, and Z − N. Index 0 the finest scale, 1 the others. */
+    void (*decouple[2])(const int32_t *const o[VMAFX_ADM_BANDS], const int32_t *const t[VMAFX_ADM_BANDS], int n,
+                        double gain_limit, int32_t *const ret_r[VMAFX_ADM_BANDS],
+                        int32_t *const ret_a[VMAFX_ADM_BANDS]);
+    /** Masking weights of y: N summed over the bands, and Z − N. */
     void (*weigh[2])(const int32_t *const y[VMAFX_ADM_BANDS], int n, const VmafxAdmGains *gains, int32_t *ret_n,
                      int32_t *ret_z_minus_n);
     /**
@@ -47,6 +51,9 @@ typedef struct VmafxAdmKernels {
     void (*denominator[2])(const int32_t *const o[VMAFX_ADM_BANDS], int n, int square_shift, int cube_shift,
                            uint64_t sums[VMAFX_ADM_BANDS]);
 } VmafxAdmKernels;
+
+/** The definition; faster kernels leave to it what does not fit them. */
+extern const VmafxAdmKernels vmafx_adm_kernels_c;
 
 void vmafx_adm_kernels_init(VmafxAdmKernels *k, unsigned cpu);
 #endif

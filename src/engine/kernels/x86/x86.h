@@ -3,7 +3,9 @@
 #ifndef VMAFX_ENGINE_KERNELS_X86_X86_H
 #define VMAFX_ENGINE_KERNELS_X86_X86_H
 
+#include "engine/kernels/adm.h"
 #include "engine/kernels/vif.h"
 
+void vmafx_adm_kernels_init_avx2(VmafxAdmKernels *k);
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k);
 #endif
