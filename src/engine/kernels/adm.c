@@ -260,5 +260,7 @@ void vmafx_adm_kernels_init(VmafxAdmKernels *k, unsigned cpu)
 #if VMAFX_ARCH_X86
     if (cpu & VMAFX_CPU_AVX2)
         vmafx_adm_kernels_init_avx2(k);
+    if (cpu & VMAFX_CPU_AVX512)
+        vmafx_adm_kernels_init_avx512(k);
 #endif
 }

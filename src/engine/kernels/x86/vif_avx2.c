@@ -137,8 +137,8 @@ static inline void vert8_block(const uint8_t *const *ref, const uint8_t *const *
     put_halves(ret, VMAFX_VIF_E12_LO, x, add_all(add_scaled(add_scaled(rd, m1, 7), m2, 7), square));
 }
 
-static void vert8_avx2(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
-                       const VmafxVifMoments *ret)
+void vmafx_vif_vert8_avx2(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
+                          const VmafxVifMoments *ret)
 {
     Pairs pairs = pairs_of(filter);
 
@@ -320,8 +320,8 @@ static inline void horz_block(const VmafxVifMoments *in, const VmafxVifFilter *f
         put_interleaved(ret[i] + x, even[i], odd[i]);
 }
 
-static void horz_avx2(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, int32_t *ret_s1, int32_t *ret_s2,
-                      int32_t *ret_s12)
+void vmafx_vif_horz_avx2(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, int32_t *ret_s1,
+                         int32_t *ret_s2, int32_t *ret_s12)
 {
     Pairs pairs = pairs_of(filter);
     int32_t *const ret[3] = { ret_s1, ret_s2, ret_s12 };
@@ -493,9 +493,9 @@ static void down_horz_avx2(const uint16_t *row, const VmafxVifFilter *filter, in
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k)
 {
     *k = (VmafxVifKernels){
-        .vert8 = vert8_avx2,
+        .vert8 = vmafx_vif_vert8_avx2,
         .vert16 = vert16_avx2,
-        .horz = horz_avx2,
+        .horz = vmafx_vif_horz_avx2,
         .score = score_avx2,
         .down_vert8 = down_vert8_avx2,
         .down_vert16 = down_vert16_avx2,

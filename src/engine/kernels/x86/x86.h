@@ -7,5 +7,13 @@
 #include "engine/kernels/vif.h"
 
 void vmafx_adm_kernels_init_avx2(VmafxAdmKernels *k);
+void vmafx_adm_kernels_init_avx512(VmafxAdmKernels *k);
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k);
+void vmafx_vif_kernels_init_avx512(VmafxVifKernels *k);
+
+/* What the wider kernels leave to the narrower ones. */
+void vmafx_vif_vert8_avx2(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
+                          const VmafxVifMoments *ret);
+void vmafx_vif_horz_avx2(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, int32_t *ret_s1,
+                         int32_t *ret_s2, int32_t *ret_s12);
 #endif
