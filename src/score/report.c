@@ -610,6 +610,8 @@ static void own_provenance(FILE *out, const VmafxReportData *data, const char *s
 {
     fputs("\"engine\": {\"name\": \"vmafx\", \"version\": ", out);
     vmafx_json_string(out, data->version);
+    fputs(", \"kernels\": ", out);
+    json_string_or_null(out, data->kernels);
     fprintf(out, "},%s\"inputs\": {\"reference\": ", separator);
     own_input(out, &data->inputs[0]);
     fputs(", \"distorted\": ", out);

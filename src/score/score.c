@@ -577,8 +577,8 @@ static VmafxErr add_model(VmafxResult *result, const VmafxModelRequest *request,
 
 static VmafxErr set_up_engine(VmafxResult *result, const VmafxPairOptions *o, VmafxErrInfo *reterr)
 {
-    VmafxErr err =
-        vmafx_engine_new(&(VmafxEngineSettings){ .threads = o->threads, .subsample = o->subsample }, &result->engine);
+    VmafxEngineSettings settings = { o->threads, o->subsample, o->cpu_disabled };
+    VmafxErr err = vmafx_engine_new(&settings, &result->engine);
 
     if (err)
         return vmafx_fail(reterr, err, "cannot start the engine: %s", vmafx_err_text(err));
@@ -1351,6 +1351,7 @@ VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret)
     const VmafxVideoInfo *ref = &result->inputs[REF].info;
     *ret = (VmafxReportData){
         .version = VMAFX_ENGINE_VERSION,
+        .kernels = vmafx_engine_kernels(result->engine),
         .fps = result->frames / result->cpu_s,
         .w = result->w,
         .h = result->h,

@@ -373,7 +373,7 @@ static void own_json_says_what_was_compared_and_how(void **state)
         "    \"vmaf\": {\"mean\": 85.125, \"harmonic_mean\": 84.84905660377359, \"min\": 80.25, \"max\": 90, "
         "\"p1\": 80.347500000000011, \"p5\": 80.737499999999997}\n"
         "  },\n"
-        "  \"engine\": {\"name\": \"vmafx\", \"version\": \"0.1.0\"},\n"
+        "  \"engine\": {\"name\": \"vmafx\", \"version\": \"0.1.0\", \"kernels\": null},\n"
         "  \"inputs\": {\"reference\": %s, \"distorted\": {\"path\": \"-\", \"sha256\": null}},\n"
         "  \"compared\": {\"width\": 64, \"height\": 48},\n"
         "  \"models\": [{\"name\": \"vmaf\", \"version\": \"vmaf_v0.6.1\", \"path\": \"m.json\", \"sha256\": "
@@ -398,7 +398,8 @@ static void ndjson_has_header_frames_and_summary(void **state)
     VMAFX_AUTO(vmafx_free_p)
     char *expected = vmafx_sprintf(
         "{\"type\": \"header\", \"schema\": \"vmafx.score\", \"schema_version\": 1, \"engine\": {\"name\": \"vmafx\", "
-        "\"version\": \"0.1.0\"}, \"inputs\": {\"reference\": %s, \"distorted\": {\"path\": \"-\", \"sha256\": null}}, "
+        "\"version\": \"0.1.0\", \"kernels\": null}, \"inputs\": {\"reference\": %s, \"distorted\": {\"path\": \"-\", "
+        "\"sha256\": null}}, "
         "\"compared\": {\"width\": 64, \"height\": 48}, \"models\": [{\"name\": \"vmaf\", \"version\": "
         "\"vmaf_v0.6.1\", \"path\": \"m.json\", \"sha256\": \"ab12\"}], \"options\": {\"threads\": 2, \"scale\": "
         "\"reference\"}, \"adaptations\": [\"distorted scaled from 32x24 to 64x48 (bicubic)\"]}\n"

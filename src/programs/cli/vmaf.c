@@ -73,7 +73,8 @@ static const CliOption vmaf_options[] = {
     { O_FRAME_CNT, 0, "frame_cnt", "N", "Score N frames at most.", NULL },
     { O_FRAME_SKIP_REF, 0, "frame_skip_ref", "N", "Drop the first N frames of the reference.", NULL },
     { O_FRAME_SKIP_DIST, 0, "frame_skip_dist", "N", "Drop the first N frames of the distorted video.", NULL },
-    { O_CPUMASK, 0, "cpumask", "BITS", "Accepted: every CPU gives the same numbers here.", NULL },
+    { O_CPUMASK, 0, "cpumask", "BITS", "CPU features not to use: AVX2 8, AVX-512 16. The numbers stay the same.",
+      NULL },
     { O_GPUMASK, 0, "gpumask", "BITS", "Accepted: no GPU is used.", NULL },
     { O_AOM_CTC, 0, "aom_ctc", "VERSION", "Not available in this version.", NULL },
     { O_NFLX_CTC, 0, "nflx_ctc", "VERSION", "Not available in this version.", NULL },
@@ -146,13 +147,23 @@ static int frame_number(const char *option, const char *text, int64_t *ret)
     return status;
 }
 
-/* The masks choose among implementations that agree to the bit: only their form matters. */
-static int mask(const char *option, const char *text)
+static int mask(const char *option, const char *text, unsigned long long *ret)
 {
     char *end;
 
-    VMAFX_IGNORE(strtoull(text, &end, 0));
+    *ret = strtoull(text, &end, 0);
     return *text && !*end ? GO_ON : usage_error("--%s is a number, not '%s'", option, text);
+}
+
+/* The reference tool's bits of instruction sets that must not be used. */
+static int cpu_mask(const char *text, unsigned *ret_disabled)
+{
+    enum { AVX2 = 8, AVX512 = 16 };
+    unsigned long long bits = 0;
+    int status = mask("cpumask", text, &bits);
+
+    *ret_disabled = (bits & AVX2 ? VMAFX_CPU_AVX2 | VMAFX_CPU_AVX512 : 0) | (bits & AVX512 ? VMAFX_CPU_AVX512 : 0);
+    return status;
 }
 
 static int pixel_format(const char *text, VmafxPixFmt *ret)
@@ -243,9 +254,9 @@ static int value_argument(Arguments *a, int id, const char *value)
     case O_FRAME_SKIP_DIST:
         return frame_number("frame_skip_dist", value, &a->pair.skip_dis);
     case O_CPUMASK:
-        return mask("cpumask", value);
+        return cpu_mask(value, &a->pair.cpu_disabled);
     case O_GPUMASK:
-        return mask("gpumask", value);
+        return mask("gpumask", value, &(unsigned long long){ 0 }); /* no GPU is used: only the form matters */
     case O_AOM_CTC:
     case O_NFLX_CTC:
         fprintf(stderr, "--%s is not available in this version: name the features with --feature\n",
