@@ -10,7 +10,7 @@ import xml.etree.ElementTree
 
 from harness import PROGRAM, Skip, case, expect, ffmpeg, load, main, need_models, pair, run, write_y4m, write_yuv
 
-FEATURES = ("--feature", "vif", "--feature", "motion", "--feature", "adm")
+FEATURES = ("--features-only", "--feature", "vif", "--feature", "motion", "--feature", "adm")
 
 
 def score(*arguments, **options):
@@ -244,6 +244,17 @@ def raw_video_needs_its_four_facts():
     raw = ("--reference", "ref.yuv", "--distorted", "dis.yuv")
     expect(run("score", *raw, *FEATURES, "--width", 64, "--height", 48), 2, "--pixel-format")
     expect(run("score", *raw, *FEATURES, "--width", 64, "--height", 48, "--pixel-format", "420", "--bit-depth", 8), 0)
+
+
+@case
+def features_alone_need_no_model():
+    pair()
+    nowhere = {"VMAFX_MODEL_PATH": "/nonexistent", "HOME": os.getcwd(), "XDG_DATA_HOME": os.getcwd()}
+    expect(score(*FEATURES, env=nowhere), 0, "features only, 6 frames", "integer_vif_scale0")
+    report = json.loads(expect(score(*FEATURES, "--json", env=nowhere), 0).stdout)
+    assert report["verdict"] is None and "integer_adm2" in report["pooled"], report
+    expect(score("--features-only"), 2, "--feature")
+    expect(score(*FEATURES, "--model", "vmaf_v0.6.1"), 2, "--model")
 
 
 @case

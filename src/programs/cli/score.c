@@ -48,6 +48,7 @@ enum {
     O_PIXEL_FORMAT,
     O_BIT_DEPTH,
     O_NO_DIGEST,
+    O_FEATURES_ONLY,
     O_QUIET,
 };
 
@@ -60,6 +61,7 @@ static const CliOption score_options[] = {
       "vmaf_v0.6.1 vmaf_v0.6.1neg vmaf_4k_v0.6.1 vmaf_4k_v0.6.1neg vmaf_b_v0.6.3" },
     { O_FEATURE, 0, "feature", "NAME", "One more extractor: NAME or NAME=option=value:option=value. May be repeated.",
       "adm motion vif" },
+    { O_FEATURES_ONLY, 0, "features-only", NULL, "No model: compute just what --feature names.", NULL },
     { O_FORMAT, 0, "format", "FORMAT",
       "Format of the report: json, ndjson, csv or xml. When not given, the ending of the output's name decides, else "
       "json.",
@@ -99,7 +101,7 @@ static const CliOption score_options[] = {
 
 typedef struct Arguments {
     const char *reference, *distorted, *output;
-    bool has_format, json, quiet;
+    bool has_format, json, quiet, features_only;
     VmafxReportFormat format;
     VmafxRawFormat raw;
     bool raw_given[4]; /* width, height, pixel format, bit depth */
@@ -312,6 +314,8 @@ static bool *switch_of(Arguments *a, int id)
         return &a->json;
     case O_QUIET:
         return &a->quiet;
+    case O_FEATURES_ONLY:
+        return &a->features_only;
     case O_ACCEPT_SHORTER:
         return &a->pair.accept_shorter;
     case O_CONVERT_DEPTH:
@@ -347,7 +351,7 @@ static bool apply_settings(Arguments *a)
         return false;
     if (a->pair.threads < 0)
         a->pair.threads = vmafx_cpus_allowed();
-    if (a->pair.n_models == 0 && !add_model(a, vmafx_config_get(config, "VMAFX_MODEL", NULL)))
+    if (a->pair.n_models == 0 && !a->features_only && !add_model(a, vmafx_config_get(config, "VMAFX_MODEL", NULL)))
         return false;
     a->pair.models = a->models;
     return true;
@@ -360,6 +364,8 @@ static bool settle(Arguments *a)
 
     if (!a->reference || !a->distorted)
         return usage_error("--%s FILE is missing", a->reference ? "distorted" : "reference");
+    if (a->features_only && (a->pair.n_models || !a->pair.n_features))
+        return usage_error("--features-only wants at least one --feature and no --model");
     if (!strcmp(a->reference, "-") && !strcmp(a->distorted, "-"))
         return usage_error("only one of the two videos can come from standard input");
     if (n_raw != 0 && n_raw != 4)
@@ -486,10 +492,12 @@ static void erase_progress(Progress *progress)
 
 static void print_verdict(const VmafxReportData *data)
 {
-    const VmafxReportModel *m = &data->models[0];
+    const VmafxReportModel *m = data->n_models ? &data->models[0] : NULL;
     VmafxSeriesPooled p;
 
-    if (vmafx_report_pool(data, vmafx_report_find(data, m->name), &p))
+    if (!m)
+        printf("features only, %u frame%s", data->frames, data->frames == 1 ? "" : "s");
+    else if (vmafx_report_pool(data, vmafx_report_find(data, m->name), &p))
         printf("VMAF unknown  %s, %u frames", m->version, data->frames);
     else
         printf("VMAF %.2f  %s, %u frame%s", p.mean, m->version, p.n, p.n == 1 ? "" : "s");
@@ -583,7 +591,7 @@ static size_t worst_frames(const VmafxReportData *data, size_t series, Worst ret
 static void print_worst(const VmafxReportData *data)
 {
     Worst worst[WORST_FRAMES];
-    size_t series = vmafx_report_find(data, data->models[0].name);
+    size_t series = data->n_models ? vmafx_report_find(data, data->models[0].name) : SIZE_MAX;
     size_t n = series == SIZE_MAX ? 0 : worst_frames(data, series, worst);
 
     if (n)
