@@ -11,6 +11,7 @@
 
 #include <immintrin.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #define BLOCK 8
 
@@ -318,12 +319,11 @@ static inline __m256i same_angle(__m256i o_h, __m256i o_v, __m256i t_h, __m256i 
 /* min(32768, floor((floor(2^30 / m)·t + 2^14) / 2^15)) of four columns, m and t positive: every step is exact. */
 static inline __m128i ratio4(__m256d m, __m256d t)
 {
-    const int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
-    __m256d reciprocal = _mm256_round_pd(_mm256_div_pd(_mm256_set1_pd(0x1p30), m), down);
+    __m256d reciprocal = _mm256_floor_pd(_mm256_div_pd(_mm256_set1_pd(0x1p30), m));
     __m256d k =
         _mm256_mul_pd(_mm256_add_pd(_mm256_mul_pd(reciprocal, t), _mm256_set1_pd(0x1p14)), _mm256_set1_pd(0x1p-15));
 
-    return _mm256_cvttpd_epi32(_mm256_min_pd(_mm256_round_pd(k, down), _mm256_set1_pd(32768)));
+    return _mm256_cvttpd_epi32(_mm256_min_pd(_mm256_floor_pd(k), _mm256_set1_pd(32768)));
 }
 
 static inline __m256i ratio(__m256i o, __m256i t)
