@@ -348,7 +348,7 @@ static void numerator_row(const AdmPass *pass, InstanceRows *rows, const VmafxIn
         pass->setup.kernels->adm.numerator[scale > 0](x, n_rows, masker->z_minus_n[slot] + win->left,
                                                       win->right - win->left, gains, row_sums);
         for (int b = 0; b < BANDS; b++)
-            signal->sums[b] += (row_sums[b] + (1ll << row_shift >> 1)) >> row_shift;
+            signal->sums[b] += ((int64_t)((uint64_t)row_sums[b] + (1ull << row_shift >> 1))) >> row_shift;
     }
 }
 

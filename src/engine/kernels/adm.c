@@ -19,6 +19,12 @@ static int64_t rounded_shift(int64_t v, int n)
     return n ? (v + (1ll << (n - 1))) >> n : v;
 }
 
+/* Gains far outside their range (mode 1 allows them) can overflow a sum of cubes: it wraps then. */
+static int64_t wrapping_sum(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
 static void dwt_vert8_c(const uint8_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi)
 {
     for (int x = 0; x < w; x++) {
@@ -199,7 +205,7 @@ static void numerator_fine_c(const int32_t *const x[VMAFX_ADM_BANDS], const int3
             /* m is below 2^32, so the square fits 64 bits without a sign. */
             uint64_t square = (uint64_t)m * (uint64_t)m;
             int64_t q = (int32_t)((square + (1ull << (square_shift[b] - 1))) >> square_shift[b]);
-            sums[b] += rounded_shift(q * m, gains->cube_shift[b]);
+            sums[b] = wrapping_sum(sums[b], rounded_shift(q * m, gains->cube_shift[b]));
         }
     }
 }
@@ -217,7 +223,7 @@ static void numerator_coarse_c(const int32_t *const x[VMAFX_ADM_BANDS], const in
             if (m <= 0)
                 continue;
             int64_t q = (int32_t)rounded_shift(m * m, 30);
-            sums[b] += rounded_shift(q * m, gains->cube_shift[b]);
+            sums[b] = wrapping_sum(sums[b], rounded_shift(q * m, gains->cube_shift[b]));
         }
     }
 }

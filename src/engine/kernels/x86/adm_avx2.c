@@ -99,7 +99,7 @@ static inline int64_t total(__m256i v)
     int64_t lanes[4];
 
     _mm256_storeu_si256((__m256i *)lanes, v);
-    return lanes[0] + lanes[1] + lanes[2] + lanes[3];
+    return (int64_t)((uint64_t)lanes[0] + (uint64_t)lanes[1] + (uint64_t)lanes[2] + (uint64_t)lanes[3]);
 }
 
 /* ---- Wavelet ---- */
@@ -538,7 +538,7 @@ static void numerator_fine_avx2(const int32_t *const x[VMAFX_ADM_BANDS], const i
             acc[b] = trial[b];
     }
     for (int b = 0; b < VMAFX_ADM_BANDS; b++)
-        sums[b] += total(acc[b]);
+        sums[b] = (int64_t)((uint64_t)sums[b] + (uint64_t)total(acc[b]));
     Block rest = block_at(x, n_rows, z_minus_n, i);
     vmafx_adm_kernels_c.numerator[0](rest.x, rest.n_rows, rest.z_minus_n, n - i, gains, sums);
 }
@@ -575,7 +575,7 @@ static void numerator_coarse_avx2(const int32_t *const x[VMAFX_ADM_BANDS], const
             acc[b] = trial[b];
     }
     for (int b = 0; b < VMAFX_ADM_BANDS; b++)
-        sums[b] += total(acc[b]);
+        sums[b] = (int64_t)((uint64_t)sums[b] + (uint64_t)total(acc[b]));
     Block rest = block_at(x, n_rows, z_minus_n, i);
     vmafx_adm_kernels_c.numerator[1](rest.x, rest.n_rows, rest.z_minus_n, n - i, gains, sums);
 }
