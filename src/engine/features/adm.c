@@ -332,6 +332,7 @@ static void numerator_row(const AdmPass *pass, InstanceRows *rows, const VmafxIn
 {
     int above = (y == 0 ? 1 : y - 1) % RING, below = (y + 1 == win->h ? y : y + 1) % RING, slot = y % RING;
     int row_shift = ceil_log2(win->h);
+    uint64_t half = 1ull << row_shift >> 1;
 
     for (int p = 0; p < PARTS; p++) {
         if (p == AIM_PART && instance->values[OPT_SKIP_AIM])
@@ -348,7 +349,8 @@ static void numerator_row(const AdmPass *pass, InstanceRows *rows, const VmafxIn
         pass->setup.kernels->adm.numerator[scale > 0](x, n_rows, masker->z_minus_n[slot] + win->left,
                                                       win->right - win->left, gains, row_sums);
         for (int b = 0; b < BANDS; b++)
-            signal->sums[b] += ((int64_t)((uint64_t)row_sums[b] + (1ull << row_shift >> 1))) >> row_shift;
+            signal->sums[b] =
+                (int64_t)((uint64_t)signal->sums[b] + (uint64_t)((int64_t)((uint64_t)row_sums[b] + half) >> row_shift));
     }
 }
 
