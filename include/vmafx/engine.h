@@ -150,6 +150,9 @@ VMAFX_CHECK VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *rete
 /** The best instruction set in use: "c", "avx2" or "avx512". A static string. */
 const char *vmafx_engine_kernels(const VmafxEngine *engine);
 
+/** Seconds that all workers together have spent in an extractor so far; 0 for one that does not run. Any thread. */
+double vmafx_engine_seconds(const VmafxEngine *engine, const char *extractor);
+
 /** Frames pushed. */
 uint32_t vmafx_engine_frames(const VmafxEngine *engine);
 

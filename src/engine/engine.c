@@ -12,7 +12,9 @@
 #include <vmafx/engine.h>
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "engine/engine_internal.h"
@@ -41,7 +43,8 @@ typedef struct Group {
     const VmafxExtractor *extractor;
     const VmafxInstance *instances[VMAFX_INSTANCES_MAX];
     size_t n_instances;
-    void **passes; /* by worker */
+    void **passes;                 /* by worker */
+    atomic_uint_fast64_t spent_ns; /* a plain counter */
 } Group;
 
 struct VmafxEngine {
@@ -337,10 +340,21 @@ static VmafxErr make_passes(VmafxEngine *engine)
     return VMAFX_OK;
 }
 
-static VmafxErr run_group(const Group *group, int worker, const VmafxFrameInput *input, double *row)
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static VmafxErr run_group(Group *group, int worker, const VmafxFrameInput *input, double *row)
 {
     VmafxFeatureValues values[VMAFX_INSTANCES_MAX];
+    uint64_t start_ns = monotonic_ns();
     VmafxErr err = group->extractor->frame(group->passes[worker], input, values);
+
+    atomic_fetch_add_explicit(&group->spent_ns, monotonic_ns() - start_ns, memory_order_relaxed);
 
     for (size_t i = 0; !err && i < group->n_instances; i++)
         for (size_t j = 0; j < group->extractor->n_features; j++)
@@ -351,11 +365,11 @@ static VmafxErr run_group(const Group *group, int worker, const VmafxFrameInput 
 
 static VmafxErr frame_work(void *opaque, int worker, const VmafxFrameInput *input, double *row, VmafxErrInfo *reterr)
 {
-    const VmafxEngine *engine = opaque;
+    VmafxEngine *engine = opaque;
     bool sampled = input->index % (uint32_t)engine->settings.subsample == 0;
 
     for (size_t i = 0; i < engine->n_groups; i++) {
-        const Group *group = &engine->groups[i];
+        Group *group = &engine->groups[i];
 
         if (!sampled && !group->extractor->temporal)
             continue;
@@ -545,6 +559,14 @@ VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr)
 }
 
 /* ---- Results ---- */
+
+double vmafx_engine_seconds(const VmafxEngine *engine, const char *extractor)
+{
+    for (size_t i = 0; i < engine->n_groups; i++)
+        if (!strcmp(engine->groups[i].extractor->name, extractor))
+            return (double)atomic_load_explicit(&engine->groups[i].spent_ns, memory_order_relaxed) / 1e9;
+    return 0;
+}
 
 const char *vmafx_engine_kernels(const VmafxEngine *engine)
 {

@@ -26,6 +26,7 @@
 #include "base/digest.h"
 #include "media/convert.h"
 #include "score/models.h"
+#include "score/telemetry.h"
 
 #define QUEUE_FRAMES      3
 #define PROGRESS_MS       100
@@ -613,6 +614,7 @@ typedef struct Input {
     void *memory[QUEUE_FRAMES];
     pthread_t thread;
     bool running;
+    atomic_uint_fast64_t decode_ns; /* a plain counter: time spent in the reader */
 
     Sync sync; /* its lock covers everything below, and the slots by turns */
     unsigned head, filled;
@@ -639,6 +641,7 @@ typedef struct Pair {
     struct timespec started;
     int64_t total;
     bool cancelled;
+    VmafxScoreTrace trace;
 } Pair;
 
 static double seconds_since(const struct timespec *from, clockid_t clock)
@@ -647,6 +650,18 @@ static double seconds_since(const struct timespec *from, clockid_t clock)
 
     clock_gettime(clock, &now);
     return (double)(now.tv_sec - from->tv_sec) + (double)(now.tv_nsec - from->tv_nsec) / 1e9;
+}
+
+/* vmafx_reader_next, with its time counted. */
+static VmafxErr read_frame(Input *in, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr)
+{
+    struct timespec start;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    VmafxErr err = vmafx_reader_next(in->reader, ret_luma, ret_more, reterr);
+    atomic_fetch_add_explicit(&in->decode_ns, (uint64_t)(seconds_since(&start, CLOCK_MONOTONIC) * 1e9),
+                              memory_order_relaxed);
+    return err;
 }
 
 static bool sync_init(Sync *sync)
@@ -742,7 +757,7 @@ static VmafxErr next_frame(Input *in, VmafxPlane *ret, bool *ret_more, VmafxErrI
 
     *ret_more = true;
     if (!luma.data) {
-        VmafxErr err = vmafx_reader_next(in->reader, &luma, ret_more, reterr);
+        VmafxErr err = read_frame(in, &luma, ret_more, reterr);
         if (err || !*ret_more)
             return err;
     }
@@ -928,7 +943,7 @@ static VmafxErr open_input(Input *in, const VmafxRawFormat *raw, VmafxScoredInpu
 
     if (err)
         return err;
-    err = vmafx_reader_next(in->reader, &in->pending, &more, reterr);
+    err = read_frame(in, &in->pending, &more, reterr);
     scored->info = *vmafx_reader_info(in->reader);
     scored->known = true;
     if (!err && !more)
@@ -938,11 +953,16 @@ static VmafxErr open_input(Input *in, const VmafxRawFormat *raw, VmafxScoredInpu
 
 static VmafxErr open_inputs(Pair *pair, VmafxErrInfo *reterr)
 {
-    const VmafxPairOptions *o = pair->options;
-    VmafxErr err = open_input(&pair->inputs[REF], o->raw_reference, &pair->result->inputs[REF], reterr);
+    const VmafxRawFormat *const raw[] = { pair->options->raw_reference, pair->options->raw_distorted };
+    VmafxErr err = VMAFX_OK;
 
-    if (!err)
-        err = open_input(&pair->inputs[DIS], o->raw_distorted, &pair->result->inputs[DIS], reterr);
+    for (int i = 0; i < 2 && !err; i++) {
+        VmafxScoredInput *scored = &pair->result->inputs[i];
+        VmafxSpan *span = vmafx_score_trace_input(input_name[i]);
+
+        err = open_input(&pair->inputs[i], raw[i], scored, reterr);
+        vmafx_score_trace_input_done(&span, scored->known ? &scored->info : NULL, err);
+    }
     return err;
 }
 
@@ -1163,6 +1183,19 @@ static VmafxErr end_pair(Pair *pair, const VmafxPlane *ref, const VmafxPlane *di
     return VMAFX_OK;
 }
 
+/* What the decoding threads and the engine's workers have spent. */
+static VmafxScoreTimes times_of(Pair *pair)
+{
+    const VmafxEngine *engine = pair->result->engine;
+    uint64_t decode_ns = atomic_load_explicit(&pair->inputs[REF].decode_ns, memory_order_relaxed) +
+                         atomic_load_explicit(&pair->inputs[DIS].decode_ns, memory_order_relaxed);
+
+    return (VmafxScoreTimes){ .decode_s = (double)decode_ns / 1e9,
+                              .vif_s = engine ? vmafx_engine_seconds(engine, "vif") : 0,
+                              .adm_s = engine ? vmafx_engine_seconds(engine, "adm") : 0,
+                              .motion_s = engine ? vmafx_engine_seconds(engine, "motion") : 0 };
+}
+
 static VmafxErr score_frames(Pair *pair, VmafxErrInfo *reterr)
 {
     VmafxResult *result = pair->result;
@@ -1175,6 +1208,8 @@ static VmafxErr score_frames(Pair *pair, VmafxErrInfo *reterr)
             return VMAFX_OK;
         if (!ref || !dis)
             return end_pair(pair, ref, dis, reterr);
+        VmafxScoreTimes times = times_of(pair);
+        vmafx_score_trace_frame(&pair->trace, result->frames, seconds_since(&pair->started, CLOCK_MONOTONIC), &times);
         VmafxErr err = vmafx_engine_push(result->engine, ref, dis, reterr);
         if (err)
             return err;
@@ -1245,6 +1280,32 @@ static bool options_make_sense(const VmafxPairOptions *o)
            (o->scale_w > 0 && o->scale_w <= VMAFX_DIMENSION_MAX && o->scale_h > 0 && o->scale_h <= VMAFX_DIMENSION_MAX);
 }
 
+static void end_trace(Pair *pair, VmafxErr err)
+{
+    const VmafxResult *result = pair->result;
+    const VmafxScoredModel *model = result->n_models ? &result->models[0] : NULL;
+    VmafxScoreEnd end = { .err = err,
+                          .kernels = result->engine ? vmafx_engine_kernels(result->engine) : NULL,
+                          .frames = result->frames,
+                          .elapsed_s = seconds_since(&pair->started, CLOCK_MONOTONIC),
+                          .times = times_of(pair),
+                          .complete = result->complete,
+                          .incomplete_reason = result->incomplete_reason };
+    VmafxPooled pooled;
+
+    if (model) {
+        end.model = model->version ? model->version : model->name;
+        end.model_sha256 = model->sha256;
+    }
+    if (model && result->stage == VMAFX_STAGE_DONE && result->frames &&
+        !vmafx_engine_pool(result->engine, vmafx_engine_find(result->engine, model->name), 0, result->frames - 1,
+                           &pooled)) {
+        end.has_score = true;
+        end.score = pooled.mean;
+    }
+    vmafx_score_trace_end(&pair->trace, &end);
+}
+
 VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const VmafxPairOptions *options,
                           VmafxResult *result, VmafxErrInfo *reterr)
 {
@@ -1258,6 +1319,7 @@ VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const Vm
     result->inputs[REF].path = vmafx_strdup(reference);
     result->inputs[DIS].path = vmafx_strdup(distorted);
 
+    vmafx_score_trace_begin(&pair.trace);
     VmafxErr err = result->inputs[REF].path && result->inputs[DIS].path ? VMAFX_OK : VMAFX_ERR_NOMEM;
     if (!err && !options_make_sense(options))
         err = vmafx_fail(&info, VMAFX_ERR_INVALID, "a frame number, a thread count or a size is outside its range");
@@ -1265,6 +1327,7 @@ VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const Vm
         err = set_up_engine(result, options, &info);
     if (!err)
         err = run_pair(&pair, &info);
+    end_trace(&pair, err);
     if (err)
         return vmafx_fail(reterr, err, "%s", *info.message ? info.message : vmafx_err_text(err));
     return VMAFX_OK;

@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vmafx/engine.h>
 
 #include "base/base.h"
 #include "base/config.h"
+#include "otel/api/context.h"
+#include "otel/export/otel.h"
 #include "programs/cli/cli.h"
 
 #define VMAF_FAILED 255 /* what the reference tool's users know */
@@ -113,6 +116,10 @@ static bool stdout_has_failed(void)
 
 int main(int argc, char **argv)
 {
+    VmafxOtel *otel = vmafx_otel_start(
+        &(VmafxOtelStart){ .service = "vmafx", .version = VMAFX_ENGINE_VERSION, .only_when_asked = true });
+    VMAFX_AUTO(vmafx_context_unref) VmafxContext *context = vmafx_context_from_environment(environ);
+    VmafxContextToken token = vmafx_context_attach(context); /* whoever started this program may be tracing */
     bool as_vmaf = is_named_vmaf(argv[0]);
     int code = as_vmaf ? cli_vmaf.run(argc, argv) : dispatch(argc, argv);
 
@@ -121,5 +128,7 @@ int main(int argc, char **argv)
         as_vmaf = as_vmaf || (argc > 1 && !strcmp(argv[1], cli_vmaf.name));
         code = as_vmaf ? VMAF_FAILED : EXIT_OUTPUT;
     }
+    vmafx_context_detach(token);
+    VMAFX_IGNORE(vmafx_otel_stop(&otel, VMAFX_OTEL_STOP_MS)); /* it has complained itself; the command's code stays */
     return code;
 }

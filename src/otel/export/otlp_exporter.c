@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * One batch's way out. Each request of it is attempted, and again after a backoff while the batch's deadline allows.
+ *
+ * Shutdown ends a backoff; the request then has one last attempt if there is time. Whatever is under way when
+ * shutdown's own deadline comes is cancelled.
+ */
+
+#include "otel/export/otlp_exporter.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/base.h"
+#include "otel/export/otlp_encode.h"
+
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+
+enum { TIMEOUT_MS_DEFAULT = 10000, COMPLAIN_EVERY_S = 60, WARNING = 13, INFO = 9 };
+
+typedef struct Counters {
+    atomic_uint_fast64_t exported, rejected, failed, timed_out, too_large, requests, attempts, retries, warnings;
+} Counters;
+
+typedef struct OtlpExporter {
+    VmafxExporter base; /* first: an exporter is one of ours when its functions are */
+    VmafxOtlpTransport transport;
+    void *self;
+    VmafxRetryPolicy retry;
+    uint64_t timeout_ns;
+    size_t target, request_max;
+    VmafxOtelErrorHandler on_error;
+    void *on_error_ctx;
+    Counters counts;
+
+    /* the exporting thread's alone */
+    uint64_t random, complained_ns;
+    bool failing;
+
+    pthread_mutex_t lock; /* covers what follows */
+    pthread_cond_t changed;
+    bool busy, stopping;
+    uint64_t stop_ns; /* while stopping: its deadline */
+} OtlpExporter;
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void count(atomic_uint_fast64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+void vmafx_otlp_complain(const VmafxOtlpConfig *config, int severity, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (!config->on_error)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    config->on_error(config->on_error_ctx, severity, text);
+}
+
+void vmafx_otlp_user_agent(const VmafxOtlpConfig *config, char *ret, size_t size)
+{
+    snprintf(ret, size, "%s%s" VMAFX_OTLP_USER_AGENT "/%s", config->product ? config->product : "",
+             config->product ? " " : "", config->version ? config->version : "0");
+}
+
+/* An absent collector is a quiet state: a line when it begins, one a minute while it lasts. */
+static void complain(OtlpExporter *exporter, const char *what, const char *why)
+{
+    uint64_t now = now_ns();
+    char text[512];
+
+    if (exporter->failing && now - exporter->complained_ns < COMPLAIN_EVERY_S * NS_PER_S)
+        return;
+    exporter->failing = true;
+    exporter->complained_ns = now;
+    if (!exporter->on_error)
+        return;
+    snprintf(text, sizeof text, "%s: %s: %s", exporter->base.component_type, what, why);
+    exporter->on_error(exporter->on_error_ctx, WARNING, text);
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+    return (struct timespec){ .tv_sec = (time_t)VMAFX_MIN(ns / NS_PER_S, (uint64_t)INT32_MAX),
+                              .tv_nsec = (long)(ns % NS_PER_S) };
+}
+
+/* ---- one request ---- */
+
+/* Sleeps until then, or until shutdown, which gives its deadline. */
+static void back_off(OtlpExporter *exporter, uint64_t until_ns, uint64_t *deadline_ns, bool *ret_stopping)
+{
+    struct timespec until = timespec_of(until_ns);
+
+    pthread_mutex_lock(&exporter->lock);
+    while (!exporter->stopping && pthread_cond_timedwait(&exporter->changed, &exporter->lock, &until) == 0)
+        ;
+    *ret_stopping = exporter->stopping;
+    if (exporter->stopping)
+        *deadline_ns = VMAFX_MIN(*deadline_ns, exporter->stop_ns);
+    pthread_mutex_unlock(&exporter->lock);
+}
+
+static void delivered(OtlpExporter *exporter, const VmafxOtlpAttempt *attempt, uint64_t items)
+{
+    uint64_t rejected = VMAFX_MIN(attempt->partial.rejected, items);
+
+    count(&exporter->counts.exported, items - rejected);
+    count(&exporter->counts.rejected, rejected);
+    if (rejected)
+        complain(exporter, "the collector rejected a part", attempt->partial.message);
+    else if (attempt->partial.present || attempt->unreadable) {
+        count(&exporter->counts.warnings, 1);
+        complain(exporter, "the collector warns",
+                 attempt->partial.present ? attempt->partial.message : "its answer cannot be read");
+    } else
+        exporter->failing = false;
+}
+
+static VmafxExportResult send_request(OtlpExporter *exporter, const VmafxWire *wire, uint64_t items,
+                                      uint64_t deadline_ns)
+{
+    VmafxBackoff backoff;
+    bool last = false;
+
+    vmafx_backoff_init(&backoff, &exporter->retry, &exporter->random);
+    count(&exporter->counts.requests, 1);
+    for (;;) {
+        VmafxOtlpAttempt attempt = { .outcome = VMAFX_OTLP_GIVE_UP };
+        uint64_t wait_ns;
+
+        if (now_ns() >= deadline_ns)
+            attempt.outcome = VMAFX_OTLP_DEADLINE;
+        else {
+            count(&exporter->counts.attempts, 1);
+            exporter->transport.attempt(exporter->self, wire->bytes, wire->len, deadline_ns, &attempt);
+        }
+        if (attempt.outcome == VMAFX_OTLP_DELIVERED) {
+            delivered(exporter, &attempt, items);
+            return VMAFX_EXPORT_OK;
+        }
+        if (attempt.outcome == VMAFX_OTLP_DEADLINE) {
+            count(&exporter->counts.timed_out, items);
+            complain(exporter, "gave up on a batch", "the deadline passed");
+            return VMAFX_EXPORT_TIMEOUT;
+        }
+        uint64_t now = now_ns();
+        if (attempt.outcome == VMAFX_OTLP_GIVE_UP || last ||
+            !vmafx_backoff_next(&backoff, attempt.server_delay_ns, now, deadline_ns, &wait_ns)) {
+            count(&exporter->counts.failed, items);
+            complain(exporter, "gave up on a batch", attempt.message);
+            return VMAFX_EXPORT_FAILED;
+        }
+        complain(exporter, "will try again", attempt.message);
+        back_off(exporter, now + wait_ns, &deadline_ns, &last);
+        count(&exporter->counts.retries, 1);
+    }
+}
+
+/* ---- the exporter's functions ---- */
+
+/* False when shutdown has begun: such a batch is dropped. */
+static bool enter(OtlpExporter *exporter)
+{
+    pthread_mutex_lock(&exporter->lock);
+    bool entered = !exporter->stopping;
+    exporter->busy |= entered;
+    pthread_mutex_unlock(&exporter->lock);
+    return entered;
+}
+
+static void leave(OtlpExporter *exporter)
+{
+    pthread_mutex_lock(&exporter->lock);
+    exporter->busy = false;
+    pthread_cond_broadcast(&exporter->changed);
+    pthread_mutex_unlock(&exporter->lock);
+}
+
+static VmafxExportResult otlp_export(VmafxExporter *base, const VmafxBatch *batch, uint64_t deadline_ns)
+{
+    OtlpExporter *exporter = (OtlpExporter *)base;
+    VmafxExportResult result = VMAFX_EXPORT_OK;
+    VmafxOtlpEncoder encoder;
+    uint64_t now = now_ns();
+
+    if (!enter(exporter)) {
+        count(&exporter->counts.failed, vmafx_otlp_batch_items(batch));
+        return VMAFX_EXPORT_FAILED;
+    }
+    if (deadline_ns > now && deadline_ns - now > exporter->timeout_ns)
+        deadline_ns = now + exporter->timeout_ns;
+    vmafx_otlp_encoder_init(&encoder, batch, exporter->target, exporter->request_max);
+    while (vmafx_otlp_encoder_next(&encoder)) {
+        VmafxExportResult one = send_request(exporter, &encoder.wire, encoder.items, deadline_ns);
+
+        if (!result)
+            result = one;
+    }
+    if (encoder.dropped) {
+        count(&exporter->counts.too_large, encoder.dropped);
+        complain(exporter, "dropped a part of a batch", "it exceeds the size of a request");
+        if (!result)
+            result = VMAFX_EXPORT_FAILED;
+    }
+    vmafx_otlp_encoder_done(&encoder);
+    leave(exporter);
+    return result;
+}
+
+/* Until nothing is under way. False when the deadline came first. */
+static bool wait_idle(OtlpExporter *exporter, uint64_t deadline_ns)
+{
+    struct timespec until = timespec_of(deadline_ns);
+
+    while (exporter->busy)
+        if (pthread_cond_timedwait(&exporter->changed, &exporter->lock, &until) != 0)
+            break;
+    return !exporter->busy;
+}
+
+static VmafxExportResult otlp_flush(VmafxExporter *base, uint64_t deadline_ns)
+{
+    OtlpExporter *exporter = (OtlpExporter *)base;
+
+    pthread_mutex_lock(&exporter->lock);
+    bool idle = wait_idle(exporter, deadline_ns);
+    pthread_mutex_unlock(&exporter->lock);
+    return idle ? VMAFX_EXPORT_OK : VMAFX_EXPORT_TIMEOUT;
+}
+
+static VmafxExportResult otlp_shutdown(VmafxExporter *base, uint64_t deadline_ns)
+{
+    OtlpExporter *exporter = (OtlpExporter *)base;
+
+    pthread_mutex_lock(&exporter->lock);
+    bool again = exporter->stopping;
+    exporter->stop_ns = again ? VMAFX_MIN(exporter->stop_ns, deadline_ns) : deadline_ns;
+    exporter->stopping = true;
+    pthread_cond_broadcast(&exporter->changed);
+    bool idle = wait_idle(exporter, deadline_ns);
+    pthread_mutex_unlock(&exporter->lock);
+    if (!idle)
+        exporter->transport.cancel(exporter->self);
+    return again ? VMAFX_EXPORT_FAILED : idle ? VMAFX_EXPORT_OK : VMAFX_EXPORT_TIMEOUT;
+}
+
+static void otlp_free(VmafxExporter *base)
+{
+    OtlpExporter *exporter = (OtlpExporter *)base;
+
+    exporter->transport.free(exporter->self);
+    pthread_cond_destroy(&exporter->changed);
+    pthread_mutex_destroy(&exporter->lock);
+    free(exporter);
+}
+
+/* ---- nothing at all ---- */
+
+static VmafxExportResult none_export(VmafxExporter *base, const VmafxBatch *batch, uint64_t deadline_ns)
+{
+    return VMAFX_EXPORT_FAILED;
+}
+
+static VmafxExportResult none_wait(VmafxExporter *base, uint64_t deadline_ns)
+{
+    return VMAFX_EXPORT_OK;
+}
+
+static void none_free(VmafxExporter *base)
+{
+}
+
+VmafxExporter *vmafx_otlp_exporter_none(void)
+{
+    static VmafxExporter none = { "none", none_export, none_wait, none_wait, none_free };
+
+    return &none;
+}
+
+/* ---- making one ---- */
+
+static uint64_t seed_of(const VmafxOtlpConfig *config)
+{
+    uint64_t seed = config->random_seed;
+
+    if (!seed && getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
+        seed = now_ns();
+    return seed;
+}
+
+VmafxExporter *vmafx_otlp_exporter_new(const VmafxOtlpConfig *config, const char *component_type,
+                                       const VmafxOtlpTransport *transport, void *self)
+{
+    OtlpExporter *exporter = calloc(1, sizeof *exporter);
+    pthread_condattr_t attr;
+
+    if (!exporter) {
+        transport->free(self);
+        vmafx_otlp_complain(config, WARNING, "%s: no memory; nothing is exported", component_type);
+        return vmafx_otlp_exporter_none();
+    }
+    exporter->base = (VmafxExporter){ component_type, otlp_export, otlp_flush, otlp_shutdown, otlp_free };
+    exporter->transport = *transport;
+    exporter->self = self;
+    exporter->retry = config->retry.attempts_max ? config->retry : VMAFX_RETRY_POLICY_DEFAULT;
+    exporter->timeout_ns = (config->timeout_ms ? config->timeout_ms : TIMEOUT_MS_DEFAULT) * NS_PER_MS;
+    exporter->target = config->target_bytes;
+    exporter->request_max = config->request_max_bytes;
+    exporter->on_error = config->on_error;
+    exporter->on_error_ctx = config->on_error_ctx;
+    exporter->random = seed_of(config);
+    pthread_mutex_init(&exporter->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&exporter->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    return &exporter->base;
+}
+
+void vmafx_otlp_exporter_counts(const VmafxExporter *base, VmafxOtlpCounts *ret)
+{
+    *ret = (VmafxOtlpCounts){ 0 };
+    if (!base || base->export_batch != otlp_export)
+        return;
+    OtlpExporter *exporter = (OtlpExporter *)base;
+    Counters *counts = &exporter->counts;
+#define READ(field) ret->field = atomic_load_explicit(&counts->field, memory_order_relaxed)
+    READ(exported);
+    READ(rejected);
+    READ(failed);
+    READ(timed_out);
+    READ(too_large);
+    READ(requests);
+    READ(attempts);
+    READ(retries);
+    READ(warnings);
+#undef READ
+}

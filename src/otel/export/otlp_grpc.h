@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* OTLP over gRPC (OTLP 1.11, "OTLP/gRPC"). */
+#ifndef VMAFX_OTEL_EXPORT_OTLP_GRPC_H
+#define VMAFX_OTEL_EXPORT_OTLP_GRPC_H
+
+#include "otel/export/otlp_exporter.h"
+
+/** As vmafx_otlp_http_exporter_new, to config->endpoint read for VMAFX_OTLP_GRPC. */
+VmafxExporter *vmafx_otlp_grpc_exporter_new(const VmafxOtlpConfig *config);
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Sums, last values, histograms. Exponential buckets of one sign live in a ring: bucket i is at i modulo a power of two
+ * that is not smaller than the most buckets there may be, so growing at either end moves nothing.
+ */
+
+#include "otel/sdk/aggregation.h"
+
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+const double vmafx_histogram_default_bounds[VMAFX_HISTOGRAM_DEFAULTS] = { 0,   5,   10,   25,   50,   75,   100,  250,
+                                                                          500, 750, 1000, 2500, 5000, 7500, 10000 };
+
+void vmafx_agg_config_done(VmafxAggConfig *config)
+{
+    uint32_t size = config->max_size ? config->max_size : VMAFX_EXP_SIZE_DEFAULT;
+
+    size = size < 2 ? 2 : size > VMAFX_EXP_SIZE_MAX ? VMAFX_EXP_SIZE_MAX : size;
+    config->max_size = size;
+    for (config->ring = 2; config->ring < size;)
+        config->ring *= 2;
+    if (config->max_scale > VMAFX_EXP_SCALE_MAX)
+        config->max_scale = VMAFX_EXP_SCALE_MAX;
+    if (config->max_scale < VMAFX_EXP_SCALE_MIN)
+        config->max_scale = VMAFX_EXP_SCALE_MIN;
+}
+
+bool vmafx_histogram_bounds_valid(const double *bounds, size_t n_bounds)
+{
+    if (n_bounds > VMAFX_HISTOGRAM_MAX || (n_bounds && !bounds))
+        return false;
+    for (size_t i = 0; i < n_bounds; i++)
+        if (!isfinite(bounds[i]) || (i && bounds[i] <= bounds[i - 1]))
+            return false;
+    return true;
+}
+
+static size_t n_counts(const VmafxAggConfig *config)
+{
+    if (config->kind == VMAFX_AGG_HISTOGRAM)
+        return config->n_bounds + 1;
+    if (config->kind == VMAFX_AGG_EXP_HISTOGRAM)
+        return (size_t)config->ring * (config->is_signed ? 2 : 1);
+    return 0;
+}
+
+size_t vmafx_agg_size(const VmafxAggConfig *config)
+{
+    return sizeof(VmafxAggState) + n_counts(config) * sizeof(uint64_t);
+}
+
+void vmafx_agg_init(VmafxAggState *state, const VmafxAggConfig *config)
+{
+    state->min = INFINITY;
+    state->max = -INFINITY;
+    state->scale = config->max_scale;
+    state->range[0] = state->range[1] = (VmafxExpRange){ 0, -1 };
+}
+
+void vmafx_agg_reset(VmafxAggState *state, const VmafxAggConfig *config)
+{
+    if (!state->count)
+        return; /* as it was after init */
+    memset(state, 0, vmafx_agg_size(config));
+    vmafx_agg_init(state, config);
+}
+
+/* Neumaier's summation: what the addition rounds away is collected in sum_low. */
+static inline void add_double(VmafxAggState *state, double v)
+{
+    double sum = state->sum + v;
+    double lost = fabs(state->sum) >= fabs(v) ? (state->sum - sum) + v : (v - sum) + state->sum;
+
+    state->sum = sum;
+    if (isfinite(lost)) /* not once the sum itself has overflowed */
+        state->sum_low += lost;
+}
+
+static inline void add_int(VmafxAggState *state, int64_t v)
+{
+    if (__builtin_add_overflow(state->sum_int, v, &state->sum_int)) {
+        state->sum_int = v < 0 ? INT64_MIN : INT64_MAX;
+        state->saturated = true;
+    }
+}
+
+/* ---- Explicit buckets ---- */
+
+enum { LINEAR_MAX = 32 }; /* counting without branches beats halving up to about here */
+
+size_t vmafx_histogram_index(const double *bounds, size_t n_bounds, double value)
+{
+    size_t lo = 0, n = n_bounds;
+
+    while (n > LINEAR_MAX) {
+        size_t half = n / 2;
+
+        if (bounds[lo + half - 1] < value)
+            lo += half, n -= half;
+        else
+            n = half;
+    }
+    size_t below = 0;
+    for (size_t i = 0; i < n; i++)
+        below += bounds[lo + i] < value;
+    return lo + below;
+}
+
+/* ---- Exponential buckets ---- */
+
+int32_t vmafx_exp_index(double value, int32_t scale)
+{
+    int exp;
+    double v = fmax(fabs(value), DBL_MIN);
+    double frac = frexp(v, &exp); /* v = frac · 2^exp, frac in [0.5, 1) */
+
+    if (scale <= 0)
+        return (frac == 0.5 ? exp - 2 : exp - 1) >> -scale;
+    if (frac == 0.5)
+        return (int32_t)((uint32_t)(exp - 1) << scale) - 1;
+
+    /* Between the powers of two around it; log2 of the fraction keeps the precision that log(v) has lost far from 1. */
+    int32_t low = (int32_t)((uint32_t)(exp - 1) << scale), high = low + (1 << scale) - 1;
+    double at = floor(log2(2 * frac) * (double)(1 << scale));
+    int32_t index = low + (int32_t)at;
+
+    return index < low ? low : index > high ? high : index;
+}
+
+double vmafx_exp_lower(int32_t index, int32_t scale)
+{
+    if (scale <= 0) {
+        int64_t exp = index * ((int64_t)1 << -scale); /* left of what a double can say at the ends */
+
+        return exp < -1074 ? 0 : exp > 1023 ? INFINITY : ldexp(1, (int)exp);
+    }
+    int32_t whole = index >> scale; /* floor */
+    double part = (double)(index - (int32_t)((uint32_t)whole << scale)) / (double)(1 << scale);
+
+    return ldexp(exp2(part), whole);
+}
+
+static uint64_t *ring_of(VmafxAggState *state, const VmafxAggConfig *config, int sign)
+{
+    return state->counts + (size_t)sign * config->ring;
+}
+
+static bool is_empty(VmafxExpRange range)
+{
+    return range.hi < range.lo;
+}
+
+static void downscale_sign(VmafxAggState *state, const VmafxAggConfig *config, int sign, int32_t by)
+{
+    VmafxExpRange old = state->range[sign];
+    uint64_t kept[512]; /* ≥ the ring of VMAFX_EXP_SIZE_MAX */
+    uint64_t *ring = ring_of(state, config, sign);
+    uint32_t mask = config->ring - 1;
+
+    if (is_empty(old))
+        return;
+    memcpy(kept, ring, config->ring * sizeof *ring);
+    memset(ring, 0, config->ring * sizeof *ring);
+    for (int32_t i = old.lo; i <= old.hi; i++)
+        ring[(uint32_t)(i >> by) & mask] += kept[(uint32_t)i & mask];
+    state->range[sign] = (VmafxExpRange){ old.lo >> by, old.hi >> by };
+}
+
+void vmafx_exp_downscale(VmafxAggState *state, const VmafxAggConfig *config, int32_t by)
+{
+    if (by <= 0)
+        return;
+    downscale_sign(state, config, 0, by);
+    if (config->is_signed)
+        downscale_sign(state, config, 1, by);
+    state->scale -= by;
+}
+
+/* The smallest shift after which lo … hi fits into the buckets there may be. */
+static int32_t shift_to_fit(int64_t lo, int64_t hi, uint32_t max_size)
+{
+    int32_t shift = 0;
+
+    while ((hi >> shift) - (lo >> shift) >= (int64_t)max_size)
+        shift++;
+    return shift;
+}
+
+static VmafxExpRange joined(VmafxExpRange a, VmafxExpRange b)
+{
+    if (is_empty(a))
+        return b;
+    if (is_empty(b))
+        return a;
+    return (VmafxExpRange){ a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi };
+}
+
+static void record_exp(VmafxAggState *state, const VmafxAggConfig *config, double v)
+{
+    int sign = v < 0;
+
+    if (v == 0 || (sign && !config->is_signed)) {
+        state->zero_count += 1;
+        return;
+    }
+    int32_t index = vmafx_exp_index(v, state->scale);
+    VmafxExpRange range = joined(state->range[sign], (VmafxExpRange){ index, index });
+    int32_t shift = shift_to_fit(range.lo, range.hi, config->max_size);
+
+    if (shift) {
+        vmafx_exp_downscale(state, config, shift);
+        index >>= shift;
+        range = joined(state->range[sign], (VmafxExpRange){ index, index });
+    }
+    state->range[sign] = range;
+    ring_of(state, config, sign)[(uint32_t)index & (config->ring - 1)]++;
+}
+
+static void merge_exp(VmafxAggState *dst, const VmafxAggConfig *config, const VmafxAggState *src)
+{
+    int signs = config->is_signed ? 2 : 1;
+    int32_t scale = dst->scale < src->scale ? dst->scale : src->scale;
+    int32_t shift = 0;
+
+    for (int s = 0; s < signs; s++) {
+        VmafxExpRange a = dst->range[s], b = src->range[s];
+
+        a = is_empty(a) ? a : (VmafxExpRange){ a.lo >> (dst->scale - scale), a.hi >> (dst->scale - scale) };
+        b = is_empty(b) ? b : (VmafxExpRange){ b.lo >> (src->scale - scale), b.hi >> (src->scale - scale) };
+        a = joined(a, b);
+        int32_t need = is_empty(a) ? 0 : shift_to_fit(a.lo, a.hi, config->max_size);
+        shift = need > shift ? need : shift;
+    }
+    scale -= shift;
+    vmafx_exp_downscale(dst, config, dst->scale - scale);
+    for (int s = 0; s < signs; s++) {
+        int32_t by = src->scale - scale;
+        VmafxExpRange b = src->range[s];
+
+        if (is_empty(b))
+            continue;
+        for (int32_t i = b.lo; i <= b.hi; i++)
+            ring_of(dst, config, s)[(uint32_t)(i >> by) & (config->ring - 1)] += vmafx_exp_count(src, config, s, i);
+        dst->range[s] = joined(dst->range[s], (VmafxExpRange){ b.lo >> by, b.hi >> by });
+    }
+    dst->zero_count += src->zero_count;
+}
+
+/* ---- All of them ---- */
+
+void vmafx_agg_record(VmafxAggState *state, const VmafxAggConfig *config, VmafxNumber value)
+{
+    state->count++;
+    switch (config->kind) {
+    case VMAFX_AGG_SUM:
+        if (config->is_int)
+            add_int(state, value.i);
+        else
+            add_double(state, value.d);
+        return;
+    case VMAFX_AGG_LAST_VALUE:
+        state->last = value;
+        return;
+    case VMAFX_AGG_HISTOGRAM:
+        state->counts[vmafx_histogram_index(config->bounds, config->n_bounds, value.d)]++;
+        break;
+    case VMAFX_AGG_EXP_HISTOGRAM:
+        record_exp(state, config, value.d);
+        break;
+    case VMAFX_AGG_DEFAULT:
+    case VMAFX_AGG_DROP:
+        return;
+    }
+    add_double(state, value.d);
+    state->min = value.d < state->min ? value.d : state->min;
+    state->max = value.d > state->max ? value.d : state->max;
+}
+
+void vmafx_agg_merge(VmafxAggState *dst, const VmafxAggConfig *config, const VmafxAggState *src)
+{
+    if (!src->count)
+        return;
+    dst->count += src->count;
+    dst->saturated |= src->saturated;
+    switch (config->kind) {
+    case VMAFX_AGG_SUM:
+        if (config->is_int) {
+            add_int(dst, src->sum_int);
+            return;
+        }
+        break;
+    case VMAFX_AGG_LAST_VALUE:
+        dst->last = src->last;
+        return;
+    case VMAFX_AGG_HISTOGRAM:
+        for (size_t i = 0; i <= config->n_bounds; i++)
+            dst->counts[i] += src->counts[i];
+        break;
+    case VMAFX_AGG_EXP_HISTOGRAM:
+        merge_exp(dst, config, src);
+        break;
+    case VMAFX_AGG_DEFAULT:
+    case VMAFX_AGG_DROP:
+        return;
+    }
+    add_double(dst, src->sum);
+    add_double(dst, src->sum_low);
+    dst->min = src->min < dst->min ? src->min : dst->min;
+    dst->max = src->max > dst->max ? src->max : dst->max;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Spans and metrics of a scoring. */
+
+#include "score/telemetry.h"
+
+#include <vmafx/engine.h>
+
+#include "otel/api/metrics.h"
+#include "signals/signals.h"
+
+#define SCOPE "vmafx.score"
+
+static VmafxTracer *tracer(void)
+{
+    return vmafx_tracer_get(SCOPE, VMAFX_ENGINE_VERSION);
+}
+
+static void set_error(VmafxSpan *span, VmafxErr err)
+{
+    vmafx_span_set_str(span, VMAFX_KEY_ERROR_TYPE, vmafx_err_name(err));
+    vmafx_span_set_status(span, VMAFX_STATUS_ERROR, vmafx_err_text(err));
+}
+
+void vmafx_score_trace_begin(VmafxScoreTrace *trace)
+{
+    *trace = (VmafxScoreTrace){ .scoring = vmafx_span_start(tracer(), VMAFX_SPAN_NAME_SCORING) };
+    trace->token = vmafx_span_attach(trace->scoring);
+}
+
+VmafxSpan *vmafx_score_trace_input(const char *role)
+{
+    VmafxSpan *span = vmafx_span_start(tracer(), VMAFX_SPAN_NAME_INPUT_OPEN);
+
+    vmafx_span_set_str(span, VMAFX_KEY_INPUT_ROLE, role);
+    return span;
+}
+
+void vmafx_score_trace_input_done(VmafxSpan **span, const VmafxVideoInfo *info, VmafxErr err)
+{
+    if (info) {
+        vmafx_span_set_int(*span, VMAFX_KEY_INPUT_WIDTH, info->w);
+        vmafx_span_set_int(*span, VMAFX_KEY_INPUT_HEIGHT, info->h);
+        vmafx_span_set_int(*span, VMAFX_KEY_INPUT_BIT_DEPTH, info->bpc);
+        vmafx_span_set_str(*span, VMAFX_KEY_INPUT_CODEC, info->codec);
+    }
+    if (err)
+        set_error(*span, err);
+    vmafx_span_end(span);
+}
+
+static void end_run(VmafxScoreTrace *trace, uint32_t frames, double elapsed_s, const VmafxScoreTimes *now)
+{
+    const VmafxScoreTimes *then = &trace->run_times;
+    uint32_t n = frames - trace->run_first;
+    double seconds = elapsed_s - trace->run_started_s;
+
+    if (!trace->run)
+        return;
+    vmafx_span_set_int(trace->run, VMAFX_KEY_FRAME_COUNT, n);
+    if (seconds > 0)
+        vmafx_span_set_double(trace->run, VMAFX_KEY_FRAME_RATE, n / seconds);
+    vmafx_span_set_double(trace->run, VMAFX_KEY_DECODE_TIME, now->decode_s - then->decode_s);
+    vmafx_span_set_double(trace->run, VMAFX_KEY_VIF_TIME, now->vif_s - then->vif_s);
+    vmafx_span_set_double(trace->run, VMAFX_KEY_ADM_TIME, now->adm_s - then->adm_s);
+    vmafx_span_set_double(trace->run, VMAFX_KEY_MOTION_TIME, now->motion_s - then->motion_s);
+    vmafx_span_end(&trace->run);
+}
+
+void vmafx_score_trace_frame(VmafxScoreTrace *trace, uint32_t frames, double elapsed_s, const VmafxScoreTimes *times)
+{
+    if (trace->run && elapsed_s - trace->run_started_s >= VMAFX_SCORE_RUN_S)
+        end_run(trace, frames, elapsed_s, times);
+    if (trace->run)
+        return;
+    trace->run = vmafx_span_start(tracer(), VMAFX_SPAN_NAME_FRAME_EXTRACTION);
+    trace->run_first = frames;
+    trace->run_started_s = elapsed_s;
+    trace->run_times = *times;
+    vmafx_span_set_int(trace->run, VMAFX_KEY_FRAME_FIRST, frames);
+}
+
+static VmafxHistogram *histogram(VmafxMeter *meter, VmafxMetricId id)
+{
+    const VmafxMetricRow *row = vmafx_metric_row(id);
+
+    return vmafx_histogram_bounds(meter, row->name, row->unit, row->text, row->bounds, row->n_bounds);
+}
+
+static void measure(const VmafxScoreEnd *end)
+{
+    VmafxMeter *meter = vmafx_meter_get(SCOPE, VMAFX_ENGINE_VERSION, "", VMAFX_NO_ATTRS);
+    const VmafxMetricRow *frames = vmafx_metric_row(VMAFX_METRIC_ID_FRAMES);
+    VmafxAttr attrs[2] = { VMAFX_ATTR_STR(VMAFX_KEY_MODEL_NAME, end->model),
+                           VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, vmafx_err_name(end->err)) };
+    size_t first = end->model ? 0 : 1, last = end->err ? 2 : 1;
+
+    vmafx_counter_add(vmafx_counter(meter, frames->name, frames->unit, frames->text), end->frames);
+    vmafx_histogram_record_with(histogram(meter, VMAFX_METRIC_ID_SCORE_DURATION), end->elapsed_s,
+                                (VmafxAttrs){ attrs + first, last - first }, NULL);
+    if (end->has_score)
+        vmafx_histogram_record_with(histogram(meter, VMAFX_METRIC_ID_SCORE), end->score,
+                                    (VmafxAttrs){ attrs + first, 1 - first }, NULL);
+}
+
+void vmafx_score_trace_end(VmafxScoreTrace *trace, const VmafxScoreEnd *end)
+{
+    VmafxSpan *span = trace->scoring;
+
+    end_run(trace, end->frames, end->elapsed_s, &end->times);
+    vmafx_span_set_int(span, VMAFX_KEY_FRAME_COUNT, end->frames);
+    vmafx_span_set_bool(span, VMAFX_KEY_JOB_COMPLETE, end->complete);
+    if (end->kernels)
+        vmafx_span_set_str(span, VMAFX_KEY_KERNEL_LEVEL, end->kernels);
+    if (end->model)
+        vmafx_span_set_str(span, VMAFX_KEY_MODEL_NAME, end->model);
+    if (end->model_sha256)
+        vmafx_span_set_str(span, VMAFX_KEY_MODEL_SHA256, end->model_sha256);
+    if (end->has_score)
+        vmafx_span_set_double(span, VMAFX_KEY_SCORE_VALUE, end->score);
+    if (end->err)
+        set_error(span, end->err);
+    else if (!end->complete)
+        vmafx_span_set_status(span, VMAFX_STATUS_ERROR, end->incomplete_reason);
+    measure(end); /* under the span, so that exemplars lead to it */
+    vmafx_span_detach(&trace->token);
+    vmafx_span_end(&trace->scoring);
+}

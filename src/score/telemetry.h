@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * What a scoring tells an operator: the span vmafx.scoring with a child for each input that is opened and for each run
+ * of frames (closed at least every five seconds), and the metrics of frames, time and score. Without an SDK all of it
+ * is next to nothing.
+ */
+#ifndef VMAFX_SCORE_TELEMETRY_H
+#define VMAFX_SCORE_TELEMETRY_H
+
+#include "media/reader.h"
+#include "otel/api/trace.h"
+
+#define VMAFX_SCORE_RUN_S 5.0
+
+/** Seconds spent so far, in all threads together. */
+typedef struct VmafxScoreTimes {
+    double decode_s, vif_s, adm_s, motion_s;
+} VmafxScoreTimes;
+
+/** One scoring. The storage is the caller's; used by one thread. */
+typedef struct VmafxScoreTrace {
+    VmafxSpan *scoring, *run;
+    VmafxContextToken token;
+    uint32_t run_first;
+    double run_started_s;
+    VmafxScoreTimes run_times; /* at its start */
+} VmafxScoreTrace;
+
+/** Starts vmafx.scoring, as a child of the thread's current context, and makes it current. */
+void vmafx_score_trace_begin(VmafxScoreTrace *trace);
+
+/** Around opening an input; info is what is known of it then (NULL: nothing). Sets *span NULL. */
+VmafxSpan *vmafx_score_trace_input(const char *role);
+void vmafx_score_trace_input_done(VmafxSpan **span, const VmafxVideoInfo *info, VmafxErr err);
+
+/** A frame has been taken on: `frames` so far, `elapsed_s` since begin. Opens and closes runs. */
+void vmafx_score_trace_frame(VmafxScoreTrace *trace, uint32_t frames, double elapsed_s, const VmafxScoreTimes *times);
+
+/** Everything about the end; NULL and zero where it is not known. */
+typedef struct VmafxScoreEnd {
+    VmafxErr err;
+    const char *model, *model_sha256, *kernels;
+    bool has_score;
+    double score;
+    uint32_t frames;
+    double elapsed_s;
+    VmafxScoreTimes times;
+    bool complete;
+    const char *incomplete_reason;
+} VmafxScoreEnd;
+
+/** Ends the last run and vmafx.scoring, and measures. */
+void vmafx_score_trace_end(VmafxScoreTrace *trace, const VmafxScoreEnd *end);
+#endif

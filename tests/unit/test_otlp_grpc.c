@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * OTLP/gRPC against a peer that follows a script and speaks just enough HTTP/2 (RFC 9113) for it: frames are read,
+ * headers are written as HPACK literals (RFC 7541, 6.2.2), and what the client sends is looked at as it is on the wire.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "otel/export/otlp_encode.h"
+#include "otel/export/otlp_grpc.h"
+
+#define MS UINT64_C(1000000)
+
+enum { REQUEST_MAX = 65536, STEPS_MAX = 8, LONG_MS = 20000, SHORT_MS = 200 };
+enum {
+    DATA = 0,
+    HEADERS = 1,
+    RST_STREAM = 3,
+    SETTINGS = 4,
+    PING = 6,
+    GOAWAY = 7,
+    ACK = 1,
+    END_STREAM = 1,
+    END_HEADERS = 4
+};
+
+/* ---- the peer ---- */
+
+typedef enum Act {
+    ACT_END = 0, /* status 0 */
+    ACT_SAY,     /* grpc-status `code`, with details and body */
+    ACT_HTTP,    /* an HTTP status and no gRPC */
+    ACT_RESET,   /* RST_STREAM with `code` */
+    ACT_GOAWAY,  /* GOAWAY that leaves the stream out, then close */
+    ACT_CLOSE,
+    ACT_SILENT,
+    ACT_GARBAGE,
+} Act;
+
+typedef struct Step {
+    Act act;
+    unsigned code;
+    const char *details; /* base64 */
+    const char *body;
+    size_t len;
+} Step;
+
+typedef struct Peer {
+    int listener;
+    uint16_t port;
+    pthread_t thread;
+    bool stopped;
+    const Step *step;
+
+    pthread_mutex_t lock; /* covers what follows */
+    pthread_cond_t changed;
+    unsigned requests;
+    uint8_t head[8192], body[REQUEST_MAX];
+    size_t head_len, body_len;
+} Peer;
+
+static bool get(int fd, void *bytes, size_t len)
+{
+    return !len || recv(fd, bytes, len, MSG_WAITALL) == (ssize_t)len;
+}
+
+static void frame(int fd, uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t len)
+{
+    uint8_t out[4096] = {
+        (uint8_t)(len >> 16),    (uint8_t)(len >> 8),     (uint8_t)len,           type,           flags,
+        (uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream
+    };
+
+    memcpy(out + 9, payload, len);
+    if (send(fd, out, len + 9, MSG_NOSIGNAL) < 0)
+        return;
+}
+
+static size_t literal(uint8_t *out, const char *name, const char *value)
+{
+    size_t n = strlen(name), v = strlen(value);
+
+    out[0] = 0;
+    out[1] = (uint8_t)n;
+    memcpy(out + 2, name, n);
+    out[2 + n] = (uint8_t)v; /* below 127 */
+    memcpy(out + 3 + n, value, v);
+    return 3 + n + v;
+}
+
+static void say(int fd, uint32_t stream, const Step *step)
+{
+    uint8_t out[1024] = { 0x88 }; /* :status 200 */
+    char code[16];
+
+    frame(fd, HEADERS, END_HEADERS, stream, out, 1 + literal(out + 1, "content-type", "application/grpc"));
+    if (step->act == ACT_END || step->code == 0) {
+        memset(out, 0, 5);
+        out[4] = (uint8_t)step->len;
+        if (step->len)
+            memcpy(out + 5, step->body, step->len);
+        frame(fd, DATA, 0, stream, out, step->len + 5);
+    }
+    snprintf(code, sizeof code, "%u", step->act == ACT_END ? 0 : step->code);
+    size_t len = literal(out, "grpc-status", code);
+    len += literal(out + len, "grpc-message", "peer%20says%0ano");
+    if (step->details)
+        len += literal(out + len, "grpc-status-details-bin", step->details);
+    frame(fd, HEADERS, END_HEADERS | END_STREAM, stream, out, len);
+}
+
+/* True to go on with this connection. */
+static bool play(int fd, uint32_t stream, const Step *step)
+{
+    uint8_t out[64] = { 0 };
+
+    switch (step->act) {
+    case ACT_END:
+    case ACT_SAY:
+        say(fd, stream, step);
+        return true;
+    case ACT_HTTP:
+        out[0] = 8; /* :status, a literal value */
+        out[1] = 3;
+        snprintf((char *)out + 2, 8, "%u", step->code);
+        frame(fd, HEADERS, END_HEADERS | END_STREAM, stream, out, 5 + literal(out + 5, "content-type", "text/html"));
+        return true;
+    case ACT_RESET:
+        out[3] = (uint8_t)step->code;
+        frame(fd, RST_STREAM, 0, stream, out, 4);
+        return true;
+    case ACT_GOAWAY:
+        frame(fd, GOAWAY, 0, 0, out, 8); /* last stream 0, NO_ERROR */
+        return false;
+    case ACT_GARBAGE:
+        send(fd, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12, MSG_NOSIGNAL);
+        return false;
+    case ACT_SILENT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool one_frame(Peer *peer, int fd)
+{
+    static _Thread_local uint8_t payload[1 << 17];
+    uint8_t head[9];
+
+    if (!get(fd, head, sizeof head))
+        return false;
+    size_t len = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+    uint32_t stream = (uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8];
+    if (len > sizeof payload || !get(fd, payload, len))
+        return false;
+    if ((head[3] == SETTINGS || head[3] == PING) && !(head[4] & ACK))
+        frame(fd, head[3], ACK, 0, payload, head[3] == PING ? len : 0);
+    if (head[3] != HEADERS && head[3] != DATA)
+        return true;
+    pthread_mutex_lock(&peer->lock);
+    if (head[3] == HEADERS) {
+        peer->head_len = VMAFX_MIN(len, sizeof peer->head);
+        memcpy(peer->head, payload, peer->head_len);
+        peer->body_len = 0;
+    } else if (len <= sizeof peer->body - peer->body_len) {
+        memcpy(peer->body + peer->body_len, payload, len);
+        peer->body_len += len;
+    }
+    bool whole = head[4] & END_STREAM;
+    peer->requests += whole;
+    pthread_cond_broadcast(&peer->changed);
+    pthread_mutex_unlock(&peer->lock);
+    if (!whole)
+        return true;
+    const Step *step = peer->step;
+    if (step->act != ACT_END)
+        peer->step++;
+    return play(fd, stream, step);
+}
+
+static void *peer_main(void *ctx)
+{
+    Peer *peer = ctx;
+    char preface[24];
+    int fd;
+
+    while ((fd = accept(peer->listener, NULL, NULL)) >= 0) {
+        if (get(fd, preface, sizeof preface)) {
+            frame(fd, SETTINGS, 0, 0, "", 0);
+            while (one_frame(peer, fd))
+                ;
+        }
+        close(fd);
+    }
+    return NULL;
+}
+
+static int listen_local(uint16_t *ret_port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
+
+static Peer *peer_open(const Step *steps)
+{
+    Peer *peer = calloc(1, sizeof *peer);
+
+    assert_non_null(peer);
+    peer->step = steps;
+    peer->listener = listen_local(&peer->port);
+    pthread_mutex_init(&peer->lock, NULL);
+    pthread_cond_init(&peer->changed, NULL);
+    assert_int_equal(pthread_create(&peer->thread, NULL, peer_main, peer), 0);
+    return peer;
+}
+
+/* The exporter has to be gone: the peer waits for the end of its connection. What it saw may then be read. */
+static void peer_stop(Peer *peer)
+{
+    if (peer->stopped)
+        return;
+    shutdown(peer->listener, SHUT_RDWR);
+    pthread_join(peer->thread, NULL);
+    close(peer->listener);
+    peer->stopped = true;
+}
+
+static void peer_close(Peer **peer)
+{
+    peer_stop(*peer);
+    pthread_mutex_destroy(&(*peer)->lock);
+    pthread_cond_destroy(&(*peer)->changed);
+    free(*peer);
+    *peer = NULL;
+}
+
+/* ---- what is exported ---- */
+
+static uint64_t in_ms(uint64_t ms)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec + ms * MS;
+}
+
+typedef struct Told {
+    unsigned lines;
+    char last[512];
+} Told;
+
+static void on_error(void *ctx, int severity, const char *message)
+{
+    Told *told = ctx;
+
+    told->lines++;
+    snprintf(told->last, sizeof told->last, "%s", message);
+}
+
+static VmafxOtlpConfig config_for(uint16_t port, Told *told)
+{
+    VmafxOtlpConfig config = { .signal = VMAFX_SIGNAL_TRACES,
+                               .timeout_ms = LONG_MS,
+                               .version = "9.9",
+                               .response_max_bytes = 4096,
+                               .retry = { 2 * MS, 4 * MS, 150, 20, 5 },
+                               .random_seed = 1,
+                               .on_error = on_error,
+                               .on_error_ctx = told };
+    char text[64];
+
+    snprintf(text, sizeof text, "http://127.0.0.1:%u", (unsigned)port);
+    assert_int_equal(vmafx_endpoint_parse(text, strlen(text), VMAFX_OTLP_GRPC, VMAFX_SIGNAL_TRACES, false,
+                                          VMAFX_INSECURE_UNSET, &config.endpoint, NULL),
+                     VMAFX_OK);
+    return config;
+}
+
+static const VmafxScope scope = { "room", "1", "", { NULL, 0 } };
+static const VmafxResource resource = { { NULL, 0 }, "" };
+static const VmafxSpanData span = { .trace_id = { 1 }, .span_id = { 2 }, .scope = &scope, .name = "work", .kind = 1 };
+static const VmafxSpanData *const spans[3] = { &span, &span, &span };
+static const VmafxBatch batch = { VMAFX_SIGNAL_TRACES, &resource, spans, NULL, NULL, 3 };
+
+/* ---- tests ---- */
+
+#define SAY(code, details)                                                                                             \
+    {                                                                                                                  \
+        ACT_SAY, code, details, NULL, 0                                                                                \
+    }
+/* google.rpc.Status { code 8, details: Any { RetryInfo { retry_delay: 1 ms } } } */
+#define RETRY_SOON "CAgaMgoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIGCgQQwIQ9"
+
+static void every_status_is_counted_once_and_attempted_as_the_table_says(void **state)
+{
+    static const struct {
+        const char *why;
+        Step steps[STEPS_MAX];
+        uint64_t deadline_ms;
+        VmafxExportResult result;
+        uint64_t exported, rejected, failed, timed_out, attempts;
+    } cases[] = {
+        { "accepted", { { 0 } }, LONG_MS, VMAFX_EXPORT_OK, 3, 0, 0, 0, 1 },
+        { "partial success",
+          { { ACT_SAY, 0, NULL, "\x0a\x06\x08\x01\x12\x02no", 8 } },
+          LONG_MS,
+          VMAFX_EXPORT_OK,
+          2,
+          1,
+          0,
+          0,
+          1 },
+        { "garbage in the answer",
+          { { ACT_SAY, 0, NULL, "\xff\xff\xff", 3 } },
+          LONG_MS,
+          VMAFX_EXPORT_OK,
+          3,
+          0,
+          0,
+          0,
+          1 },
+        { "UNAVAILABLE twice", { SAY(14, NULL), SAY(14, NULL) }, LONG_MS, VMAFX_EXPORT_OK, 3, 0, 0, 0, 3 },
+        { "CANCELLED by the server", { SAY(1, NULL) }, LONG_MS, VMAFX_EXPORT_OK, 3, 0, 0, 0, 2 },
+        { "DEADLINE_EXCEEDED by the server", { SAY(4, NULL) }, LONG_MS, VMAFX_EXPORT_OK, 3, 0, 0, 0, 2 },
+        { "ABORTED, OUT_OF_RANGE, DATA_LOSS",
+          { SAY(10, NULL), SAY(11, NULL), SAY(15, NULL) },
+          LONG_MS,
+          VMAFX_EXPORT_OK,
+          3,
+          0,
+          0,
+          0,
+          4 },
+        { "RESOURCE_EXHAUSTED alone is final", { SAY(8, NULL) }, LONG_MS, VMAFX_EXPORT_FAILED, 0, 0, 3, 0, 1 },
+        { "RESOURCE_EXHAUSTED with RetryInfo", { SAY(8, RETRY_SOON) }, LONG_MS, VMAFX_EXPORT_OK, 3, 0, 0, 0, 2 },
+        { "RESOURCE_EXHAUSTED with broken details", { SAY(8, "////") }, LONG_MS, VMAFX_EXPORT_FAILED, 0, 0, 3, 0, 1 },
+        { "UNAUTHENTICATED is final", { SAY(16, NULL) }, LONG_MS, VMAFX_EXPORT_FAILED, 0, 0, 3, 0, 1 },
+        { "UNIMPLEMENTED is final", { SAY(12, NULL) }, LONG_MS, VMAFX_EXPORT_FAILED, 0, 0, 3, 0, 1 },
+        { "HTTP 503 is UNAVAILABLE", { { ACT_HTTP, 503, NULL, NULL, 0 } }, LONG_MS, VMAFX_EXPORT_OK, 3, 0, 0, 0, 2 },
+        { "HTTP 404 is UNIMPLEMENTED",
+          { { ACT_HTTP, 404, NULL, NULL, 0 } },
+          LONG_MS,
+          VMAFX_EXPORT_FAILED,
+          0,
+          0,
+          3,
+          0,
+          1 },
+        { "RST_STREAM CANCEL", { { ACT_RESET, 8, NULL, NULL, 0 } }, LONG_MS, VMAFX_EXPORT_OK, 3, 0, 0, 0, 2 },
+        { "RST_STREAM INTERNAL_ERROR",
+          { { ACT_RESET, 2, NULL, NULL, 0 } },
+          LONG_MS,
+          VMAFX_EXPORT_FAILED,
+          0,
+          0,
+          3,
+          0,
+          1 },
+        { "silence", { { ACT_SILENT, 0, NULL, NULL, 0 } }, SHORT_MS, VMAFX_EXPORT_TIMEOUT, 0, 0, 0, 3, 1 },
+    };
+
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        Told told = { 0 };
+        VmafxOtlpCounts counts;
+        Peer *peer = peer_open(cases[i].steps);
+        VmafxOtlpConfig config = config_for(peer->port, &told);
+        VmafxExporter *exporter = vmafx_otlp_grpc_exporter_new(&config);
+        VmafxExportResult result = exporter->export_batch(exporter, &batch, in_ms(cases[i].deadline_ms));
+
+        vmafx_otlp_exporter_counts(exporter, &counts);
+        exporter->free(exporter);
+        peer_close(&peer);
+        if (result != cases[i].result || counts.attempts != cases[i].attempts)
+            print_message("%s: %d after %d attempts: %s\n", cases[i].why, result, (int)counts.attempts, told.last);
+        assert_int_equal(result, cases[i].result);
+        assert_int_equal(counts.exported, cases[i].exported);
+        assert_int_equal(counts.rejected, cases[i].rejected);
+        assert_int_equal(counts.failed, cases[i].failed);
+        assert_int_equal(counts.timed_out, cases[i].timed_out);
+        assert_int_equal(counts.attempts, cases[i].attempts);
+    }
+}
+
+/* How often is the library's business: it reconnects when it thinks fit. That all is counted once is ours. */
+static void a_connection_that_dies_is_counted_and_survived(void **state)
+{
+    static const struct {
+        Step steps[2];
+        bool may_fail;
+    } cases[] = {
+        { { { ACT_CLOSE, 0, NULL, NULL, 0 }, { 0 } }, false },
+        { { { ACT_GOAWAY, 0, NULL, NULL, 0 }, { 0 } }, false },
+        { { { ACT_GARBAGE, 0, NULL, NULL, 0 }, { 0 } }, true }, /* UNKNOWN or UNAVAILABLE, as the library sees it */
+    };
+
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        Told told = { 0 };
+        VmafxOtlpCounts counts;
+        Peer *peer = peer_open(cases[i].steps);
+        VmafxOtlpConfig config = config_for(peer->port, &told);
+
+        config.retry.attempts_max = 1000;
+        config.retry.first_ns = config.retry.cap_ns = 20 * MS;
+        VmafxExporter *exporter = vmafx_otlp_grpc_exporter_new(&config);
+        VmafxExportResult first = exporter->export_batch(exporter, &batch, in_ms(LONG_MS));
+        assert_true(first == VMAFX_EXPORT_OK || (cases[i].may_fail && first == VMAFX_EXPORT_FAILED));
+        assert_int_equal(exporter->export_batch(exporter, &batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
+        vmafx_otlp_exporter_counts(exporter, &counts);
+        assert_int_equal(counts.exported, first ? 3 : 6);
+        assert_int_equal(counts.failed, first ? 3 : 0);
+        assert_int_equal(counts.timed_out, 0);
+        exporter->free(exporter);
+        peer_close(&peer);
+    }
+}
+
+static void an_absent_collector_is_attempted_and_told_once(void **state)
+{
+    Told told = { 0 };
+    VmafxOtlpCounts counts;
+    uint16_t port;
+
+    close(listen_local(&port)); /* nobody listens there now */
+    VmafxOtlpConfig config = config_for(port, &told);
+    VmafxExporter *exporter = vmafx_otlp_grpc_exporter_new(&config);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(exporter->export_batch(exporter, &batch, in_ms(LONG_MS)), VMAFX_EXPORT_FAILED);
+    vmafx_otlp_exporter_counts(exporter, &counts);
+    exporter->free(exporter);
+    assert_int_equal(counts.attempts, 10);
+    assert_int_equal(counts.failed, 6);
+    assert_int_equal(told.lines, 1);
+}
+
+static bool head_has(const Peer *peer, const char *text)
+{
+    return memmem(peer->head, peer->head_len, text, strlen(text)) != NULL;
+}
+
+static void the_request_is_what_otlp_says_gzipped_or_not(void **state)
+{
+    static const VmafxOtlpHeader headers[] = { { "API-Key", "s3cret" }, { "evil", "a\r\nb" }, { "grpc-status", "0" } };
+    VmafxOtlpEncoder encoder;
+
+    vmafx_otlp_encoder_init(&encoder, &batch, 0, 0);
+    assert_true(vmafx_otlp_encoder_next(&encoder));
+    for (int gzip = 0; gzip < 2; gzip++) {
+        static const Step accept_all[] = { { 0 } };
+        Told told = { 0 };
+        Peer *peer = peer_open(accept_all);
+        VmafxOtlpConfig config = config_for(peer->port, &told);
+
+        config.gzip = gzip;
+        config.headers = headers;
+        config.n_headers = VMAFX_LEN(headers);
+        VmafxExporter *exporter = vmafx_otlp_grpc_exporter_new(&config);
+        assert_int_equal(exporter->export_batch(exporter, &batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
+        exporter->free(exporter);
+        peer_stop(peer);
+        assert_true(head_has(peer, "/opentelemetry.proto.collector.trace.v1.TraceService/Export"));
+        assert_true(head_has(peer, "OTel-OTLP-Exporter-C/9.9"));
+        assert_true(head_has(peer, "application/grpc"));
+        assert_true(head_has(peer, "grpc-timeout"));
+        assert_true(head_has(peer, "api-key"));
+        assert_true(head_has(peer, "s3cret"));
+        assert_false(head_has(peer, "evil"));
+        assert_int_equal(peer->body[0], gzip);
+        if (!gzip) {
+            assert_int_equal(peer->body_len, encoder.wire.len + 5);
+            assert_memory_equal(peer->body + 5, encoder.wire.bytes, encoder.wire.len);
+        }
+        peer_close(&peer);
+    }
+    vmafx_otlp_encoder_done(&encoder);
+}
+
+typedef struct Export {
+    VmafxExporter *exporter;
+    VmafxExportResult result;
+} Export;
+
+static void *export_main(void *ctx)
+{
+    Export *job = ctx;
+
+    job->result = job->exporter->export_batch(job->exporter, &batch, in_ms(LONG_MS * 10));
+    return NULL;
+}
+
+static void shutdown_cancels_a_call_at_its_own_deadline(void **state)
+{
+    static const Step silent[] = { { ACT_SILENT, 0, NULL, NULL, 0 }, { 0 } };
+    Told told = { 0 };
+    VmafxOtlpCounts counts;
+    Peer *peer = peer_open(silent);
+    VmafxOtlpConfig config = config_for(peer->port, &told);
+    Export job = { .exporter = vmafx_otlp_grpc_exporter_new(&config) };
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, export_main, &job), 0);
+    pthread_mutex_lock(&peer->lock);
+    while (!peer->requests)
+        pthread_cond_wait(&peer->changed, &peer->lock);
+    pthread_mutex_unlock(&peer->lock);
+    assert_int_equal(job.exporter->shutdown(job.exporter, in_ms(1)), VMAFX_EXPORT_TIMEOUT);
+    pthread_join(thread, NULL);
+    assert_int_equal(job.result, VMAFX_EXPORT_TIMEOUT);
+    vmafx_otlp_exporter_counts(job.exporter, &counts);
+    assert_int_equal(counts.timed_out, 3);
+    job.exporter->free(job.exporter);
+    peer_close(&peer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_status_is_counted_once_and_attempted_as_the_table_says),
+        cmocka_unit_test(a_connection_that_dies_is_counted_and_survived),
+        cmocka_unit_test(an_absent_collector_is_attempted_and_told_once),
+        cmocka_unit_test(the_request_is_what_otlp_says_gzipped_or_not),
+        cmocka_unit_test(shutdown_cancels_a_call_at_its_own_deadline),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
