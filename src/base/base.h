@@ -16,7 +16,7 @@
 #define VMAFX_MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /** Runs f(&variable) at the end of the scope. */
-#define VMAFX_AUTO(f) __attribute__((cleanup(f)))
+#define VMAFX_AUTO(f) __attribute__((cleanup(f), unused))
 
 /** Hands a pointer on and leaves NULL behind. */
 #define VMAFX_TAKE(p)                                                                                                  \

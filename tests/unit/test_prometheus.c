@@ -20,14 +20,20 @@
 static const VmafxScope node = { .name = "vmafx.node", .version = "3.1", .schema_url = "" };
 static const VmafxScope bare = { .name = "", .version = "", .schema_url = "" };
 
-#define ONE(p)        .points = &(p), .n_points = 1
-#define NO_TARGET     { .no_target_info = true }
-#define OM_NO_TARGET  { .format = VMAFX_PROMETHEUS_OPENMETRICS, .no_target_info = true }
-#define START_NS      1700000000250000000u
-#define EXEMPLAR_NS   1700000100125000000u
-#define T             VMAFX_PROMETHEUS_TEXT
-#define O             VMAFX_PROMETHEUS_OPENMETRICS
-#define A_PAGE(p) VMAFX_AUTO(page_done) VmafxPrometheusPage p = { 0 }
+#define ONE(p) .points = &(p), .n_points = 1
+#define NO_TARGET                                                                                                      \
+    {                                                                                                                  \
+        .no_target_info = true                                                                                         \
+    }
+#define OM_NO_TARGET                                                                                                   \
+    {                                                                                                                  \
+        .format = VMAFX_PROMETHEUS_OPENMETRICS, .no_target_info = true                                                 \
+    }
+#define START_NS    1700000000250000000u
+#define EXEMPLAR_NS 1700000100125000000u
+#define T           VMAFX_PROMETHEUS_TEXT
+#define O           VMAFX_PROMETHEUS_OPENMETRICS
+#define A_PAGE(p)   VMAFX_AUTO(page_done) VmafxPrometheusPage p = { 0 }
 
 static void page_done(VmafxPrometheusPage *page)
 {
@@ -45,10 +51,9 @@ static void check_page(VmafxPrometheusOptions options, const VmafxMetricData *me
 
 static void a_counter_has_unit_and_total_in_its_name(void **unused)
 {
-    VmafxPointData point = { .attrs = VMAFX_ATTRS(VMAFX_ATTR_STR("disk.io.direction", "read")),
-                             .is_int = true,
-                             .i = 42,
-                             .start_ns = START_NS };
+    VmafxPointData point = {
+        .attrs = VMAFX_ATTRS(VMAFX_ATTR_STR("disk.io.direction", "read")), .is_int = true, .i = 42, .start_ns = START_NS
+    };
     VmafxMetricData m = { .scope = &node,
                           .name = "process.disk.io",
                           .description = "bytes \"moved\"\nby disk \\ all",
@@ -199,8 +204,9 @@ static void names_and_units_are_translated(void **unused)
                               .type = VMAFX_METRIC_SUM,
                               .monotonic = cases[i].counter,
                               ONE(point) };
-        VMAFX_AUTO(vmafx_free_p) char *want = vmafx_sprintf("# TYPE %s %s\n%s 1\n", cases[i].want,
-                                                            cases[i].counter ? "counter" : "gauge", cases[i].want);
+        VMAFX_AUTO(vmafx_free_p)
+        char *want =
+            vmafx_sprintf("# TYPE %s %s\n%s 1\n", cases[i].want, cases[i].counter ? "counter" : "gauge", cases[i].want);
 
         check_page((VmafxPrometheusOptions)NO_TARGET, &m, 1, want);
     }
@@ -209,8 +215,9 @@ static void names_and_units_are_translated(void **unused)
 static void suffixes_can_be_left_out(void **unused)
 {
     VmafxPointData point = { .is_int = true, .i = 1 };
-    VmafxMetricData m = { .scope = &bare, .name = "a_total", .unit = "By", .type = VMAFX_METRIC_SUM, .monotonic = true,
-                          ONE(point) };
+    VmafxMetricData m = {
+        .scope = &bare, .name = "a_total", .unit = "By", .type = VMAFX_METRIC_SUM, .monotonic = true, ONE(point)
+    };
 
     check_page((VmafxPrometheusOptions){ .no_suffixes = true }, &m, 1, "# TYPE a_total counter\na_total 1\n");
 }
@@ -256,7 +263,7 @@ static void numbers_are_the_shortest_that_read_back(void **unused)
         { 0.1, "0.1", "0.1" },
         { 1.0 / 3, "0.3333333333333333", "0.3333333333333333" },
         { 100000, "100000", "100000.0" },
-        { 123456789012345678, "123456789012345680", "123456789012345680.0" },
+        { 123456789012345680.0, "123456789012345680", "123456789012345680.0" },
         { 1e21, "1e+21", "1e+21" },
         { 1.5e300, "1.5e+300", "1.5e+300" },
         { 0.0001, "0.0001", "0.0001" },
@@ -306,11 +313,11 @@ static void what_contradicts_an_earlier_metric_is_dropped_and_counted(void **unu
     VmafxPointData p = { .is_int = true, .i = 1 };
     VmafxMetricData m[] = {
         { .scope = &bare, .name = "x", .type = VMAFX_METRIC_SUM, .monotonic = true, ONE(p) },
-        { .scope = &bare, .name = "x", .type = VMAFX_METRIC_GAUGE, ONE(p) },                         /* type */
-        { .scope = &bare, .name = "x_total", .type = VMAFX_METRIC_GAUGE, ONE(p) },                   /* its sample */
-        { .scope = &bare, .name = "target_info", .type = VMAFX_METRIC_GAUGE, ONE(p) },               /* ours */
-        { .scope = &bare, .name = "d", .type = VMAFX_METRIC_SUM, .delta = true, ONE(p) },            /* delta */
-        { .scope = &bare, .name = "", .type = VMAFX_METRIC_GAUGE, ONE(p) },                          /* no name */
+        { .scope = &bare, .name = "x", .type = VMAFX_METRIC_GAUGE, ONE(p) },              /* type */
+        { .scope = &bare, .name = "x_total", .type = VMAFX_METRIC_GAUGE, ONE(p) },        /* its sample */
+        { .scope = &bare, .name = "target_info", .type = VMAFX_METRIC_GAUGE, ONE(p) },    /* ours */
+        { .scope = &bare, .name = "d", .type = VMAFX_METRIC_SUM, .delta = true, ONE(p) }, /* delta */
+        { .scope = &bare, .name = "", .type = VMAFX_METRIC_GAUGE, ONE(p) },               /* no name */
         { .scope = &bare, .name = "x", .unit = "", .type = VMAFX_METRIC_SUM, .monotonic = true, ONE(p) }, /* point */
     };
     VmafxPrometheusOptions options = { 0 };
@@ -325,9 +332,9 @@ static void what_contradicts_an_earlier_metric_is_dropped_and_counted(void **unu
 
 static void the_resource_is_one_target_info(void **unused)
 {
-    VmafxResource resource = { .attrs = VMAFX_ATTRS(VMAFX_ATTR_STR("service.name", "node"),
-                                                    VMAFX_ATTR_INT("process.pid", 7)),
-                               .schema_url = "" };
+    VmafxResource resource = {
+        .attrs = VMAFX_ATTRS(VMAFX_ATTR_STR("service.name", "node"), VMAFX_ATTR_INT("process.pid", 7)), .schema_url = ""
+    };
     VmafxResource empty = { .schema_url = "" };
     VmafxPrometheusOptions om = { .format = VMAFX_PROMETHEUS_OPENMETRICS };
     A_PAGE(page);
@@ -401,8 +408,7 @@ static void accept_chooses_the_format(void **unused)
     for (size_t i = 0; i < VMAFX_LEN(cases); i++)
         assert_int_equal(vmafx_prometheus_negotiate(cases[i].accept, strlen(cases[i].accept)), cases[i].want);
     assert_string_equal(vmafx_prometheus_content_type(T), "text/plain; version=0.0.4; charset=utf-8");
-    assert_string_equal(vmafx_prometheus_content_type(O),
-                        "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_string_equal(vmafx_prometheus_content_type(O), "application/openmetrics-text; version=1.0.0; charset=utf-8");
 }
 
 static void promtool_accepts_the_page(void **unused)
@@ -411,18 +417,35 @@ static void promtool_accepts_the_page(void **unused)
     static const uint64_t counts[] = { 1, 2, 3 };
     VmafxPointData counter = { .is_int = true, .i = 3, .attrs = VMAFX_ATTRS(VMAFX_ATTR_STR("a", "q\"\\\n\xff")) };
     VmafxPointData gauge = { .d = NAN };
-    VmafxPointData histogram = { .count = 6, .has_sum = true, .sum = 2, .bounds = bounds, .n_bounds = 2,
-                                 .counts = counts };
+    VmafxPointData histogram = {
+        .count = 6, .has_sum = true, .sum = 2, .bounds = bounds, .n_bounds = 2, .counts = counts
+    };
     VmafxPointData exponential = { .scale = 3, .has_sum = true, .positive = { -4, counts, 3 }, .zero_count = 1 };
     VmafxMetricData m[] = {
-        { .scope = &node, .name = "jobs.done", .description = "jobs", .type = VMAFX_METRIC_SUM, .monotonic = true,
+        { .scope = &node,
+          .name = "jobs.done",
+          .description = "jobs",
+          .type = VMAFX_METRIC_SUM,
+          .monotonic = true,
           ONE(counter) },
-        { .scope = &node, .name = "memory.used", .description = "me\\mo\nry", .unit = "By", .type = VMAFX_METRIC_GAUGE,
+        { .scope = &node,
+          .name = "memory.used",
+          .description = "me\\mo\nry",
+          .unit = "By",
+          .type = VMAFX_METRIC_GAUGE,
           ONE(gauge) },
-        { .scope = &node, .name = "score.duration", .description = "time", .unit = "s",
-          .type = VMAFX_METRIC_HISTOGRAM, ONE(histogram) },
-        { .scope = &node, .name = "wait.duration", .description = "time", .unit = "s",
-          .type = VMAFX_METRIC_EXP_HISTOGRAM, ONE(exponential) },
+        { .scope = &node,
+          .name = "score.duration",
+          .description = "time",
+          .unit = "s",
+          .type = VMAFX_METRIC_HISTOGRAM,
+          ONE(histogram) },
+        { .scope = &node,
+          .name = "wait.duration",
+          .description = "time",
+          .unit = "s",
+          .type = VMAFX_METRIC_EXP_HISTOGRAM,
+          ONE(exponential) },
     };
     VmafxResource resource = { .attrs = VMAFX_ATTRS(VMAFX_ATTR_STR("service.name", "node")), .schema_url = "" };
     A_PAGE(page);
