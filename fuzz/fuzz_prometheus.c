@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * Prometheus pages: whatever names, units, labels and values come in, every line of the page is well formed, every
- * family is in one piece, and no sample is there twice. The checker is a reading of the two formats' grammars and shares
- * no code with the writer.
+ * family is in one piece, and no sample is there twice. The checker is a reading of the two formats' grammars and
+ * shares no code with the writer.
  */
 
 #include <ctype.h>

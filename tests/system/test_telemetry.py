@@ -1,88 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """What `vmafx score` exports, as a receiver written here sees it: arrival is tested, not sending."""
-import gzip
-import http.server
-import threading
-
 from harness import case, expect, main, need_models, pair, run
+from otlp import Receiver, attributes, fields, metrics_of, spans_of
 
 FEATURES = ("--features-only", "--feature", "vif", "--feature", "motion")
-
-
-class Receiver:
-    """An OTLP/HTTP receiver that keeps what arrives, by path."""
-
-    def __init__(self, status=200):
-        bodies = self.bodies = {}
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                bodies.setdefault(self.path, []).append((dict(self.headers), body))
-                self.send_response(status)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def environment(self, **more):
-        return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server.server_port}",
-                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", **more}
-
-
-def fields(data):
-    """field number -> values of a protobuf message; numbers as int, the rest as bytes."""
-    found, at = {}, 0
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while at < len(data):
-        key = varint()
-        kind = key & 7
-        if kind == 0:
-            value = varint()
-        else:
-            size = {1: 8, 5: 4}.get(kind) or varint()
-            value = data[at:at + size]
-            at += size
-        found.setdefault(key >> 3, []).append(value)
-    return found
-
-
-def attributes(message, number):
-    result = {}
-    for one in message.get(number, []):
-        pair_ = fields(one)
-        value = fields(pair_[2][0]) if 2 in pair_ else {}
-        result[pair_[1][0].decode()] = next(iter(value.values()))[0] if value else None
-    return result
-
-
-def spans_of(body):
-    """(resource attributes, spans) of an ExportTraceServiceRequest."""
-    resource, spans = {}, []
-    for resource_spans in fields(body)[1]:
-        message = fields(resource_spans)
-        resource = attributes(fields(message[1][0]), 1)
-        for scope_spans in message[2]:
-            spans += [fields(span) for span in fields(scope_spans)[2]]
-    return resource, spans
 
 
 def score(environment, *arguments):
@@ -125,13 +46,8 @@ def metrics_arrive_with_their_values():
     expect(score(receiver.environment(OTEL_EXPORTER_OTLP_COMPRESSION="gzip", OTEL_SERVICE_NAME="named")), 0)
     headers, body = receiver.bodies["/v1/metrics"][-1]
     assert headers["Content-Encoding"] == "gzip"
-    message = fields(fields(body)[1][0])
-    assert attributes(fields(message[1][0]), 1)["service.name"] == b"named"
-    metrics = {}
-    for scope in message[2]:
-        for metric in fields(scope)[2]:
-            found = fields(metric)
-            metrics[found[1][0].decode()] = found
+    resource, metrics = metrics_of(body)
+    assert resource["service.name"] == b"named", resource
     assert {"vmafx.frames", "vmafx.score", "vmafx.score.duration"} <= set(metrics), list(metrics)
     point = fields(fields(metrics["vmafx.frames"][7][0])[1][0])
     assert int.from_bytes(point[6][0], "little") == 6, point

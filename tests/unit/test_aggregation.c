@@ -253,6 +253,12 @@ static void double_sums_keep_what_addition_rounds_away(void **unused)
     for (int i = 0; i < 1000000; i++)
         record(state, &config, 0.1);
     assert_true(vmafx_agg_sum(state) == 1000000 * 0.1);
+    VMAFX_AUTO(vmafx_free_p) VmafxAggState *huge = state_new(&config);
+    record(huge, &config, DBL_MAX);
+    record(huge, &config, DBL_MAX);
+    record(huge, &config, 1);
+    vmafx_agg_merge(state, &config, huge);
+    assert_true(isinf(vmafx_agg_sum(state))); /* and not NaN */
 }
 
 static void integer_sums_stay_at_their_ends(void **unused)

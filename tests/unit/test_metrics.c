@@ -248,8 +248,7 @@ static void temporality_preferences_follow_their_table(void **unused)
     };
 
     for (size_t i = 0; i < VMAFX_LEN(rows); i++) {
-        VmafxMetricReader *reader =
-            vmafx_metric_reader_new(&(VmafxReaderOptions){ .temporality = rows[i].preference });
+        VmafxMetricReader *reader = vmafx_metric_reader_new(&(VmafxReaderOptions){ .temporality = rows[i].preference });
 
         for (int kind = VMAFX_KIND_COUNTER; kind < VMAFX_KINDS; kind++)
             assert_int_equal(vmafx_metric_reader_delta(reader, (VmafxInstrumentKind)kind), rows[i].delta[kind]);
@@ -494,8 +493,7 @@ static void a_full_observable_adds_up_and_makes_room_later(void **unused)
     {
         AUTO_SNAPSHOT s = collect_at(&f, 0, 200);
         assert_int_equal(metric(s, "o")->n_points, 5);
-        assert_int_equal(
-            point(metric(s, "o"), VMAFX_ATTRS(VMAFX_ATTR_BOOL("otel.metric.overflow", true)))->i, 2);
+        assert_int_equal(point(metric(s, "o"), VMAFX_ATTRS(VMAFX_ATTR_BOOL("otel.metric.overflow", true)))->i, 2);
     }
     range[0] = 10, range[1] = 10; /* nothing */
     AUTO_SNAPSHOT none = collect_at(&f, 0, 300);
@@ -517,9 +515,9 @@ static void instrument_identity_follows_the_specification(void **unused)
     vmafx_counter_add(vmafx_counter(f.meter, "Same", "By", "d"), 2); /* first spelling wins */
     vmafx_counter_add(vmafx_counter(f.meter, "same", "s", "d"), 4);  /* both work, with a warning */
     vmafx_counter_add(vmafx_counter(f.meter, "0bad", "", ""), 1);
-    vmafx_counter_add(vmafx_counter(vmafx_meter_provider_meter(f.provider, "other", "", "", VMAFX_NO_ATTRS), "same",
-                                    "By", "d"),
-                      8); /* another meter: nothing in common */
+    vmafx_counter_add(
+        vmafx_counter(vmafx_meter_provider_meter(f.provider, "other", "", "", VMAFX_NO_ATTRS), "same", "By", "d"),
+        8); /* another meter: nothing in common */
     AUTO_SNAPSHOT s = collect_at(&f, 0, 200);
 
     assert_int_equal(s->n, 3);
@@ -539,8 +537,8 @@ static void instrument_names_are_checked(void **unused)
         const char *name;
         bool valid;
     } cases[] = {
-        { "a", true },      { "a.b_c-d/e9", true }, { "", false },   { "9a", false },
-        { "_a", false },    { "a b", false },       { "a,b", false }, { "\xc3\xa9", false },
+        { "a", true },   { "a.b_c-d/e9", true }, { "", false },    { "9a", false },
+        { "_a", false }, { "a b", false },       { "a,b", false }, { "\xc3\xa9", false },
     };
 
     for (size_t i = 0; i < VMAFX_LEN(cases); i++)
@@ -575,10 +573,17 @@ static void wildcards_match_as_in_file_names(void **unused)
         const char *pattern, *text;
         bool match;
     } cases[] = {
-        { "*", "anything", true },  { "*", "", true },           { "http.*", "http.server", true },
-        { "http.*", "http", false }, { "a?c", "abc", true },     { "a?c", "ac", false },
-        { "*.b*.c", "a.bb.c", true }, { "*ab", "aab", true },    { "ABC", "abc", true },
-        { "", "", true },            { "abc", "abcd", false },
+        { "*", "anything", true },
+        { "*", "", true },
+        { "http.*", "http.server", true },
+        { "http.*", "http", false },
+        { "a?c", "abc", true },
+        { "a?c", "ac", false },
+        { "*.b*.c", "a.bb.c", true },
+        { "*ab", "aab", true },
+        { "ABC", "abc", true },
+        { "", "", true },
+        { "abc", "abcd", false },
     };
 
     for (size_t i = 0; i < VMAFX_LEN(cases); i++)
@@ -591,14 +596,22 @@ static void views_rename_filter_and_aggregate_anew(void **unused)
     static const char *const keep[] = { "k" };
     static const double bounds[] = { 10 };
     VmafxView views[] = {
-        { .instrument_name = "c", .name = "renamed", .description = "new", .filter_attributes = true,
-          .attribute_keys = keep, .n_attribute_keys = 1 },
+        { .instrument_name = "c",
+          .name = "renamed",
+          .description = "new",
+          .filter_attributes = true,
+          .attribute_keys = keep,
+          .n_attribute_keys = 1 },
         { .instrument_name = "h", .aggregation = { .kind = VMAFX_AGG_HISTOGRAM, .bounds = bounds, .n_bounds = 1 } },
         { .instrument_name = "h", .name = "h.exp", .aggregation = { .kind = VMAFX_AGG_EXP_HISTOGRAM } },
         { .instrument_name = "drop*", .aggregation = { .kind = VMAFX_AGG_DROP } },
-        { .instrument_name = "e", .filter_attributes = true, .exclude = true, .attribute_keys = keep,
+        { .instrument_name = "e",
+          .filter_attributes = true,
+          .exclude = true,
+          .attribute_keys = keep,
           .n_attribute_keys = 1 },
-        { .instrument_name = "o", .kind = VMAFX_KIND_OBSERVABLE_COUNTER,
+        { .instrument_name = "o",
+          .kind = VMAFX_KIND_OBSERVABLE_COUNTER,
           .aggregation = { .kind = VMAFX_AGG_HISTOGRAM } }, /* cannot be: ignored */
         { .instrument_name = "h2", .aggregation = { .kind = VMAFX_AGG_HISTOGRAM } },
     };
@@ -735,8 +748,7 @@ static void a_histogram_keeps_one_exemplar_for_each_bucket(void **unused)
 
     open_with(&f, (VmafxReaderOptions){ 0 }, NULL,
               (VmafxMeterProviderOptions){ .exemplars = VMAFX_EXEMPLARS_ALWAYS_ON });
-    VmafxBound *h =
-        vmafx_histogram_bind(vmafx_histogram_bounds(f.meter, "h", "", "", bounds, 2), VMAFX_NO_ATTRS);
+    VmafxBound *h = vmafx_histogram_bind(vmafx_histogram_bounds(f.meter, "h", "", "", bounds, 2), VMAFX_NO_ATTRS);
     vmafx_bound_double(h, 0.5);
     vmafx_bound_double(h, 1.5);
     vmafx_bound_double(h, 0.75);
@@ -753,8 +765,8 @@ typedef struct TestExporter {
     pthread_mutex_t lock;
     pthread_cond_t change;
     int exports, flushes, shutdowns;
-    bool block;        /* export waits until shutdown interrupts it */
-    bool deaf;         /* … and not even then, until released */
+    bool block; /* export waits until shutdown interrupts it */
+    bool deaf;  /* … and not even then, until released */
     bool interrupted;
     int64_t sum;
     bool *freed;
@@ -831,8 +843,8 @@ static void wait_for_exports(TestExporter *e, int n)
 
 static void the_periodic_reader_exports_at_its_interval(void **unused)
 {
+    TestExporter e; /* outlives the provider */
     FIXTURE(f);
-    TestExporter e;
 
     exporter_init(&e);
     open_with(&f, (VmafxReaderOptions){ .exporter = &e.base, .interval_ms = 1 }, NULL,
@@ -844,9 +856,9 @@ static void the_periodic_reader_exports_at_its_interval(void **unused)
 
 static void flush_and_shutdown_export_what_was_measured_before(void **unused)
 {
-    FIXTURE(f);
+    bool freed = false; /* these outlive the provider */
     TestExporter e;
-    bool freed = false;
+    FIXTURE(f);
     VmafxMetricCounts counts;
 
     exporter_init(&e);
@@ -878,9 +890,9 @@ static void flush_and_shutdown_export_what_was_measured_before(void **unused)
 
 static void shutdown_interrupts_an_export_that_hangs(void **unused)
 {
-    FIXTURE(f);
+    bool freed = false; /* these outlive the provider */
     TestExporter e;
-    bool freed = false;
+    FIXTURE(f);
 
     exporter_init(&e);
     e.freed = &freed;
@@ -892,6 +904,8 @@ static void shutdown_interrupts_an_export_that_hangs(void **unused)
     assert_int_equal(vmafx_meter_provider_flush(f.provider, deadline_in(1000)), VMAFX_EXPORT_TIMEOUT);
     assert_int_equal(vmafx_meter_provider_shutdown(f.provider, deadline_in(SECOND / 5)), VMAFX_EXPORT_TIMEOUT);
     assert_int_equal(e.shutdowns, 1);
+    vmafx_meter_provider_free(&f.provider);
+    assert_true(freed); /* its thread has ended */
 }
 
 /* What the abandoned thread still uses outlives the test. */
@@ -929,8 +943,8 @@ static void shutdown_leaves_a_thread_alone_that_does_not_come_back(void **unused
 
 static void a_forked_child_is_silent_and_does_not_wait(void **unused)
 {
+    TestExporter e; /* outlives the provider */
     FIXTURE(f);
-    TestExporter e;
 
     exporter_init(&e);
     open_with(&f, (VmafxReaderOptions){ .exporter = &e.base }, NULL, (VmafxMeterProviderOptions){ 0 });
@@ -987,8 +1001,7 @@ static void nothing_is_lost_between_threads_and_two_readers(void **unused)
     uint64_t records = 0;
 
     open_with(&f, (VmafxReaderOptions){ 0 }, &delta,
-              (VmafxMeterProviderOptions){
-                  .views = &view, .n_views = 1, .exemplars = VMAFX_EXEMPLARS_ALWAYS_ON });
+              (VmafxMeterProviderOptions){ .views = &view, .n_views = 1, .exemplars = VMAFX_EXEMPLARS_ALWAYS_ON });
     for (int round = 0; round < 2; round++) { /* the second round's threads take over the first one's slots */
         for (int i = 0; i < THREADS; i++) {
             workers[i] = (Worker){ .counter = vmafx_counter(f.meter, "c", "", ""),

@@ -95,13 +95,32 @@ uint64_t vmafx_text_hash(const char *text, uint64_t seed)
     return text ? bytes_hash(text, strlen(text), seed) : seed;
 }
 
-uint64_t vmafx_attr_hash(const VmafxAttr *attr, uint64_t seed)
+static inline uint64_t hash_attr(const VmafxAttr *attr, size_t key_len, uint64_t seed)
 {
-    uint64_t key = vmafx_text_hash(attr->key, seed);
+    uint64_t key = bytes_hash(attr->key, key_len, seed);
 
     if (attr->value.type == VMAFX_VALUE_STR) /* nearly all of them */
         return bytes_hash(attr->value.str.ptr, attr->value.str.len, key);
     return hash_value(&attr->value, key, 0);
+}
+
+uint64_t vmafx_attr_hash(const VmafxAttr *attr, uint64_t seed)
+{
+    return hash_attr(attr, attr->key ? strlen(attr->key) : 0, seed);
+}
+
+uint64_t vmafx_attr_set_hash(VmafxAttrs attrs, uint64_t seed, uint32_t *ret_key_len)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < attrs.n; i++) {
+        size_t key_len = attrs.items[i].key ? strlen(attrs.items[i].key) : 0;
+
+        if (ret_key_len)
+            ret_key_len[i] = (uint32_t)key_len;
+        sum += hash_attr(&attrs.items[i], key_len, seed);
+    }
+    return fold(sum ^ MIX_B, MIX_A);
 }
 
 static bool equal_value(const VmafxValue *a, const VmafxValue *b, int depth)
@@ -144,6 +163,27 @@ bool vmafx_value_equal(const VmafxValue *a, const VmafxValue *b)
     return equal_value(a, b, 0);
 }
 
+/* memcmp() of short text without the call. */
+static inline bool same_bytes(const char *a, const char *b, size_t n)
+{
+    if (n > 16)
+        return !memcmp(a, b, n);
+    if (n >= 8)
+        return !((load64(a) ^ load64(b)) | (load64(a + n - 8) ^ load64(b + n - 8)));
+    if (n >= 4)
+        return !((load32(a) ^ load32(b)) | (load32(a + n - 4) ^ load32(b + n - 4)));
+    while (n && a[n - 1] == b[n - 1])
+        n--;
+    return !n;
+}
+
+static inline bool same_attr(const VmafxAttr *a, const VmafxAttr *b)
+{
+    if (a->value.type == VMAFX_VALUE_STR && b->value.type == VMAFX_VALUE_STR) /* nearly all of them */
+        return a->value.str.len == b->value.str.len && same_bytes(a->value.str.ptr, b->value.str.ptr, a->value.str.len);
+    return equal_value(&a->value, &b->value, 0);
+}
+
 bool vmafx_attr_set_equal(VmafxAttrs a, VmafxAttrs b)
 {
     if (a.n != b.n)
@@ -151,10 +191,28 @@ bool vmafx_attr_set_equal(VmafxAttrs a, VmafxAttrs b)
     for (size_t i = 0; i < a.n; i++) {
         size_t j = i; /* most often the order is the same one */
 
-        for (size_t tried = 0; tried < b.n; tried++, j = j + 1 == b.n ? 0 : j + 1)
-            if (!strcmp(a.items[i].key, b.items[j].key))
-                break;
-        if (strcmp(a.items[i].key, b.items[j].key) != 0 || !equal_value(&a.items[i].value, &b.items[j].value, 0))
+        for (size_t tried = 0; strcmp(a.items[i].key, b.items[j].key) != 0; j = j + 1 == b.n ? 0 : j + 1)
+            if (++tried == b.n)
+                return false;
+        if (!same_attr(&a.items[i], &b.items[j]))
+            return false;
+    }
+    return true;
+}
+
+bool vmafx_attr_set_equal_len(VmafxAttrs a, const uint32_t *a_key_len, VmafxAttrs b, const uint32_t *b_key_len)
+{
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++) {
+        size_t j = i;
+
+        for (size_t tried = 0;
+             a_key_len[i] != b_key_len[j] || !same_bytes(a.items[i].key, b.items[j].key, b_key_len[j]);
+             j = j + 1 == b.n ? 0 : j + 1)
+            if (++tried == b.n)
+                return false;
+        if (!same_attr(&a.items[i], &b.items[j]))
             return false;
     }
     return true;

@@ -401,12 +401,12 @@ static bool instrument_enabled(Instrument *instrument)
                                                                                                                        \
     void vmafx_##thing##_##verb(Type *instrument, Number value)                                                        \
     {                                                                                                                  \
-        measure_##Number((Instrument *)instrument, value, VMAFX_NO_ATTRS, NULL);                                              \
+        measure_##Number((Instrument *)instrument, value, VMAFX_NO_ATTRS, NULL);                                       \
     }                                                                                                                  \
                                                                                                                        \
     void vmafx_##thing##_##verb##_with(Type *instrument, Number value, VmafxAttrs attrs, VmafxContext *context)        \
     {                                                                                                                  \
-        measure_##Number((Instrument *)instrument, value, attrs, context);                                                    \
+        measure_##Number((Instrument *)instrument, value, attrs, context);                                             \
     }                                                                                                                  \
                                                                                                                        \
     VmafxBound *vmafx_##thing##_bind(Type *instrument, VmafxAttrs attrs)                                               \
@@ -481,9 +481,8 @@ static VmafxObservable *observable(VmafxMeter *meter, VmafxInstrumentInfo info, 
     VmafxObservable *vmafx_observable_##thing(VmafxMeter *meter, const char *name, const char *unit,                   \
                                               const char *description, VmafxObserveFn fn, void *state)                 \
     {                                                                                                                  \
-        return observable(meter,                                                                                       \
-                          (VmafxInstrumentInfo){ name, unit, description, .kind = (which), .is_int = (integer) }, fn,  \
-                          state);                                                                                      \
+        return observable(                                                                                             \
+            meter, (VmafxInstrumentInfo){ name, unit, description, .kind = (which), .is_int = (integer) }, fn, state); \
     }
 
 OBSERVABLE(counter, VMAFX_KIND_OBSERVABLE_COUNTER, true)

@@ -3,6 +3,7 @@
 
 #include "otel/export/otel.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,6 +16,8 @@
 #include "otel/export/console.h"
 #include "otel/export/otlp_grpc.h"
 #include "otel/export/otlp_http.h"
+#include "otel/export/prometheus.h"
+#include "otel/export/self.h"
 #include "otel/sdk/batch.h"
 #include "otel/sdk/env.h"
 #include "otel/sdk/log_provider.h"
@@ -22,7 +25,7 @@
 #include "otel/sdk/resource.h"
 #include "otel/sdk/trace_provider.h"
 
-#define EXPORTERS_MAX 2 /* of one signal: OTLP and console */
+enum { LOG_QUEUE_MAX = 1 << 22 };
 
 struct VmafxOtel {
     VmafxOtelSettings settings;
@@ -30,16 +33,16 @@ struct VmafxOtel {
     void *on_error_ctx;
     char *version;
     VmafxResource *resource;
-    VmafxTraceProvider *traces;
-    VmafxMeterProvider *metrics;
-    VmafxLogProvider *logs;
+    VmafxOtelParts parts;    /* owns the providers, which own the rest */
+    VmafxMetricReader *page; /* for Prometheus; the meter provider's; NULL: none */
+    atomic_bool page_complained;
+    VmafxSelf *self;
 };
 
+/* ctx is the lowest severity: threads that stop could not end may come here when there is no VmafxOtel any more. */
 static void print_error(void *ctx, int severity, const char *message)
 {
-    const VmafxOtel *otel = ctx;
-
-    if (severity >= otel->settings.log_level)
+    if (severity >= (int)(intptr_t)ctx)
         fprintf(stderr, "telemetry: %s\n", message);
 }
 
@@ -55,12 +58,25 @@ static unsigned wanted(const VmafxOtelSettings *settings, VmafxSignal signal, bo
 {
     unsigned which = settings->exporters[signal] & (VMAFX_EXPORT_TO_OTLP | VMAFX_EXPORT_TO_CONSOLE);
 
+    if (signal == VMAFX_SIGNAL_METRICS)
+        which |= settings->exporters[signal] & VMAFX_EXPORT_TO_PROMETHEUS;
     if (only_when_asked && settings->otlp[signal].endpoint_from == VMAFX_FROM_DEFAULT)
         which &= ~(unsigned)VMAFX_EXPORT_TO_OTLP;
     return settings->disabled ? 0 : which;
 }
 
-static VmafxExporter *otlp_exporter(VmafxOtel *otel, VmafxSignal signal)
+/* The host, or the path of a socket. */
+static void note_server(VmafxOtelWay *way, const VmafxEndpoint *endpoint)
+{
+    static const char scheme[] = "unix:";
+    const char *socket = strncmp(endpoint->target, scheme, strlen(scheme)) ? "" : endpoint->target + strlen(scheme);
+
+    snprintf(way->address, sizeof way->address, "%.*s", VMAFX_SELF_ADDRESS_MAX,
+             endpoint->host[0] ? endpoint->host : socket);
+    way->port = endpoint->port;
+}
+
+static bool otlp_exporter(VmafxOtel *otel, VmafxSignal signal, VmafxOtelWay *ret)
 {
     const VmafxOtlpSettings *s = &otel->settings.otlp[signal];
     VmafxOtlpProtocol protocol = s->protocol == VMAFX_PROTOCOL_GRPC ? VMAFX_OTLP_GRPC : VMAFX_OTLP_HTTP;
@@ -86,20 +102,38 @@ static VmafxExporter *otlp_exporter(VmafxOtel *otel, VmafxSignal signal)
         vmafx_endpoint_parse(s->endpoint, strlen(s->endpoint), protocol, signal, s->endpoint_from == VMAFX_FROM_SIGNAL,
                              VMAFX_INSECURE_UNSET, &config.endpoint, &info)) {
         complain(otel, info.message[0] ? info.message : "no memory for an OTLP exporter");
-        return NULL;
+        return false;
     }
-    return protocol == VMAFX_OTLP_GRPC ? vmafx_otlp_grpc_exporter_new(&config) : vmafx_otlp_http_exporter_new(&config);
+    *ret = (VmafxOtelWay){ .signal = signal, .otlp = true };
+    ret->exporter =
+        protocol == VMAFX_OTLP_GRPC ? vmafx_otlp_grpc_exporter_new(&config) : vmafx_otlp_http_exporter_new(&config);
+    note_server(ret, &config.endpoint);
+    return ret->exporter != vmafx_otlp_exporter_none(); /* that has complained itself */
 }
 
-static size_t make_exporters(VmafxOtel *otel, VmafxSignal signal, unsigned which, VmafxExporter *ret[EXPORTERS_MAX])
+static size_t make_exporters(VmafxOtel *otel, VmafxSignal signal, unsigned which,
+                             VmafxOtelWay ret[VMAFX_OTEL_EXPORTERS])
 {
     size_t n = 0;
 
-    if (which & VMAFX_EXPORT_TO_OTLP && (ret[n] = otlp_exporter(otel, signal)))
+    if (which & VMAFX_EXPORT_TO_OTLP && otlp_exporter(otel, signal, &ret[n]))
         n++;
-    if (which & VMAFX_EXPORT_TO_CONSOLE && (ret[n] = vmafx_console_exporter_new(signal, stderr)))
-        n++;
+    if (which & VMAFX_EXPORT_TO_CONSOLE)
+        ret[n++] = (VmafxOtelWay){ .signal = signal, .exporter = vmafx_console_exporter_new(signal, stderr) };
     return n;
+}
+
+/* Only what has found an owner: the others are freed already. */
+static void note_way(VmafxOtel *otel, const VmafxOtelWay *way)
+{
+    otel->parts.ways[otel->parts.n_ways++] = *way;
+}
+
+/* The provider could not be made, and has freed what it was given. */
+static void forget_ways(VmafxOtel *otel, VmafxSignal signal)
+{
+    while (otel->parts.n_ways && otel->parts.ways[otel->parts.n_ways - 1].signal == signal)
+        otel->parts.n_ways--;
 }
 
 /* ---- Providers ---- */
@@ -123,8 +157,8 @@ static void start_traces(VmafxOtel *otel, unsigned which)
 {
     const VmafxOtelSettings *s = &otel->settings;
     VmafxTraceProviderConfig config = VMAFX_TRACE_PROVIDER_DEFAULT;
-    VmafxExporter *exporters[EXPORTERS_MAX];
-    size_t n = make_exporters(otel, VMAFX_SIGNAL_TRACES, which, exporters);
+    VmafxOtelWay ways[VMAFX_OTEL_EXPORTERS];
+    size_t n = make_exporters(otel, VMAFX_SIGNAL_TRACES, which, ways);
 
     if (!n)
         return;
@@ -137,7 +171,7 @@ static void start_traces(VmafxOtel *otel, unsigned which)
     config.limits.link_attrs = limit(s->link_attributes);
     config.records_max = VMAFX_MAX(config.records_max, 2 * (size_t)s->span_batch.queue_size);
     for (size_t i = 0; i < n; i++) {
-        VmafxBatchConfig batch = { .exporter = exporters[i],
+        VmafxBatchConfig batch = { .exporter = ways[i].exporter,
                                    .resource = otel->resource,
                                    .max_queue = (size_t)s->span_batch.queue_size,
                                    .max_batch = (size_t)s->span_batch.batch_size,
@@ -145,67 +179,90 @@ static void start_traces(VmafxOtel *otel, unsigned which)
                                    .export_timeout_ms = (uint64_t)s->span_batch.export_timeout_ms,
                                    .error = otel->on_error,
                                    .error_ctx = otel->on_error_ctx };
-        VmafxSpanProcessor *processor = vmafx_batch_processor_new(&batch);
-        if (processor)
-            config.processors[config.n_processors++] = processor;
+        ways[i].spans = vmafx_batch_processor_new(&batch);
+        if (!ways[i].spans)
+            continue;
+        config.processors[config.n_processors++] = ways[i].spans;
+        note_way(otel, &ways[i]);
     }
-    otel->traces = vmafx_trace_provider_new(&config);
-    if (otel->traces)
-        vmafx_tracer_provider_set(vmafx_trace_provider_api(otel->traces));
+    otel->parts.traces = vmafx_trace_provider_new(&config);
+    if (otel->parts.traces)
+        vmafx_tracer_provider_set(vmafx_trace_provider_api(otel->parts.traces));
+    else
+        forget_ways(otel, VMAFX_SIGNAL_TRACES);
 }
 
 static void start_metrics(VmafxOtel *otel, unsigned which)
 {
     const VmafxOtelSettings *s = &otel->settings;
-    VmafxExporter *exporters[EXPORTERS_MAX];
-    VmafxMetricReader *readers[EXPORTERS_MAX];
-    size_t n = make_exporters(otel, VMAFX_SIGNAL_METRICS, which, exporters), n_readers = 0;
+    VmafxOtelWay ways[VMAFX_OTEL_EXPORTERS];
+    VmafxMetricReader *readers[VMAFX_OTEL_EXPORTERS + 1];
+    size_t n = make_exporters(otel, VMAFX_SIGNAL_METRICS, which, ways), n_readers = 0;
 
     for (size_t i = 0; i < n; i++) {
-        VmafxReaderOptions options = { .exporter = exporters[i],
+        VmafxReaderOptions options = { .exporter = ways[i].exporter,
                                        .interval_ms = (uint32_t)s->metric_interval_ms,
                                        .timeout_ms = (uint32_t)s->metric_timeout_ms,
                                        .temporality = s->temporality };
         if (s->exponential_histograms)
             options.aggregation[VMAFX_KIND_HISTOGRAM].kind = VMAFX_AGG_EXP_HISTOGRAM;
         readers[n_readers] = vmafx_metric_reader_new(&options);
-        n_readers += readers[n_readers] != NULL;
+        if (!readers[n_readers])
+            continue;
+        n_readers++;
+        note_way(otel, &ways[i]);
     }
+    if (which & VMAFX_EXPORT_TO_PROMETHEUS) /* cumulative, with explicit buckets: a text page knows nothing else */
+        otel->page = vmafx_metric_reader_new(NULL);
+    if (otel->page)
+        readers[n_readers++] = otel->page;
     if (!n_readers)
         return;
-    otel->metrics = vmafx_meter_provider_new(&(VmafxMeterProviderOptions){ .resource = otel->resource,
-                                                                           .readers = readers,
-                                                                           .n_readers = n_readers,
-                                                                           .exemplars = s->exemplars,
-                                                                           .error_handler = otel->on_error,
-                                                                           .error_ctx = otel->on_error_ctx });
-    vmafx_metrics_sdk_set(vmafx_meter_provider_sdk(otel->metrics));
+    otel->parts.metrics = vmafx_meter_provider_new(&(VmafxMeterProviderOptions){ .resource = otel->resource,
+                                                                                 .readers = readers,
+                                                                                 .n_readers = n_readers,
+                                                                                 .exemplars = s->exemplars,
+                                                                                 .error_handler = otel->on_error,
+                                                                                 .error_ctx = otel->on_error_ctx });
+    vmafx_metrics_sdk_set(vmafx_meter_provider_sdk(otel->parts.metrics));
+    if (!otel->parts.metrics) {
+        forget_ways(otel, VMAFX_SIGNAL_METRICS);
+        otel->page = NULL;
+    }
 }
 
 static void start_logs(VmafxOtel *otel, unsigned which)
 {
     const VmafxOtelSettings *s = &otel->settings;
-    VmafxExporter *exporters[EXPORTERS_MAX];
-    VmafxLogProcessor *processors[EXPORTERS_MAX];
-    size_t n = make_exporters(otel, VMAFX_SIGNAL_LOGS, which, exporters);
+    VmafxOtelWay ways[VMAFX_OTEL_EXPORTERS];
+    VmafxLogProcessor *processors[VMAFX_OTEL_EXPORTERS];
+    size_t n = make_exporters(otel, VMAFX_SIGNAL_LOGS, which, ways);
+    VmafxLogBatchSettings batch = { .batch = s->log_batch };
 
-    for (size_t i = 0; i < n; i++)
-        processors[i] =
-            vmafx_log_batch_new(otel->resource, exporters[i], &(VmafxLogBatchSettings){ .batch = s->log_batch });
+    batch.batch.queue_size = VMAFX_MIN(batch.batch.queue_size, LOG_QUEUE_MAX);
+    for (size_t i = 0; i < n; i++) {
+        processors[i] = ways[i].logs = vmafx_log_batch_new(otel->resource, ways[i].exporter, &batch);
+        ways[i].log_queue_capacity = (uint64_t)batch.batch.queue_size;
+        if (ways[i].logs)
+            note_way(otel, &ways[i]);
+    }
     if (!n)
         return;
-    otel->logs = vmafx_log_provider_new(&(VmafxLogProviderSettings){ .limits = s->log_limits }, processors, n);
-    if (otel->logs)
-        vmafx_log_provider_set(otel->logs);
+    otel->parts.logs = vmafx_log_provider_new(&(VmafxLogProviderSettings){ .limits = s->log_limits }, processors, n);
+    if (otel->parts.logs)
+        vmafx_log_provider_set(otel->parts.logs);
+    else
+        forget_ways(otel, VMAFX_SIGNAL_LOGS);
 }
 
 /* ---- Start and stop ---- */
 
 static void free_otel(VmafxOtel *otel)
 {
-    vmafx_trace_provider_free(&otel->traces);
-    vmafx_meter_provider_free(&otel->metrics);
-    vmafx_log_provider_free(&otel->logs);
+    vmafx_self_free(&otel->self); /* before what it reads */
+    vmafx_trace_provider_free(&otel->parts.traces);
+    vmafx_meter_provider_free(&otel->parts.metrics);
+    vmafx_log_provider_free(&otel->parts.logs);
     vmafx_resource_free(&otel->resource);
     vmafx_otel_settings_done(&otel->settings);
     free(otel->version);
@@ -231,7 +288,7 @@ VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start)
     }
     vmafx_otel_settings_init(&otel->settings, start->environment ? start->environment : environ, warnings);
     otel->on_error = start->on_error ? start->on_error : print_error;
-    otel->on_error_ctx = start->on_error ? start->on_error_ctx : otel;
+    otel->on_error_ctx = start->on_error ? start->on_error_ctx : (void *)(intptr_t)otel->settings.log_level;
     otel->version = vmafx_strdup(start->version);
     vmafx_propagators_set(otel->settings.propagators);
     for (int i = 0; i < 3; i++)
@@ -252,6 +309,7 @@ VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start)
     start_traces(otel, which[VMAFX_SIGNAL_TRACES]);
     start_metrics(otel, which[VMAFX_SIGNAL_METRICS]);
     start_logs(otel, which[VMAFX_SIGNAL_LOGS]);
+    otel->self = vmafx_self_new(&otel->parts, otel->version);
     return otel;
 }
 
@@ -263,22 +321,64 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* When one signal has to be done: each of those after it keeps a fifth of the time that is left. */
+static uint64_t deadline_of(uint64_t last, unsigned after)
+{
+    uint64_t now = monotonic_ns(), left = last > now ? last - now : 0;
+
+    return last - left / 5 * after;
+}
+
 VmafxExportResult vmafx_otel_stop(VmafxOtel **otel_p, uint64_t within_ms)
 {
     VmafxOtel *otel = *otel_p;
-    uint64_t deadline = monotonic_ns() + within_ms * 1000000u;
+    VmafxExportResult traces = VMAFX_EXPORT_OK, metrics = VMAFX_EXPORT_OK, logs = VMAFX_EXPORT_OK;
+    uint64_t last = monotonic_ns() + VMAFX_MIN(within_ms, (uint64_t)INT32_MAX) * 1000000u;
 
     if (!otel)
         return VMAFX_EXPORT_OK;
     *otel_p = NULL;
-    vmafx_tracer_provider_set(NULL);
-    vmafx_metrics_sdk_set(NULL);
-    vmafx_log_provider_set(NULL);
 
-    VmafxExportResult traces = otel->traces ? vmafx_trace_provider_shutdown(otel->traces, deadline) : VMAFX_EXPORT_OK;
-    VmafxExportResult metrics =
-        otel->metrics ? vmafx_meter_provider_shutdown(otel->metrics, deadline) : VMAFX_EXPORT_OK;
-    VmafxExportResult logs = otel->logs ? vmafx_log_provider_shutdown(otel->logs, deadline) : VMAFX_EXPORT_OK;
+    unsigned with_logs = otel->parts.logs != NULL, with_metrics = otel->parts.metrics != NULL;
+
+    vmafx_tracer_provider_set(NULL);
+    vmafx_log_provider_set(NULL);
+    if (otel->parts.traces)
+        traces = vmafx_trace_provider_shutdown(otel->parts.traces, deadline_of(last, with_logs + with_metrics));
+    if (otel->parts.logs)
+        logs = vmafx_log_provider_shutdown(otel->parts.logs, deadline_of(last, with_metrics));
+    if (otel->parts.metrics)
+        metrics = vmafx_meter_provider_shutdown(otel->parts.metrics, last);
+    vmafx_metrics_sdk_set(NULL); /* only now: the last collection runs the program's callbacks once more */
     free_otel(otel);
     return VMAFX_MAX(traces, VMAFX_MAX(metrics, logs));
+}
+
+/* ---- Questions ---- */
+
+void vmafx_otel_counts(const VmafxOtel *otel, VmafxOtelCounts *ret)
+{
+    *ret = (VmafxOtelCounts){ .spans = { 0 } };
+    if (otel)
+        vmafx_self_counts(&otel->parts, ret);
+}
+
+char *vmafx_otel_prometheus_page(VmafxOtel *otel, const char *accept, size_t *ret_len, const char **ret_content_type)
+{
+    VmafxPrometheusOptions options = { .format = vmafx_prometheus_negotiate(accept, accept ? strlen(accept) : 0) };
+    VMAFX_AUTO(vmafx_snapshot_free)
+    VmafxMetricSnapshot *snapshot = otel ? vmafx_metric_reader_collect(otel->page) : NULL;
+    VmafxPrometheusPage page = { 0 };
+
+    *ret_len = 0;
+    *ret_content_type = vmafx_prometheus_content_type(options.format);
+    if (!snapshot)
+        return NULL;
+    vmafx_prometheus_write(&options, snapshot->resource, snapshot->metrics, snapshot->n, &page);
+    if ((page.dropped_metrics || page.dropped_points || page.truncated) &&
+        !atomic_exchange(&otel->page_complained, true))
+        complain(otel, page.truncated ? "the Prometheus page is too large, metrics are missing"
+                                      : "metrics that contradict others are not on the Prometheus page");
+    *ret_len = page.len;
+    return page.data;
 }

@@ -8,7 +8,8 @@
  *     vmafx_otel_stop(&otel, VMAFX_OTEL_STOP_MS);
  *
  * Start installs the global providers behind vmafx_tracer_get, the meters and the loggers; stop flushes them, takes
- * them out again and frees them. One at a time, by the main thread.
+ * them out again and frees them. One at a time, by the main thread. In between it publishes how it fares itself as
+ * otel.sdk.* metrics (self.h), and answers questions from any thread. In a forked child only stop may be called.
  */
 #ifndef VMAFX_OTEL_EXPORT_OTEL_H
 #define VMAFX_OTEL_EXPORT_OTEL_H
@@ -30,13 +31,49 @@ typedef struct VmafxOtelStart {
      * exporter. Without any, start does next to nothing and stop waits for nothing.
      */
     bool only_when_asked;
-    VmafxOtelErrorHandler on_error; /* NULL: lines on stderr, from OTEL_LOG_LEVEL on */
+    /**
+     * NULL: lines on stderr, from OTEL_LOG_LEVEL on. Called from any thread, and by an exporting one that stop could
+     * not end in time even afterwards.
+     */
+    VmafxOtelErrorHandler on_error;
     void *on_error_ctx;
 } VmafxOtelStart;
 
 /** NULL when nothing is exported or there is no memory; stop accepts that. The propagators are set in any case. */
 VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start);
 
-/** Flushes all signals within one deadline, then frees. OK, or the worst of what the signals say. */
+/**
+ * Flushes all signals within one deadline, then frees. Metrics come last, so that they tell of the end of the others;
+ * whoever takes long leaves a part of the time to those after it. OK, or the worst of what the signals say. NULL is OK.
+ */
 VmafxExportResult vmafx_otel_stop(VmafxOtel **otel, uint64_t within_ms);
+
+/* ---- While it runs: any thread, not during or after stop ---- */
+
+/** Spans, log records, metric data points; since start, over all exporters. With two of them most things count twice.
+ */
+typedef struct VmafxOtelSignalCounts {
+    uint64_t started;  /* spans begun, also such as are not sampled; records given to us; points handed to exporters */
+    uint64_t dropped;  /* before an exporter saw them: queue full, stopped, no memory (points: measurements lost) */
+    uint64_t exported; /* accepted by the receiver */
+    uint64_t failed;   /* refused, given up on, too late, too large */
+} VmafxOtelSignalCounts;
+
+typedef struct VmafxOtelCounts {
+    VmafxOtelSignalCounts spans, logs, points;
+} VmafxOtelCounts;
+
+/** For health pages and tests; needs no metrics. Zeroes for NULL. */
+void vmafx_otel_counts(const VmafxOtel *otel, VmafxOtelCounts *ret);
+
+/**
+ * The page for a Prometheus server, where OTEL_METRICS_EXPORTER contains `prometheus`. It collects, which takes as long
+ * as the program's observable instruments do; calls queue up.
+ *
+ * @param accept            value of the request's Accept header; NULL: none
+ * @param ret_len           bytes, without the terminating zero; 0 for NULL
+ * @param ret_content_type  value of Content-Type; static, never NULL
+ * @return release with free(). NULL: no such page (NULL otel included), or no memory
+ */
+char *vmafx_otel_prometheus_page(VmafxOtel *otel, const char *accept, size_t *ret_len, const char **ret_content_type);
 #endif

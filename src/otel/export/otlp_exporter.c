@@ -8,6 +8,7 @@
 
 #include "otel/export/otlp_exporter.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -126,9 +127,12 @@ static void delivered(OtlpExporter *exporter, const VmafxOtlpAttempt *attempt, u
 
     count(&exporter->counts.exported, items - rejected);
     count(&exporter->counts.rejected, rejected);
-    if (rejected)
-        complain(exporter, "the collector rejected a part", attempt->partial.message);
-    else if (attempt->partial.present || attempt->unreadable) {
+    if (rejected) {
+        char what[80];
+
+        snprintf(what, sizeof what, "the collector rejected %" PRIu64 " of %" PRIu64, rejected, items);
+        complain(exporter, what, attempt->partial.message);
+    } else if (attempt->partial.present || attempt->unreadable) {
         count(&exporter->counts.warnings, 1);
         complain(exporter, "the collector warns",
                  attempt->partial.present ? attempt->partial.message : "its answer cannot be read");

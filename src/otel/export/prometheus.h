@@ -4,9 +4,9 @@
  * someone else's work. Rules: OpenTelemetry "Prometheus and OpenMetrics compatibility", translation strategy
  * UnderscoreEscapingWithSuffixes, and the two formats' own specifications.
  *
- * Whatever comes in, what goes out is a page that a scraper accepts: names and labels are made valid, text is made valid
- * UTF-8, a family is written once and in one piece, and what would contradict what is on the page already is left out
- * and counted. Metrics with delta temporality cannot be shown and are left out too.
+ * Whatever comes in, what goes out is a page that a scraper accepts: names and labels are made valid, text is made
+ * valid UTF-8, a family is written once and in one piece, and what would contradict what is on the page already is left
+ * out and counted. Metrics with delta temporality cannot be shown and are left out too.
  */
 #ifndef VMAFX_OTEL_EXPORT_PROMETHEUS_H
 #define VMAFX_OTEL_EXPORT_PROMETHEUS_H

@@ -175,8 +175,7 @@ void vmafx_text_seconds(VmafxText *t, uint64_t ns)
 {
     char text[NUMBER_MAX];
 
-    snprintf(text, sizeof text, "%llu.%03u", (unsigned long long)(ns / 1000000000u),
-             (unsigned)(ns / 1000000u % 1000u));
+    snprintf(text, sizeof text, "%llu.%03u", (unsigned long long)(ns / 1000000000u), (unsigned)(ns / 1000000u % 1000u));
     vmafx_text_str(t, text);
 }
 

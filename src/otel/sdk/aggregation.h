@@ -68,8 +68,9 @@ typedef struct VmafxExpRange {
 } VmafxExpRange;
 
 /**
- * A state. sum + sum_low is the compensated sum (Neumaier): its error does not grow with the number of terms.
- * Histograms: count is the sum of all counts. EXP_HISTOGRAM: counts are positive[ring], then negative[ring] if signed.
+ * A state. sum + sum_low is the compensated sum (Kahan, Babuška, Neumaier): its error does not grow with the number of
+ * terms. Histograms: count is the sum of all counts. EXP_HISTOGRAM: counts are positive[ring], then negative[ring] if
+ * signed.
  */
 typedef struct VmafxAggState {
     uint64_t count; /* measurements since init or reset */
@@ -100,9 +101,28 @@ void vmafx_agg_record(VmafxAggState *state, const VmafxAggConfig *config, VmafxN
 /** Adds src to dst; the LAST_VALUE of src wins when it has one. An exponential dst takes the smaller scale or less. */
 void vmafx_agg_merge(VmafxAggState *dst, const VmafxAggConfig *config, const VmafxAggState *src);
 
+/** The parts of vmafx_agg_record, for who wants them without a call. */
+static inline void vmafx_agg_add_int(VmafxAggState *state, int64_t v)
+{
+    if (__builtin_expect(__builtin_add_overflow(state->sum_int, v, &state->sum_int), 0)) {
+        state->sum_int = v < 0 ? INT64_MIN : INT64_MAX;
+        state->saturated = true;
+    }
+}
+
+/** Compensated: what the addition rounds away (Knuth's TwoSum, exact) is collected in sum_low. */
+static inline void vmafx_agg_add_double(VmafxAggState *state, double v)
+{
+    double sum = state->sum + v, part = sum - state->sum;
+    double lost = (state->sum - (sum - part)) + (v - part);
+
+    state->sum = sum;
+    state->sum_low += lost; /* of no meaning once the sum has overflowed */
+}
+
 static inline double vmafx_agg_sum(const VmafxAggState *state)
 {
-    return state->sum + state->sum_low;
+    return __builtin_isfinite(state->sum) ? state->sum + state->sum_low : state->sum;
 }
 
 /** First i with value ≤ bounds[i], else n_bounds: buckets are (lower, upper]. */

@@ -53,7 +53,8 @@ typedef struct VmafxMeterProviderOptions {
     const VmafxView *views;
     size_t n_views;
     VmafxExemplarFilter exemplars;
-    VmafxOtelErrorHandler error_handler; /* called by collecting threads only, with no lock held; NULL: no one is told */
+    VmafxOtelErrorHandler
+        error_handler; /* called by collecting threads only, with no lock held; NULL: no one is told */
     void *error_ctx;
     uint64_t (*now)(void *ctx); /* Unix ns; NULL: CLOCK_REALTIME */
     void *now_ctx;

@@ -99,10 +99,13 @@ VmafxSeries *vmafx_series_new(VmafxMetricEnv *env, const VmafxAggConfig *config,
     s->config = config;
     s->attrs = attrs;
     s->hash = hash;
+    s->key_len = calloc(attrs.n ? attrs.n : 1, sizeof *s->key_len);
+    for (size_t i = 0; s->key_len && i < attrs.n; i++)
+        s->key_len[i] = (uint32_t)strlen(attrs.items[i].key);
     s->readers = calloc(env->n_readers ? env->n_readers : 1, sizeof *s->readers);
     if (env->exemplars != VMAFX_EXEMPLARS_ALWAYS_OFF)
         s->reservoir = vmafx_reservoir_new(config, filtered, vmafx_ids_u64());
-    if (!s->readers || (env->exemplars != VMAFX_EXEMPLARS_ALWAYS_OFF && !s->reservoir))
+    if (!s->key_len || !s->readers || (env->exemplars != VMAFX_EXEMPLARS_ALWAYS_OFF && !s->reservoir))
         vmafx_series_free(&s);
     return s;
 }
@@ -123,19 +126,20 @@ void vmafx_series_free(VmafxSeries **series)
         free(s->readers[r].exemplar_attrs);
     }
     free(s->readers);
+    free(s->key_len);
     vmafx_reservoir_free(&s->reservoir);
     free((void *)s->attrs.items);
     free(s);
     *series = NULL;
 }
 
-static void mark_start(VmafxSeries *s)
+static __attribute__((noinline)) void mark_start(VmafxSeries *s)
 {
     uint_fast64_t none = 0;
 
     if (!atomic_load_explicit(&s->start_ns, memory_order_relaxed))
-        atomic_compare_exchange_strong_explicit(&s->start_ns, &none, s->env->now(s->env->now_ctx),
-                                                memory_order_relaxed, memory_order_relaxed);
+        atomic_compare_exchange_strong_explicit(&s->start_ns, &none, s->env->now(s->env->now_ctx), memory_order_relaxed,
+                                                memory_order_relaxed);
 }
 
 /* A series' first measurement on a slot comes through here, so this is also where its start is noticed. */
@@ -181,23 +185,15 @@ static VmafxSeriesCell *enter_shared(VmafxSeries *s)
     return NULL;
 }
 
-/* A cell that is this thread's until cell_leave; NULL on no memory. */
-static inline VmafxSeriesCell *enter(VmafxSeries *s)
+/* This thread's own cell, entered; NULL: it has none yet, or must not go there now. */
+static inline VmafxSeriesCell *enter_own(VmafxSeries *s, unsigned slot)
 {
-    unsigned slot = my_slot;
+    if (__builtin_expect(slot - 1 >= VMAFX_THREAD_SLOTS, 0)) /* SLOT_NONE and SLOT_SHARED */
+        return NULL;
+    VmafxSeriesCell *cell = atomic_load_explicit(&s->cells[slot - 1], memory_order_relaxed); /* only we store it */
 
-    if (__builtin_expect(slot == SLOT_NONE, 0))
-        slot = slot_take();
-    if (__builtin_expect(slot == SLOT_SHARED, 0))
-        return enter_shared(s);
-
-    _Atomic(VmafxSeriesCell *) *place = &s->cells[slot - 1];
-    VmafxSeriesCell *cell = atomic_load_explicit(place, memory_order_relaxed); /* only this slot stores it */
-    if (__builtin_expect(!cell, 0) && !(cell = cell_make(s, place)))
-        return enter_shared(s);
-    if (__builtin_expect(atomic_load_explicit(&cell->busy, memory_order_relaxed), 0))
-        return enter_shared(s); /* we are a signal handler, or a collector is here */
-
+    if (__builtin_expect(!cell || atomic_load_explicit(&cell->busy, memory_order_relaxed), 0))
+        return NULL; /* busy: we are a signal handler */
     if (__builtin_expect(s->env->asymmetric, 1)) {
         atomic_store_explicit(&cell->busy, true, memory_order_relaxed);
         atomic_signal_fence(memory_order_seq_cst); /* membarrier makes it a fence of the processor */
@@ -208,7 +204,30 @@ static inline VmafxSeriesCell *enter(VmafxSeries *s)
     if (__builtin_expect(!atomic_load_explicit(&s->draining, memory_order_seq_cst), 1))
         return cell;
     cell_leave(cell);
-    return enter_shared(s);
+    return NULL;
+}
+
+static void record_in(VmafxSeriesCell *cell, const VmafxAggConfig *config, VmafxNumber value)
+{
+    vmafx_agg_record(state_of(cell), config, value);
+    cell_leave(cell);
+}
+
+/* The first measurement of a thread, or of a thread on this series; threads without a slot; during a collection. */
+static __attribute__((noinline)) void record_slowly(VmafxSeries *s, VmafxNumber value)
+{
+    unsigned slot = my_slot == SLOT_NONE ? slot_take() : my_slot;
+    VmafxSeriesCell *cell = NULL;
+
+    if (slot != SLOT_SHARED && !atomic_load_explicit(&s->cells[slot - 1], memory_order_relaxed))
+        cell_make(s, &s->cells[slot - 1]);
+    cell = enter_own(s, slot);
+    if (!cell)
+        cell = enter_shared(s);
+    if (cell)
+        record_in(cell, s->config, value);
+    else
+        atomic_fetch_add_explicit(&s->env->counts.no_memory, 1, memory_order_relaxed);
 }
 
 static void record_last(VmafxSeries *s, VmafxNumber value)
@@ -229,18 +248,28 @@ static void record_last(VmafxSeries *s, VmafxNumber value)
 
 void vmafx_series_record(VmafxSeries *s, VmafxNumber value)
 {
-    if (s->config->kind == VMAFX_AGG_LAST_VALUE) {
+    const VmafxAggConfig *config = s->config;
+
+    if (config->kind == VMAFX_AGG_LAST_VALUE) {
         record_last(s, value);
         return;
     }
-    VmafxSeriesCell *cell = enter(s);
+    VmafxSeriesCell *cell = enter_own(s, my_slot);
 
-    if (!cell) {
-        atomic_fetch_add_explicit(&s->env->counts.no_memory, 1, memory_order_relaxed);
-        return;
+    if (__builtin_expect(!cell, 0)) {
+        record_slowly(s, value);
+    } else if (config->kind == VMAFX_AGG_SUM) { /* the same as below, without the calls */
+        VmafxAggState *state = state_of(cell);
+
+        state->count++;
+        if (config->is_int)
+            vmafx_agg_add_int(state, value.i);
+        else
+            vmafx_agg_add_double(state, value.d);
+        cell_leave(cell);
+    } else {
+        record_in(cell, config, value);
     }
-    vmafx_agg_record(state_of(cell), s->config, value);
-    cell_leave(cell);
 }
 
 /* ---- Draining ---- */

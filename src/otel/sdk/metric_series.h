@@ -84,7 +84,8 @@ typedef struct VmafxSeries {
     atomic_uint_fast64_t last;     /* LAST_VALUE: the bits of int64_t or double */
     atomic_bool last_set;          /* stored after last, cleared before it is read */
     uint64_t hash;
-    VmafxAttrs attrs; /* sorted, unique; one block of its own */
+    VmafxAttrs attrs;  /* sorted, unique; one block of its own */
+    uint32_t *key_len; /* of each */
     VmafxReaderSeries *readers;
 } VmafxSeries;
 

@@ -77,12 +77,14 @@ static Table *table_new(size_t size)
     return table;
 }
 
-static VmafxSeries *table_find(const Table *table, uint64_t hash, VmafxAttrs attrs)
+/* key_len: of attrs, or NULL when they are not known. */
+static inline VmafxSeries *table_find(const Table *table, uint64_t hash, VmafxAttrs attrs, const uint32_t *key_len)
 {
     for (size_t at = hash & table->mask;; at = (at + 1) & table->mask) {
         VmafxSeries *s = atomic_load_explicit(&table->entries[at], memory_order_acquire);
 
-        if (!s || (s->hash == hash && vmafx_attr_set_equal(attrs, s->attrs)))
+        if (!s || (s->hash == hash && (key_len ? vmafx_attr_set_equal_len(attrs, key_len, s->attrs, s->key_len)
+                                               : vmafx_attr_set_equal(attrs, s->attrs))))
             return s;
     }
 }
@@ -113,14 +115,9 @@ static bool table_grow(VmafxStream *stream)
     return true;
 }
 
-static uint64_t set_hash(const VmafxStream *stream, VmafxAttrs attrs)
+static inline uint64_t set_hash(const VmafxStream *stream, VmafxAttrs attrs)
 {
-    uint64_t hash = 0;
-
-    for (size_t i = 0; i < attrs.n; i++)
-        hash += vmafx_attr_hash(&attrs.items[i], stream->env->hash_seed);
-    hash *= 0x9e3779b97f4a7c15u;
-    return hash ^ hash >> 32;
+    return vmafx_attr_set_hash(attrs, stream->env->hash_seed, NULL);
 }
 
 /* ---- Making and freeing ---- */
@@ -253,7 +250,7 @@ static VmafxSeries *overflow_series(VmafxStream *stream)
         return NULL;
 
     uint64_t hash = set_hash(stream, set);
-    VmafxSeries *own = table_find(atomic_load_explicit(&stream->table, memory_order_relaxed), hash, set);
+    VmafxSeries *own = table_find(atomic_load_explicit(&stream->table, memory_order_relaxed), hash, set, NULL);
     if (own) { /* someone uses this very set for a series of their own; then that is where it goes */
         free((void *)set.items);
         stream->overflow = own;
@@ -289,7 +286,7 @@ static VmafxSeries *find_or_add(VmafxStream *stream, VmafxAttrs attrs, uint64_t 
     if (!normal_set(stream, attrs, &set))
         return NULL;
     uint64_t hash = set_hash(stream, set);
-    VmafxSeries *s = table_find(atomic_load_explicit(&stream->table, memory_order_relaxed), hash, set);
+    VmafxSeries *s = table_find(atomic_load_explicit(&stream->table, memory_order_relaxed), hash, set, NULL);
 
     if (s) {
         free((void *)set.items);
@@ -348,6 +345,7 @@ static bool has_key_twice(VmafxAttrs attrs)
 VmafxSeries *vmafx_stream_series(VmafxStream *stream, VmafxAttrs attrs)
 {
     VmafxAttr room[FAST_ATTRS];
+    uint32_t key_len[FAST_ATTRS];
     VmafxAttrs set;
 
     if (!attrs.n) {
@@ -360,15 +358,15 @@ VmafxSeries *vmafx_stream_series(VmafxStream *stream, VmafxAttrs attrs)
         return find_slowly(stream, attrs);
 
     /* A list with a key twice is not found here and is looked up in its normal form. */
-    uint64_t hash = set_hash(stream, set);
-    VmafxSeries *s = table_find(atomic_load_explicit(&stream->table, memory_order_acquire), hash, set);
+    uint64_t hash = vmafx_attr_set_hash(set, stream->env->hash_seed, key_len);
+    VmafxSeries *s = table_find(atomic_load_explicit(&stream->table, memory_order_acquire), hash, set, key_len);
     if (s)
         return s;
     VmafxSeries *overflow = atomic_load_explicit(&stream->full, memory_order_acquire);
     if (!overflow || has_key_twice(set))
         return find_slowly(stream, attrs);
     /* Full: whatever had got in before is in the table by now. */
-    s = table_find(atomic_load_explicit(&stream->table, memory_order_acquire), hash, set);
+    s = table_find(atomic_load_explicit(&stream->table, memory_order_acquire), hash, set, key_len);
     if (!s)
         atomic_fetch_add_explicit(&stream->env->counts.overflowed, 1, memory_order_relaxed);
     return s ? s : overflow;

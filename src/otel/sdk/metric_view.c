@@ -3,7 +3,10 @@
 
 #include "otel/sdk/metric_view.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/base.h"
 
 bool vmafx_kind_observable(VmafxInstrumentKind kind)
 {
@@ -145,4 +148,54 @@ bool vmafx_aggregation_decide(const VmafxAggregation *view, const VmafxAggregati
     }
     vmafx_agg_config_done(ret);
     return true;
+}
+
+void vmafx_view_done(VmafxView *view)
+{
+    free((void *)view->instrument_name);
+    free((void *)view->unit);
+    free((void *)view->meter_name);
+    free((void *)view->meter_version);
+    free((void *)view->meter_schema_url);
+    free((void *)view->name);
+    free((void *)view->description);
+    for (size_t i = 0; view->attribute_keys && i < view->n_attribute_keys; i++)
+        free((void *)view->attribute_keys[i]);
+    free((void *)view->attribute_keys);
+    free((void *)view->aggregation.bounds);
+}
+
+bool vmafx_view_copy(const VmafxView *from, VmafxView *to)
+{
+    bool whole = true;
+
+    *to = *from;
+    to->attribute_keys = NULL;
+    to->aggregation.bounds = NULL;
+#define COPY(name) whole &= !!(to->name = vmafx_strdup(from->name)) == !!from->name
+    COPY(instrument_name);
+    COPY(unit);
+    COPY(meter_name);
+    COPY(meter_version);
+    COPY(meter_schema_url);
+    COPY(name);
+    COPY(description);
+#undef COPY
+    if (from->n_attribute_keys) {
+        const char **keys = calloc(from->n_attribute_keys, sizeof *keys);
+
+        to->attribute_keys = keys;
+        for (size_t i = 0; keys && i < from->n_attribute_keys; i++)
+            whole &= !!(keys[i] = vmafx_strdup(from->attribute_keys[i] ? from->attribute_keys[i] : ""));
+        whole &= keys != NULL;
+    }
+    if (from->aggregation.bounds) {
+        double *bounds = malloc((from->aggregation.n_bounds ? from->aggregation.n_bounds : 1) * sizeof *bounds);
+
+        if (bounds)
+            memcpy(bounds, from->aggregation.bounds, from->aggregation.n_bounds * sizeof *bounds);
+        to->aggregation.bounds = bounds;
+        whole &= bounds != NULL;
+    }
+    return whole;
 }

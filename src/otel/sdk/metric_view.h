@@ -20,10 +20,14 @@ bool vmafx_view_matches(const VmafxView *view, const VmafxScope *scope, const Vm
 const char *vmafx_aggregation_unfit(const VmafxAggregation *aggregation, VmafxInstrumentKind kind);
 
 /**
- * Decides everything: the view's aggregation (NULL: none), else the reader's, else the kind's. Advisory boundaries count
- * where neither asks for boundaries or another kind. Boundaries are borrowed from where they come from.
+ * Decides everything: the view's aggregation (NULL: none), else the reader's, else the kind's. Advisory boundaries
+ * count where neither asks for boundaries or another kind. Boundaries are borrowed from where they come from.
  * @return false for DROP
  */
 bool vmafx_aggregation_decide(const VmafxAggregation *view, const VmafxAggregation *reader,
                               const VmafxInstrumentInfo *instrument, VmafxAggConfig *ret);
+
+/** A deep copy. False on no memory; what there is then must be _done too. */
+bool vmafx_view_copy(const VmafxView *from, VmafxView *to);
+void vmafx_view_done(VmafxView *view);
 #endif

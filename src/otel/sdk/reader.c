@@ -19,7 +19,7 @@
 #include "otel/sdk/ids.h"
 #include "otel/sdk/meter_provider.h"
 
-enum { STACK_BYTES = 256 * 1024, WARN = 13, FREE_NS = 1000000000 };
+enum { STACK_BYTES = 256 * 1024, WARN = 13, FREE_NS = 1000000000, INTERRUPT_NS = 500000000 };
 
 struct VmafxMetricReader {
     VmafxReaderOptions options;
@@ -195,10 +195,9 @@ static VmafxExportResult turn(VmafxMetricReader *r, uint64_t deadline_ns)
         return VMAFX_EXPORT_FAILED;
     if (!snapshot->n)
         return VMAFX_EXPORT_OK; /* empty envelopes are not sent */
-    VmafxBatch batch = { .signal = VMAFX_SIGNAL_METRICS,
-                         .resource = snapshot->resource,
-                         .metrics = snapshot->metrics,
-                         .n = snapshot->n };
+    VmafxBatch batch = {
+        .signal = VMAFX_SIGNAL_METRICS, .resource = snapshot->resource, .metrics = snapshot->metrics, .n = snapshot->n
+    };
     VmafxExportResult result = r->options.exporter->export_batch(r->options.exporter, &batch, deadline_ns);
 
     atomic_fetch_add_explicit(result ? &counts->export_failed : &counts->exported, snapshot->n_points,
@@ -337,9 +336,13 @@ VmafxExportResult vmafx_metric_reader_shutdown(VmafxMetricReader *r, uint64_t de
     if (!r->options.exporter || !r->provider)
         return result;
 
+    /* A quarter of the time, and not more than half a second, is kept for interrupting an export that hangs. */
+    uint64_t now = mono_now(), left = deadline_ns > now ? deadline_ns - now : 0;
+    uint64_t ask_until = deadline_ns - VMAFX_MIN(left / 4, (uint64_t)INTERRUPT_NS);
+
     pthread_mutex_lock(&r->lock);
     if (r->has_thread)
-        result = ask(r, deadline_ns);
+        result = ask(r, ask_until);
     r->stopping = true;
     pthread_cond_signal(&r->wake);
     pthread_mutex_unlock(&r->lock);

@@ -96,6 +96,9 @@ static int dispatch(int argc, char **argv)
     return command ? command->run(argc - 1, argv + 1) : cli_command_unknown(argv[1]);
 }
 
+/* A person is waiting for the prompt: a collector that is gone may cost this much, not what a daemon grants it. */
+#define TELEMETRY_STOP_MS 2000
+
 static bool is_named_vmaf(const char *program)
 {
     const char *slash = program ? strrchr(program, '/') : NULL;
@@ -129,6 +132,6 @@ int main(int argc, char **argv)
         code = as_vmaf ? VMAF_FAILED : EXIT_OUTPUT;
     }
     vmafx_context_detach(token);
-    VMAFX_IGNORE(vmafx_otel_stop(&otel, VMAFX_OTEL_STOP_MS)); /* it has complained itself; the command's code stays */
+    VMAFX_IGNORE(vmafx_otel_stop(&otel, TELEMETRY_STOP_MS)); /* it has complained itself; the command's code stays */
     return code;
 }
