@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "otel/sdk/resource.h"
 #include "otel/sdk/span_queue.h"
 
 enum {
@@ -39,7 +40,7 @@ typedef struct Batcher {
     VmafxSpanProcessor base;
     unsigned generation; /* of forks */
     VmafxExporter *exporter;
-    const VmafxResource *resource;
+    VmafxResource *resource; /* our own, since an abandoned worker keeps it; NULL: no memory for one */
     size_t max_batch;
     uint64_t delay_ns, timeout_ns;
     VmafxOtelErrorHandler error;
@@ -169,7 +170,11 @@ static VmafxExportResult export_taken(Batcher *b, size_t n)
 {
     uint64_t deadline = b->timeout_ns ? add_ns(mono_ns(), b->timeout_ns) : UINT64_MAX;
     uint64_t stop = atomic_load_explicit(&b->stop_deadline, memory_order_acquire);
-    VmafxBatch batch = { .signal = VMAFX_SIGNAL_TRACES, .resource = b->resource, .spans = b->batch, .n = n };
+    static const VmafxResource no_resource = { .schema_url = "" };
+    VmafxBatch batch = { .signal = VMAFX_SIGNAL_TRACES,
+                         .resource = b->resource ? b->resource : &no_resource,
+                         .spans = b->batch,
+                         .n = n };
 
     if (stop)
         deadline = VMAFX_MIN(deadline, stop);
@@ -389,6 +394,7 @@ static bool free_batcher(VmafxSpanProcessor *processor)
     empty_rings(b);
     vmafx_span_queue_done(&b->queue);
     b->exporter->free(b->exporter);
+    vmafx_resource_free(&b->resource);
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->done);
     free(b->taken);
@@ -425,7 +431,6 @@ static bool start_worker(Batcher *b)
 
 VmafxSpanProcessor *vmafx_batch_processor_new(const VmafxBatchConfig *config)
 {
-    static const VmafxResource no_resource = { .schema_url = "" };
     Batcher *b;
 
     if (!config || !config->exporter)
@@ -447,7 +452,8 @@ VmafxSpanProcessor *vmafx_batch_processor_new(const VmafxBatchConfig *config)
     b->base = (VmafxSpanProcessor){ NULL, on_end, force_flush, shut_down, free_batcher };
     b->generation = vmafx_fork_generation();
     b->exporter = config->exporter;
-    b->resource = config->resource ? config->resource : &no_resource;
+    if (config->resource)
+        b->resource = vmafx_resource_new(config->resource->attrs, config->resource->schema_url);
     b->delay_ns = VMAFX_MIN(VMAFX_MAX(config->delay_ms, (uint64_t)1), (uint64_t)INT_MAX) * NS_PER_MS;
     b->timeout_ns = VMAFX_MIN(config->export_timeout_ms, (uint64_t)INT_MAX) * NS_PER_MS;
     b->error = config->error ? config->error : say_on_stderr;

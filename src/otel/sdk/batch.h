@@ -18,7 +18,7 @@
 
 typedef struct VmafxBatchConfig {
     VmafxExporter *exporter;       /* taken over */
-    const VmafxResource *resource; /* outlives the processor; NULL: an empty one */
+    const VmafxResource *resource; /* copied; NULL: an empty one */
     size_t max_queue;              /* spans; 1 … 65536, and sensibly below the provider's records_max */
     size_t max_batch;              /* 1 … max_queue */
     uint64_t delay_ms;             /* between exports; 0 counts as 1 */

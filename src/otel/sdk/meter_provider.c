@@ -102,7 +102,7 @@ static void free_removed(VmafxMeterProvider *p)
     for (SdkCallback **at = &p->callbacks; *at;) {
         SdkCallback *callback = *at;
 
-        if (atomic_load_explicit(&callback->removed, memory_order_relaxed)) {
+        if (atomic_load_explicit(&callback->removed, memory_order_acquire)) { /* pairs with the store of the removal */
             *at = callback->next;
             free(callback);
         } else {
@@ -115,7 +115,7 @@ static void sdk_callback_remove(void *provider, void *callback)
 {
     VmafxMeterProvider *p = provider;
 
-    atomic_store_explicit(&((SdkCallback *)callback)->removed, true, memory_order_relaxed);
+    atomic_store_explicit(&((SdkCallback *)callback)->removed, true, memory_order_release);
     if (observing)
         return; /* the round we are in passes over it, the next one frees it */
     pthread_mutex_lock(&p->callbacks_lock);
