@@ -48,6 +48,14 @@ static const VmafxAttr all_types[] = {
 };
 static const VmafxAttrs everything = { all_types, sizeof all_types / sizeof *all_types };
 
+/* gRPC and OpenSSL are not built for the race detector, which sees races in them that are none. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "race:libgrpc.so\nrace:libgpr.so\nrace:libabsl_\nmutex:libabsl_\nmutex:libgrpc.so\n"
+           "deadlock:libgrpc.so\ndeadlock:libabsl_\nrace:libssl.so\nrace:libcrypto.so\n";
+}
+
 /* ---- Traces ---- */
 
 static void record_full_span(VmafxTracer *tracer)
