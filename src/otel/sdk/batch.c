@@ -171,10 +171,9 @@ static VmafxExportResult export_taken(Batcher *b, size_t n)
     uint64_t deadline = b->timeout_ns ? add_ns(mono_ns(), b->timeout_ns) : UINT64_MAX;
     uint64_t stop = atomic_load_explicit(&b->stop_deadline, memory_order_acquire);
     static const VmafxResource no_resource = { .schema_url = "" };
-    VmafxBatch batch = { .signal = VMAFX_SIGNAL_TRACES,
-                         .resource = b->resource ? b->resource : &no_resource,
-                         .spans = b->batch,
-                         .n = n };
+    VmafxBatch batch = {
+        .signal = VMAFX_SIGNAL_TRACES, .resource = b->resource ? b->resource : &no_resource, .spans = b->batch, .n = n
+    };
 
     if (stop)
         deadline = VMAFX_MIN(deadline, stop);
