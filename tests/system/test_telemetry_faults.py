@@ -155,7 +155,8 @@ def check(name, port, protocol, timeout_ms, what, why, signals=("span", "metric"
     if timeout_ms:
         env["OTEL_EXPORTER_OTLP_TIMEOUT"] = str(timeout_ms)
     if len(signals) == 1:
-        env["OTEL_LOGS_EXPORTER"] = env[{"span": "OTEL_METRICS_EXPORTER", "metric": "OTEL_TRACES_EXPORTER"}[signals[0]]] = "none"
+        env["OTEL_LOGS_EXPORTER"] = "none"
+        env["OTEL_METRICS_EXPORTER" if signals[0] == "span" else "OTEL_TRACES_EXPORTER"] = "none"
     process = expect(score(env), plain.returncode)
     assert process.stdout == plain.stdout, f"{name}: another stdout\n{process.stdout}\n{plain.stdout}"
     found = complaints(process.stderr, protocol)

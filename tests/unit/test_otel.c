@@ -115,6 +115,30 @@ static void a_bad_setting_is_told_and_the_rest_works(void **state)
     instrumented_code();
 }
 
+static void what_this_version_cannot_do_is_told(void **state)
+{
+    static const struct {
+        const char *setting, *word;
+    } cases[] = {
+        { "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", "JSON" },
+        { "OTEL_TRACES_SAMPLER=vmafx_probability", "vmafx_probability" },
+        { "OTEL_METRICS_EXPORTER=otlp/stdout", "otlp/stdout" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        char *environment[] = { (char *)cases[i].setting,
+                                (char *)"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:1", NULL };
+        Said said = { 0 };
+        VmafxOtel *otel = start(environment, true, &said);
+
+        assert_non_null(otel);
+        if (!strstr(said.last, cases[i].word))
+            fail_msg("%s: '%s'", cases[i].setting, said.last);
+        (void)vmafx_otel_stop(&otel, 50);
+    }
+}
+
 static void an_endpoint_that_is_none_leaves_a_running_program(void **state)
 {
     char *environment[] = { (char *)"OTEL_EXPORTER_OTLP_ENDPOINT=http://user:secret@127.0.0.1:1", NULL };
@@ -445,6 +469,7 @@ int main(void)
         cmocka_unit_test(disabled_is_disabled_for_daemons_too),
         cmocka_unit_test(every_signal_can_be_none),
         cmocka_unit_test(a_bad_setting_is_told_and_the_rest_works),
+        cmocka_unit_test(what_this_version_cannot_do_is_told),
         cmocka_unit_test(an_endpoint_that_is_none_leaves_a_running_program),
         cmocka_unit_test(telemetry_can_be_started_again),
         cmocka_unit_test(drops_are_counted_while_the_collector_is_absent),

@@ -94,8 +94,6 @@ static bool otlp_exporter(VmafxOtel *otel, VmafxSignal signal, VmafxOtelWay *ret
                                .on_error = otel->on_error,
                                .on_error_ctx = otel->on_error_ctx };
 
-    if (s->protocol == VMAFX_PROTOCOL_HTTP_JSON)
-        complain(otel, "OTLP as JSON is not available in this version; protobuf over HTTP is used");
     for (size_t i = 0; i < config.n_headers; i++)
         headers[i] = (VmafxOtlpHeader){ s->headers.items[i].key, s->headers.items[i].value };
     if (!s->endpoint ||
@@ -104,6 +102,8 @@ static bool otlp_exporter(VmafxOtel *otel, VmafxSignal signal, VmafxOtelWay *ret
         complain(otel, info.message[0] ? info.message : "no memory for an OTLP exporter");
         return false;
     }
+    if (config.endpoint.warning)
+        complain(otel, config.endpoint.warning);
     *ret = (VmafxOtelWay){ .signal = signal, .otlp = true };
     ret->exporter =
         protocol == VMAFX_OTLP_GRPC ? vmafx_otlp_grpc_exporter_new(&config) : vmafx_otlp_http_exporter_new(&config);
@@ -275,6 +275,23 @@ static void report_warnings(VmafxOtel *otel, const VmafxOtelWarnings *warnings)
         complain(otel, warnings->text[i]);
 }
 
+/* Settings that are understood, but that this version cannot follow. */
+static void warn_of_unavailable(const VmafxOtelSettings *settings, VmafxOtelWarnings *warnings)
+{
+    bool json = false, to_stdout = false;
+
+    for (int i = 0; i < 3; i++) {
+        json |= settings->otlp[i].protocol == VMAFX_PROTOCOL_HTTP_JSON;
+        to_stdout |= (settings->exporters[i] & VMAFX_EXPORT_TO_OTLP_STDOUT) != 0;
+    }
+    if (json)
+        vmafx_otel_warn(warnings, "OTLP as JSON is not available in this version; protobuf over HTTP is used");
+    if (to_stdout)
+        vmafx_otel_warn(warnings, "the exporter otlp/stdout is not available in this version; it is left out");
+    if (settings->sampler == VMAFX_SAMPLER_PROBABILITY)
+        vmafx_otel_warn(warnings, "the sampler vmafx_probability is not available in this version; always_on is used");
+}
+
 VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start)
 {
     VMAFX_AUTO(vmafx_free_p) VmafxOtelWarnings *warnings = calloc(1, sizeof *warnings);
@@ -305,6 +322,7 @@ VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start)
     if (!named && start->service)
         input.attrs = (VmafxAttrs){ &service, 1 };
     otel->resource = vmafx_resource_detect(&input, warnings);
+    warn_of_unavailable(&otel->settings, warnings);
     report_warnings(otel, warnings);
     start_traces(otel, which[VMAFX_SIGNAL_TRACES]);
     start_metrics(otel, which[VMAFX_SIGNAL_METRICS]);
