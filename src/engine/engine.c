@@ -14,9 +14,9 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "engine/engine_internal.h"
 #include "engine/extractor.h"
 #include "engine/kernels/cpu.h"
@@ -340,21 +340,13 @@ static VmafxErr make_passes(VmafxEngine *engine)
     return VMAFX_OK;
 }
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static VmafxErr run_group(Group *group, int worker, const VmafxFrameInput *input, double *row)
 {
     VmafxFeatureValues values[VMAFX_INSTANCES_MAX];
-    uint64_t start_ns = monotonic_ns();
+    uint64_t start_ns = vmafx_monotonic_ns();
     VmafxErr err = group->extractor->frame(group->passes[worker], input, values);
 
-    atomic_fetch_add_explicit(&group->spent_ns, monotonic_ns() - start_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&group->spent_ns, vmafx_monotonic_ns() - start_ns, memory_order_relaxed);
 
     for (size_t i = 0; !err && i < group->n_instances; i++)
         for (size_t j = 0; j < group->extractor->n_features; j++)

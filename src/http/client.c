@@ -13,12 +13,12 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -44,14 +44,6 @@ static bool library_ready; /* written by library_init only, read after pthread_o
 static void library_init(void)
 {
     library_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 static VmafxErr check_file(const char *path, const char *what, VmafxErrInfo *reterr)
@@ -260,7 +252,7 @@ static bool drive(VmafxHttpClient *client, uint64_t deadline_ns, CURLcode *ret_c
             *ret_code = message->data.result;
             return true;
         }
-        uint64_t now = now_ns();
+        uint64_t now = vmafx_monotonic_ns();
         if (atomic_load(&client->cancelled))
             *ret_end = VMAFX_HTTP_CANCELLED;
         else if (now >= deadline_ns)

@@ -124,6 +124,16 @@ static int half(int n)
     return (n + 1) / 2;
 }
 
+static VmafxErr csf_of(const VmafxInstance *instance, VmafxAdmCsf *ret_csf, VmafxErrInfo *reterr)
+{
+    const double *values = instance->values;
+    VmafxAdmCsfSettings settings = { (int)values[OPT_CSF_MODE], values[OPT_VIEW_DISTANCE],
+                                     (int)values[OPT_DISPLAY_HEIGHT], values[OPT_CSF_SCALE],
+                                     values[OPT_CSF_DIAG_SCALE] };
+
+    return vmafx_adm_csf(&settings, ret_csf, reterr);
+}
+
 static VmafxErr check(const VmafxInstance *instance, VmafxErrInfo *reterr)
 {
     double distance = instance->values[OPT_VIEW_DISTANCE], height = instance->values[OPT_DISPLAY_HEIGHT];
@@ -134,10 +144,7 @@ static VmafxErr check(const VmafxInstance *instance, VmafxErrInfo *reterr)
                           "feature 'adm' cannot stand adm_norm_view_dist %g with adm_ref_display_height %g: their "
                           "product must be at least %d",
                           distance, height, SPECIAL_DISPLAY);
-    return vmafx_adm_csf(&(VmafxAdmCsfSettings){ (int)instance->values[OPT_CSF_MODE], distance, (int)height,
-                                                 instance->values[OPT_CSF_SCALE],
-                                                 instance->values[OPT_CSF_DIAG_SCALE] },
-                         &csf, reterr);
+    return csf_of(instance, &csf, reterr);
 }
 
 static void pass_free(void *opaque)
@@ -182,11 +189,7 @@ static VmafxErr instance_rows_init(InstanceRows *rows, const VmafxInstance *inst
 {
     for (int p = 0; p < PARTS; p++)
         part_rows_init(&rows->parts[p], maker);
-    return vmafx_adm_csf(
-        &(VmafxAdmCsfSettings){ (int)instance->values[OPT_CSF_MODE], instance->values[OPT_VIEW_DISTANCE],
-                                (int)instance->values[OPT_DISPLAY_HEIGHT], instance->values[OPT_CSF_SCALE],
-                                instance->values[OPT_CSF_DIAG_SCALE] },
-        &rows->csf, NULL);
+    return csf_of(instance, &rows->csf, NULL);
 }
 
 static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)

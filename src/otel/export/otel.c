@@ -6,10 +6,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/api/log.h"
 #include "otel/api/metrics.h"
 #include "otel/api/trace.h"
@@ -331,18 +331,10 @@ VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start)
     return otel;
 }
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* When one signal has to be done: each of those after it keeps a fifth of the time that is left. */
 static uint64_t deadline_of(uint64_t last, unsigned after)
 {
-    uint64_t now = monotonic_ns(), left = last > now ? last - now : 0;
+    uint64_t now = vmafx_monotonic_ns(), left = last > now ? last - now : 0;
 
     return last - left / 5 * after;
 }
@@ -351,7 +343,7 @@ VmafxExportResult vmafx_otel_stop(VmafxOtel **otel_p, uint64_t within_ms)
 {
     VmafxOtel *otel = *otel_p;
     VmafxExportResult traces = VMAFX_EXPORT_OK, metrics = VMAFX_EXPORT_OK, logs = VMAFX_EXPORT_OK;
-    uint64_t last = monotonic_ns() + VMAFX_MIN(within_ms, (uint64_t)INT32_MAX) * 1000000u;
+    uint64_t last = vmafx_monotonic_ns() + VMAFX_MIN(within_ms, (uint64_t)INT32_MAX) * 1000000u;
 
     if (!otel)
         return VMAFX_EXPORT_OK;

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/export/otlp_encode.h"
 
 #define NS_PER_S  UINT64_C(1000000000)
@@ -51,14 +52,6 @@ typedef struct OtlpExporter {
     uint64_t stop_ns; /* while stopping: its deadline */
 } OtlpExporter;
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static void count(atomic_uint_fast64_t *counter, uint64_t n)
 {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
@@ -86,7 +79,7 @@ void vmafx_otlp_user_agent(const VmafxOtlpConfig *config, char *ret, size_t size
 /* An absent collector is a quiet state: a line when it begins, one a minute while it lasts. */
 static void complain(OtlpExporter *exporter, const char *what, const char *why)
 {
-    uint64_t now = now_ns();
+    uint64_t now = vmafx_monotonic_ns();
     char text[512];
 
     if (exporter->failing && now - exporter->complained_ns < COMPLAIN_EVERY_S * NS_PER_S)
@@ -152,7 +145,7 @@ static VmafxExportResult send_request(OtlpExporter *exporter, const VmafxWire *w
         VmafxOtlpAttempt attempt = { .outcome = VMAFX_OTLP_GIVE_UP };
         uint64_t wait_ns;
 
-        if (now_ns() >= deadline_ns)
+        if (vmafx_monotonic_ns() >= deadline_ns)
             attempt.outcome = VMAFX_OTLP_DEADLINE;
         else {
             count(&exporter->counts.attempts, 1);
@@ -167,7 +160,7 @@ static VmafxExportResult send_request(OtlpExporter *exporter, const VmafxWire *w
             complain(exporter, "gave up on a batch", "the deadline passed");
             return VMAFX_EXPORT_TIMEOUT;
         }
-        uint64_t now = now_ns();
+        uint64_t now = vmafx_monotonic_ns();
         if (attempt.outcome == VMAFX_OTLP_GIVE_UP || last ||
             !vmafx_backoff_next(&backoff, attempt.server_delay_ns, now, deadline_ns, &wait_ns)) {
             count(&exporter->counts.failed, items);
@@ -205,7 +198,7 @@ static VmafxExportResult otlp_export(VmafxExporter *base, const VmafxBatch *batc
     OtlpExporter *exporter = (OtlpExporter *)base;
     VmafxExportResult result = VMAFX_EXPORT_OK;
     VmafxOtlpEncoder encoder;
-    uint64_t now = now_ns();
+    uint64_t now = vmafx_monotonic_ns();
 
     if (!enter(exporter)) {
         count(&exporter->counts.failed, vmafx_otlp_batch_items(batch));
@@ -308,7 +301,7 @@ static uint64_t seed_of(const VmafxOtlpConfig *config)
     uint64_t seed = config->random_seed;
 
     if (!seed && getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
-        seed = now_ns();
+        seed = vmafx_monotonic_ns();
     return seed;
 }
 

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "rpc/unary_client.h"
 
 #define DEADLINE_SLACK_NS UINT64_C(20000000) /* the library counts in milliseconds */
@@ -47,14 +47,6 @@ static void grpc_cancel(void *self)
     vmafx_rpc_client_cancel(transport->client);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 static void refused(GrpcTransport *transport, uint64_t deadline_ns, VmafxOtlpAttempt *ret)
 {
     const VmafxRpcResponse *response = &transport->response;
@@ -66,7 +58,7 @@ static void refused(GrpcTransport *transport, uint64_t deadline_ns, VmafxOtlpAtt
     ret->outcome = vmafx_retry_grpc(response->status, details.has_retry_delay) ? VMAFX_OTLP_RETRY : VMAFX_OTLP_GIVE_UP;
     if (response->status == STATUS_CANCELLED && atomic_load(&transport->cancelled))
         ret->outcome = VMAFX_OTLP_DEADLINE; /* shutdown's */
-    if (response->status == STATUS_DEADLINE && now_ns() + DEADLINE_SLACK_NS >= deadline_ns)
+    if (response->status == STATUS_DEADLINE && vmafx_monotonic_ns() + DEADLINE_SLACK_NS >= deadline_ns)
         ret->outcome = VMAFX_OTLP_DEADLINE; /* ours, and not one that the server had */
     ret->server_delay_ns = details.has_retry_delay ? details.retry_delay_ns : 0;
     vmafx_otlp_printable(response->message, strlen(response->message), message, sizeof message);

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/sdk/resource.h"
 #include "otel/sdk/span_queue.h"
 
@@ -67,14 +68,6 @@ typedef struct Batcher {
     uint64_t drops_reported, drops_reported_at;
     bool dropping;
 } Batcher;
-
-static uint64_t mono_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static struct timespec timespec_of(uint64_t ns)
 {
@@ -143,14 +136,14 @@ static void report_drops(Batcher *b)
     char line[160];
 
     if (total == b->drops_reported) {
-        if (!b->dropping || mono_ns() - b->drops_reported_at < REPORT_EVERY)
+        if (!b->dropping || vmafx_monotonic_ns() - b->drops_reported_at < REPORT_EVERY)
             return;
         b->dropping = false;
         snprintf(line, sizeof line, "spans are exported in full again");
         b->error(b->error_ctx, 9, line);
         return;
     }
-    now = mono_ns();
+    now = vmafx_monotonic_ns();
     if (b->dropping && now - b->drops_reported_at < REPORT_EVERY)
         return;
     snprintf(line, sizeof line, "the span queue is full: %llu spans dropped",
@@ -168,7 +161,7 @@ static void add(atomic_uint_least64_t *counter, uint64_t n)
 
 static VmafxExportResult export_taken(Batcher *b, size_t n)
 {
-    uint64_t deadline = b->timeout_ns ? add_ns(mono_ns(), b->timeout_ns) : UINT64_MAX;
+    uint64_t deadline = b->timeout_ns ? add_ns(vmafx_monotonic_ns(), b->timeout_ns) : UINT64_MAX;
     uint64_t stop = atomic_load_explicit(&b->stop_deadline, memory_order_acquire);
     static const VmafxResource no_resource = { .schema_url = "" };
     VmafxBatch batch = {
@@ -228,7 +221,7 @@ static void sleep_until(Batcher *b, uint64_t due)
 static void *work(void *arg)
 {
     Batcher *b = arg;
-    uint64_t due = add_ns(mono_ns(), b->delay_ns);
+    uint64_t due = add_ns(vmafx_monotonic_ns(), b->delay_ns);
 
     for (;;) {
         /* Cleared before looking: what is signalled from here on is looked at in the next round. */
@@ -250,13 +243,13 @@ static void *work(void *arg)
         if (stop)
             break;
         if (wanted) {
-            due = add_ns(mono_ns(), b->delay_ns);
+            due = add_ns(vmafx_monotonic_ns(), b->delay_ns);
             atomic_store_explicit(&b->signalled, 1, memory_order_relaxed); /* a size trigger may have been in there */
             continue;
         }
 
         size_t n = vmafx_span_queue_used(&b->queue);
-        bool late = mono_ns() >= due;
+        bool late = vmafx_monotonic_ns() >= due;
 
         if (n >= b->max_batch) {
             vmafx_span_queue_recount(&b->queue);
@@ -267,7 +260,7 @@ static void *work(void *arg)
 
             if (got)
                 export_taken(b, got); /* a failed batch is gone: trying again is the exporter's business */
-            due = add_ns(mono_ns(), b->delay_ns);
+            due = add_ns(vmafx_monotonic_ns(), b->delay_ns);
             report_drops(b);
             if (got)
                 continue;
@@ -333,7 +326,8 @@ static bool wait_stopped(Batcher *b, uint64_t deadline_ns)
 static VmafxExportResult shut_down(VmafxSpanProcessor *processor, uint64_t deadline_ns)
 {
     Batcher *b = (Batcher *)processor;
-    uint64_t now = mono_ns(), rest = deadline_ns > now ? VMAFX_MIN((deadline_ns - now) / 4, SHUTDOWN_REST) : 0;
+    uint64_t now = vmafx_monotonic_ns(),
+             rest = deadline_ns > now ? VMAFX_MIN((deadline_ns - now) / 4, SHUTDOWN_REST) : 0;
     bool in_time;
 
     if (!here(b) || atomic_exchange_explicit(&b->down, true, memory_order_acq_rel))
@@ -387,7 +381,7 @@ static bool free_batcher(VmafxSpanProcessor *processor)
 
     if (!here(b))
         return false;
-    (void)shut_down(processor, add_ns(mono_ns(), SHUTDOWN_REST)); /* fails when it is down already */
+    (void)shut_down(processor, add_ns(vmafx_monotonic_ns(), SHUTDOWN_REST)); /* fails when it is down already */
     if (b->abandoned)
         return false;
     empty_rings(b);

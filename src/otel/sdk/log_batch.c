@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/sdk/ids.h"
 #include "otel/sdk/resource.h"
 #include "otel/sdk/values.h"
@@ -54,14 +55,6 @@ typedef struct Batch {
     bool owner_gone, stopping, exited, quit;
     VmafxLogBatchCounts counts;
 } Batch;
-
-static uint64_t mono_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* False when the time has come. */
 static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns)
@@ -169,7 +162,7 @@ static void batch_emit(VmafxLogProcessor *processor, VmafxLogData *record)
         b->counts.accepted++;
         entry = NULL;
         if (b->n == 1)
-            b->first_ns = mono_ns();
+            b->first_ns = vmafx_monotonic_ns();
         if (b->n == 1 || b->n == batch)
             pthread_cond_signal(&b->wake);
     }
@@ -191,7 +184,7 @@ static bool due(const Batch *b, uint64_t now)
 static void export_one(Batch *b, const VmafxLogData **records)
 {
     size_t n = VMAFX_MIN(b->n, (size_t)b->settings.batch_size), size = (size_t)b->settings.queue_size;
-    uint64_t now = mono_ns(), deadline = now + (uint64_t)b->settings.export_timeout_ms * 1000000u;
+    uint64_t now = vmafx_monotonic_ns(), deadline = now + (uint64_t)b->settings.export_timeout_ms * 1000000u;
 
     for (size_t i = 0; i < n; i++) {
         records[i] = &b->ring[b->first]->data;
@@ -223,7 +216,7 @@ static void *work(void *arg)
     pthread_setname_np(pthread_self(), "otel-logs");
     pthread_mutex_lock(&b->lock);
     while (records && !b->quit) {
-        if (due(b, mono_ns()))
+        if (due(b, vmafx_monotonic_ns()))
             export_one(b, records);
         else if (b->stopping)
             break;
@@ -276,7 +269,7 @@ static VmafxExportResult batch_flush(VmafxLogProcessor *processor, uint64_t dead
     b->flush_to = VMAFX_MAX(b->flush_to, to);
     pthread_cond_signal(&b->wake);
     while (!result && b->finished < to && !b->exited)
-        if (!wait_until(&b->done, &b->lock, deadline_ns) && mono_ns() >= deadline_ns && b->finished < to)
+        if (!wait_until(&b->done, &b->lock, deadline_ns) && vmafx_monotonic_ns() >= deadline_ns && b->finished < to)
             result = VMAFX_EXPORT_TIMEOUT;
     if (!result && (b->counts.failed != failed || b->finished < to))
         result = VMAFX_EXPORT_FAILED;
@@ -303,7 +296,7 @@ static VmafxExportResult batch_shutdown(VmafxLogProcessor *processor, uint64_t d
     b->flush_deadline_ns = deadline_ns;
     pthread_cond_signal(&b->wake);
     while (!result && !b->exited)
-        if (!wait_until(&b->done, &b->lock, deadline_ns) && mono_ns() >= deadline_ns && !b->exited)
+        if (!wait_until(&b->done, &b->lock, deadline_ns) && vmafx_monotonic_ns() >= deadline_ns && !b->exited)
             result = VMAFX_EXPORT_TIMEOUT;
     b->quit = true; /* a worker that comes back later gives up what is queued */
     if (!result && b->counts.failed != failed)
@@ -326,7 +319,7 @@ static void batch_free(VmafxLogProcessor *processor)
     pthread_cond_signal(&b->wake);
     pthread_mutex_unlock(&b->lock);
     if (!shut && b->exporter->shutdown)
-        b->exporter->shutdown(b->exporter, mono_ns());
+        b->exporter->shutdown(b->exporter, vmafx_monotonic_ns());
 
     pthread_mutex_lock(&b->lock);
     b->owner_gone = true; /* from here on a worker that still runs may free everything */
@@ -416,7 +409,7 @@ static void simple_emit(VmafxLogProcessor *processor, VmafxLogData *record)
 
     pthread_mutex_lock(&s->lock);
     if (!s->shut)
-        s->exporter->export_batch(s->exporter, &batch, mono_ns() + SIMPLE_TIMEOUT_S * UINT64_C(1000000000));
+        s->exporter->export_batch(s->exporter, &batch, vmafx_monotonic_ns() + SIMPLE_TIMEOUT_S * UINT64_C(1000000000));
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/api/attr_set.h"
 #include "otel/sdk/ids.h"
 
@@ -37,14 +38,6 @@ typedef struct Lines {
     bool owner_gone, stopping, exited, quit, failed;
     Repeat repeats[REPEATS];
 } Lines;
-
-static uint64_t mono_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static bool forked(const Lines *l)
 {
@@ -248,7 +241,7 @@ static VmafxExportResult drain(Lines *l, uint64_t deadline_ns)
         struct timespec t = { (time_t)VMAFX_MIN(deadline_ns / 1000000000u, (uint64_t)1 << 40),
                               (long)(deadline_ns % 1000000000u) };
 
-        if (pthread_cond_timedwait(&l->done, &l->lock, &t) && mono_ns() >= deadline_ns && l->written < to)
+        if (pthread_cond_timedwait(&l->done, &l->lock, &t) && vmafx_monotonic_ns() >= deadline_ns && l->written < to)
             return VMAFX_EXPORT_TIMEOUT;
     }
     return l->failed || l->written < to ? VMAFX_EXPORT_FAILED : VMAFX_EXPORT_OK;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/api/attr_set.h"
 #include "otel/sdk/ids.h"
 #include "otel/sdk/meter_provider_impl.h"
@@ -24,14 +25,6 @@ static uint64_t wall_now(void *ctx)
     struct timespec t;
 
     clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t mono_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -163,10 +156,10 @@ static bool run_callbacks(VmafxMeterProvider *p, VmafxObserver *observer)
     for (; callback; callback = callback->next) {
         if (atomic_load_explicit(&callback->removed, memory_order_relaxed))
             continue;
-        uint64_t start = mono_now();
+        uint64_t start = vmafx_monotonic_ns();
 
         callback->fn(observer, callback->self, callback->state);
-        if (mono_now() - start > CALLBACK_BUDGET_NS) {
+        if (vmafx_monotonic_ns() - start > CALLBACK_BUDGET_NS) {
             in_time = false;
             count(&p->env.counts.late_callbacks);
         }

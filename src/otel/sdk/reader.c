@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/sdk/ids.h"
 #include "otel/sdk/meter_provider.h"
 
@@ -38,14 +39,6 @@ struct VmafxMetricReader {
     uint64_t asked_deadline;  /* the latest that is wanted of the next turn */
     VmafxExportResult result; /* of the last turn */
 };
-
-static uint64_t mono_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static struct timespec timespec_of(uint64_t ns)
 {
@@ -134,7 +127,8 @@ bool vmafx_metric_reader_free(VmafxMetricReader **reader)
     if (r->fork_generation != vmafx_fork_generation())
         return false; /* our locks may be held by threads that are no more */
     if (r->has_thread && !r->stopped)
-        VMAFX_IGNORE(vmafx_metric_reader_shutdown(r, later(mono_now(), FREE_NS))); /* should have been done before */
+        VMAFX_IGNORE(
+            vmafx_metric_reader_shutdown(r, later(vmafx_monotonic_ns(), FREE_NS))); /* should have been done before */
     if (r->stuck)
         return false;
     if (r->options.exporter)
@@ -223,7 +217,7 @@ static bool wait_for_turn(VmafxMetricReader *r, uint64_t next)
 /* Lock held on entry and exit, not while collecting. */
 static void take_turn(VmafxMetricReader *r)
 {
-    uint64_t answers = r->asked, deadline = later(mono_now(), ns_of_ms(r->options.timeout_ms));
+    uint64_t answers = r->asked, deadline = later(vmafx_monotonic_ns(), ns_of_ms(r->options.timeout_ms));
 
     if (r->answered != answers && r->asked_deadline < deadline)
         deadline = r->asked_deadline;
@@ -238,11 +232,11 @@ static void take_turn(VmafxMetricReader *r)
 static void *run(void *arg)
 {
     VmafxMetricReader *r = arg;
-    uint64_t interval = ns_of_ms(r->options.interval_ms), next = later(mono_now(), interval);
+    uint64_t interval = ns_of_ms(r->options.interval_ms), next = later(vmafx_monotonic_ns(), interval);
 
     pthread_mutex_lock(&r->lock);
     while (wait_for_turn(r, next)) {
-        uint64_t now = mono_now();
+        uint64_t now = vmafx_monotonic_ns();
 
         while (next <= now) /* start to start; turns that were missed are not made up for */
             next = later(next, ((now - next) / interval + 1) * interval);
@@ -337,7 +331,7 @@ VmafxExportResult vmafx_metric_reader_shutdown(VmafxMetricReader *r, uint64_t de
         return result;
 
     /* A quarter of the time, and not more than half a second, is kept for interrupting an export that hangs. */
-    uint64_t now = mono_now(), left = deadline_ns > now ? deadline_ns - now : 0;
+    uint64_t now = vmafx_monotonic_ns(), left = deadline_ns > now ? deadline_ns - now : 0;
     uint64_t ask_until = deadline_ns - VMAFX_MIN(left / 4, (uint64_t)INTERRUPT_NS);
 
     pthread_mutex_lock(&r->lock);
