@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Messages of proto/: the structs that protoc-c makes of them, and a careful way in and out. What comes in is checked:
+ * a budget of memory, a depth, every string valid UTF-8 without a NUL. Whoever includes this sees the messages of
+ * vmafx.v1 (Vmafx__V1__Job …) and of the scorer's pipe.
+ *
+ *     VMAFX_AUTO(vmafx_message_free) VmafxMessage *in = NULL;
+ *     err = vmafx_message_unpack(&vmafx__v1__submit_job_request__descriptor, bytes, len, 0, &in, reterr);
+ *     const Vmafx__V1__SubmitJobRequest *request = vmafx_message_get(in);
+ */
+#ifndef VMAFX_RPC_MESSAGE_H
+#define VMAFX_RPC_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vmafx/error.h>
+
+#include <vmafx/v1/fleet.pb-c.h>
+#include <vmafx/v1/jobs.pb-c.h>
+#include <vmafx/v1/scorer.pb-c.h>
+
+#define VMAFX_MESSAGE_BUDGET ((size_t)16 << 20)
+
+/** A message that was read, and the memory it lives in. */
+typedef struct VmafxMessage VmafxMessage;
+
+/**
+ * @param budget  bytes of memory that the message may take; 0: VMAFX_MESSAGE_BUDGET
+ * @return VMAFX_ERR_SYNTAX not this message, or a string that is not UTF-8 (the sentence names the field's path);
+ * VMAFX_ERR_LIMIT over budget; VMAFX_ERR_NOMEM
+ */
+VMAFX_CHECK VmafxErr vmafx_message_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t len,
+                                          size_t budget, VmafxMessage **ret, VmafxErrInfo *reterr);
+/** The struct, of the type that was asked for; read only; lives as long as the message. */
+const void *vmafx_message_get(const VmafxMessage *message);
+void vmafx_message_free(VmafxMessage **message);
+
+/** Packs one into fresh memory (free()). VMAFX_ERR_NOMEM */
+VMAFX_CHECK VmafxErr vmafx_message_pack(const ProtobufCMessage *message, uint8_t **ret, size_t *ret_len);
+
+/** As JSON (proto3's mapping, snake_case names as in the files) for `--json` and logs: fresh memory, or NULL. */
+char *vmafx_message_json(const ProtobufCMessage *message);
+#endif
