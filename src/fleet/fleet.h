@@ -17,7 +17,9 @@
  * another attempt than the current one is told LEASE_LOST and changes nothing. A job has one task; a job that is split
  * would have a row like `task` below for each segment.
  *
- * Times are microseconds since 1970 UTC by the store's clock (VmafxWall); 0: none.
+ * Times are microseconds since 1970 UTC by the store's clock (VmafxWall); 0: none. In a row time never goes back: a
+ * `now` before what the row has seen already counts as that, so that queue stays and attempts tile the job's life
+ * without gap or overlap whatever a clock does.
  */
 #ifndef VMAFX_FLEET_FLEET_H
 #define VMAFX_FLEET_FLEET_H
@@ -35,12 +37,21 @@ typedef int64_t VmafxWall;
 #define VMAFX_JOB_MESSAGE_MAX     512 /* with the terminating zero; longer ones are cut at a character's border */
 #define VMAFX_TRACESTATE_TEXT_MAX 513
 #define VMAFX_STEP_EVENTS_MAX     2
+#define VMAFX_ATTEMPT_LIMIT_MAX   100
+/* Attempts in all, handed back ones included; the job then fails (node), so that handing back cannot go on for ever. */
+#define VMAFX_ATTEMPTS_MAX 10000
 
 /** A UUID of version 7: 48 bits of milliseconds, the rest random. Orders by time of creation. */
 typedef struct VmafxJobId {
     uint8_t bytes[16];
 } VmafxJobId;
 #define VMAFX_JOB_ID_TEXT 37 /* with the terminating zero */
+
+/** Which attempt something is about. The number fences. */
+typedef struct VmafxAttemptRef {
+    VmafxJobId job;
+    int32_t attempt;
+} VmafxAttemptRef;
 
 typedef enum VmafxJobState { /* numbers are those of proto/vmafx/v1/jobs.proto; stored */
                              VMAFX_JOB_QUEUED = 1,
@@ -84,12 +95,13 @@ typedef struct VmafxJobTrace {
 /** The job's task: where it waits or runs. */
 typedef struct VmafxTask {
     int32_t attempt;                /* number of the current or last attempt; 0: none yet */
-    int32_t failures;               /* attempts that count against the limit */
-    VmafxWall queued_since;         /* QUEUED: start of this stay */
-    VmafxWall not_before;           /* QUEUED: backoff; 0: at once */
+    int32_t failures;               /* attempts that count against the limit: failed, lost, timed out */
+    VmafxWall queued_since;         /* QUEUED: start of this stay; else 0 */
+    VmafxWall not_before;           /* QUEUED: backoff; 0: at once; else 0 */
     char node[VMAFX_NODE_NAME_MAX]; /* RUNNING: who holds the lease; else who held the last one */
-    VmafxWall lease_until;          /* RUNNING */
+    VmafxWall lease_until;          /* RUNNING; else 0 */
     VmafxWall leased_at;            /* of the current or last attempt */
+    int64_t paused_us;              /* of the current attempt's time, what does not count: jumps of the clock */
     uint8_t span_id[8];             /* vmafx.task.run of the current or last attempt */
     uint8_t previous_span_id[8];    /* of the attempt before; zero: none */
 } VmafxTask;
@@ -162,14 +174,15 @@ typedef struct VmafxFleetRules {
 /**
  * A new job enters the queue. The caller has set id, priority, turn, deadline, timeout_us, attempt_limit, submitter,
  * retry_of, trace and needs; the rest is set here.
- * @return VMAFX_ERR_INVALID limits out of range (attempt_limit 1 … 100, timeout above 0)
+ * @return VMAFX_ERR_INVALID limits out of range (attempt_limit 1 … VMAFX_ATTEMPT_LIMIT_MAX, timeout above 0, memory and
+ * deadline not below 0), an id of zeros, no submitter, or now not above 0
  */
 VMAFX_CHECK VmafxErr vmafx_job_submit(VmafxJob *job, VmafxWall now, VmafxStep *step);
 
 /**
  * The task goes to a node as the next attempt.
- * @return VMAFX_ERR_STATE not queued; VMAFX_ERR_TOO_EARLY before not_before; VMAFX_ERR_DEADLINE the deadline has
- * passed: vmafx_job_expire first
+ * @return VMAFX_ERR_INVALID not a node's name; VMAFX_ERR_STATE not queued; VMAFX_ERR_DEADLINE the deadline has passed:
+ * vmafx_job_expire first; VMAFX_ERR_TOO_EARLY before not_before
  */
 VMAFX_CHECK VmafxErr vmafx_job_lease(VmafxJob *job, const VmafxFleetRules *rules, const char *node,
                                      const uint8_t span_id[8], VmafxWall now, VmafxStep *step);
@@ -178,6 +191,14 @@ VMAFX_CHECK VmafxErr vmafx_job_lease(VmafxJob *job, const VmafxFleetRules *rules
 VMAFX_CHECK VmafxErr vmafx_job_renew(VmafxJob *job, const VmafxFleetRules *rules, const char *node, int32_t attempt,
                                      VmafxWall now);
 
+/**
+ * Nobody could renew for a while: the controller was down, or stalled, or the clock jumped. No lease ends for one term
+ * from now. jump_us: by how much the clock went forward without time passing; the attempt's timeout, which is about
+ * work, does not count it. (A deadline is about the calendar and does.)
+ * @return VMAFX_ERR_STATE: not running; VMAFX_ERR_INVALID: jump_us below 0
+ */
+VMAFX_CHECK VmafxErr vmafx_job_grace(VmafxJob *job, const VmafxFleetRules *rules, int64_t jump_us, VmafxWall now);
+
 /** How an attempt went, as its node says. */
 typedef struct VmafxAttemptReport {
     const char *node;
@@ -185,9 +206,9 @@ typedef struct VmafxAttemptReport {
     VmafxOutcome outcome; /* SUCCEEDED, FAILED, CANCELLED, TIMEOUT, HANDED_BACK */
     VmafxFailure failure; /* FAILED: a class */
     const char *message;
-    bool may_pass; /* an input that is out of reach for now */
-    bool complete; /* SUCCEEDED: true. FAILED (input) with a result: false */
-    bool has_result;
+    bool may_pass;   /* an input that is out of reach for now */
+    bool complete;   /* SUCCEEDED: true. FAILED (input) with a result: false */
+    bool has_result; /* SUCCEEDED: true. Kept when the job ends with this report, dropped when it is tried again */
     bool has_score;
     double score;
 } VmafxAttemptReport;
@@ -196,8 +217,11 @@ typedef struct VmafxAttemptReport {
  * The attempt has ended; the first report counts. A lease that has run out but was not taken away yet still counts.
  * SUCCEEDED ends the job. FAILED is tried again when its class is NODE or RESOURCE, or may_pass is set, and attempts
  * remain; TIMEOUT and others are final. CANCELLED by the node itself (its operator killed it) counts as FAILED (node).
- * HANDED_BACK queues again at once and counts against nothing.
- * @return VMAFX_ERR_LEASE_LOST (fenced off); VMAFX_ERR_INVALID (no such outcome)
+ * HANDED_BACK queues again at once and counts against nothing, up to VMAFX_ATTEMPTS_MAX.
+ * A deadline is absolute: once it has passed, any report of the current attempt does what vmafx_job_expire would have
+ * done, so that it does not matter which of the two came first. The job then has no result.
+ * @return VMAFX_ERR_LEASE_LOST (fenced off); VMAFX_ERR_INVALID (no outcome that a node may report, FAILED without a
+ * class, SUCCEEDED without a complete result)
  */
 VMAFX_CHECK VmafxErr vmafx_job_end_attempt(VmafxJob *job, const VmafxFleetRules *rules,
                                            const VmafxAttemptReport *report, VmafxWall now, VmafxStep *step);
@@ -208,7 +232,10 @@ VMAFX_CHECK VmafxErr vmafx_job_end_attempt(VmafxJob *job, const VmafxFleetRules 
  */
 VMAFX_CHECK VmafxErr vmafx_job_expire(VmafxJob *job, const VmafxFleetRules *rules, VmafxWall now, VmafxStep *step);
 
-/** Ends it; a running attempt ends as cancelled. VMAFX_ERR_STATE: it has ended (a cancelled one too). */
+/**
+ * Ends it; a running attempt ends as cancelled. Wins over a deadline that has passed but was not acted upon.
+ * VMAFX_ERR_STATE: it has ended (a cancelled one too).
+ */
 VMAFX_CHECK VmafxErr vmafx_job_cancel(VmafxJob *job, const char *reason, VmafxWall now, VmafxStep *step);
 
 bool vmafx_job_has_ended(const VmafxJob *job);
@@ -222,12 +249,33 @@ const char *vmafx_job_check(const VmafxJob *job);
 /* ---- Fairness ---- */
 
 /**
+ * The order of work among jobs that may start: priority, turn, deadline (none is last), age, id.
+ * A strict order: of two different jobs exactly one goes before the other.
+ */
+bool vmafx_job_goes_before(const VmafxJob *a, const VmafxJob *b);
+
+/**
  * Start-time fair queueing: a submitter's next job gets the turn max(virtual, last) where `last` is its latest job's
  * turn plus VMAFX_TURN_COST, and `virtual` the turn of the job that was leased last. So one that submits thousands does
  * not keep one waiting that submits its first. (Goyal, Vin, Cheng: Start-time Fair Queuing, 1996.)
+ *
+ * Both numbers are kept for each priority: turns of one priority are never compared with those of another, and one
+ * number for all would let a submitter's urgent job move everybody's virtual turn to the end of that submitter's long
+ * queue. The virtual turn never goes back; vmafx_turn_leased says how it moves.
+ *
+ * Then, of two submitters that both have new jobs of one priority waiting all the time, neither is given more than two
+ * jobs more than the other in any span of time; jobs that come back to the queue, and those taken out of it otherwise,
+ * come on top.
  */
 #define VMAFX_TURN_COST 1000
 int64_t vmafx_turn_next(int64_t virtual_turn, int64_t submitter_last, int64_t *ret_submitter_last);
+/**
+ * `last` of a submitter that has no job of this priority queued, before its next job: what it had in the queue and took
+ * out again is not held against it.
+ */
+int64_t vmafx_turn_settled(int64_t virtual_turn, int64_t submitter_last);
+/** The virtual turn after a job with this turn was leased: the larger one. */
+int64_t vmafx_turn_leased(int64_t virtual_turn, int64_t job_turn);
 
 /* ---- Ids and names ---- */
 
