@@ -3,9 +3,11 @@
  * Columns of doubles, packed: what per-frame values are kept and sent as. Every bit comes back as it was, payloads of
  * NaN included. Layout, all numbers little endian:
  *
- *     "VXC1"  u32 columns  u64 rows  u64 unpacked bytes = columns · rows · 8  u32 CRC-32 of the unpacked bytes
- *     zstd frame of: for each column, for each byte 0 … 7 of its doubles, that byte of all rows (shuffled, so that
- *     exponents stand beside exponents)
+ *     "VXC1"  u32 columns  u64 rows  u64 unpacked bytes = columns · rows · 8  u32 CRC-32 of the doubles, column by
+ * column one zstd frame that says its size, of: for each column, for each byte 0 … 7 of its doubles (0 the lowest),
+ * that byte of all rows (shuffled, so that exponents stand beside exponents)
+ *
+ * Pure: no I/O, no state; any thread.
  */
 #ifndef VMAFX_BASE_COLUMNS_H
 #define VMAFX_BASE_COLUMNS_H
@@ -15,11 +17,12 @@
 
 #include <vmafx/error.h>
 
+#define VMAFX_COLUMNS_HEAD       28 /* bytes before the frame */
 #define VMAFX_COLUMNS_MAX        4096
 #define VMAFX_COLUMNS_VALUES_MAX ((uint64_t)1 << 28) /* columns · rows */
 
 /**
- * Packs n columns of n_rows values each.
+ * Packs n columns of n_rows values each; without columns there are no rows either.
  * @param columns  n pointers, borrowed
  * @param ret      release with free()
  * @return VMAFX_ERR_LIMIT, VMAFX_ERR_NOMEM
@@ -37,7 +40,8 @@ typedef struct VmafxColumns {
 VMAFX_CHECK VmafxErr vmafx_columns_head(const uint8_t *data, size_t len, size_t *ret_n, uint64_t *ret_rows);
 
 /**
- * Unpacks data from outside; memory stays within what the head says, and that within values_max (0: the limit above).
+ * Unpacks data from outside. Memory stays within what the head says, and a fixed 8 MiB; that within values_max values
+ * (0: the limit above), and within 32768 times the length of data.
  * @return VMAFX_ERR_SYNTAX (not such data, or damaged), VMAFX_ERR_LIMIT, VMAFX_ERR_NOMEM
  */
 VMAFX_CHECK VmafxErr vmafx_columns_unpack(const uint8_t *data, size_t len, uint64_t values_max, VmafxColumns *ret,

@@ -74,9 +74,10 @@ void vmafx_store_close(VmafxStore **store);
  */
 VmafxWall vmafx_store_now(VmafxStore *store);
 /**
- * Has the machine's clock been set by a second or more (or the machine slept) since the last question? Then nobody
- * could renew in the time that is missing: the caller hands over VMAFX_STORE_GRACE. An EXPIRE that comes before that
- * gives the grace itself, so that no lease is lost to a race between the two.
+ * Has the machine's clock been set by a second or more (or the machine slept) since the last question? For a log line:
+ * what runs is given its grace (vmafx_job_grace) by the store itself, before the first operation after the jump, so
+ * that no lease is lost to an order of calls. The caller hands over VMAFX_STORE_GRACE after a start and after a stall
+ * of its own.
  * @param ret_step_us  the sum of the steps; may be NULL
  */
 bool vmafx_store_clock_jumped(VmafxStore *store, int64_t *ret_step_us);
@@ -107,11 +108,6 @@ typedef struct VmafxCapacity {
     int64_t memory_free_mib; /* each lease's need is taken off */
 } VmafxCapacity;
 
-typedef struct VmafxHeld {
-    VmafxJobId job;
-    int32_t attempt;
-} VmafxHeld;
-
 /** A result to keep with the end of an attempt: opaque bytes. */
 typedef struct VmafxStoreBlob {
     const void *data;
@@ -125,7 +121,7 @@ typedef enum VmafxStoreOpKind {
     VMAFX_STORE_END,        /* job, report, result → the job; VMAFX_ERR_LEASE_LOST, VMAFX_ERR_NOT_FOUND */
     VMAFX_STORE_CANCEL, /* job, reason → the job; VMAFX_ERR_STATE when it ended otherwise; a cancelled one is OK */
     VMAFX_STORE_EXPIRE, /* limit → those that were due, at most limit of them */
-    VMAFX_STORE_GRACE,  /* no lease ends for one term from now: after a stall or a jump of the clock */
+    VMAFX_STORE_GRACE,  /* no lease ends for one term from now: after a start or a stall → how many run */
     VMAFX_STORE_DELETE, /* job → gone; VMAFX_ERR_STATE while it has not ended */
     VMAFX_STORE_RETAIN, /* age, count, limit → ended jobs beyond either are deleted; how many */
 } VmafxStoreOpKind;
@@ -151,7 +147,7 @@ typedef struct VmafxStoreOp {
     VmafxCapacity capacity; /* LEASE */
     const uint8_t *random;  /* LEASE: 8 bytes for each slot, span ids of the attempts; SUBMIT: none */
     const char *node;       /* RENEW */
-    const VmafxHeld *held;
+    const VmafxAttemptRef *held;
     size_t n_held;
     VmafxJobId job;            /* END, CANCEL, DELETE */
     VmafxAttemptReport report; /* END */

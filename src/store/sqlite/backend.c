@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* SQLite as a database of the store. */
+
+#include "store/sqlite/sqlite.h"
+
+const VmafxStoreBackend vmafx_store_sqlite = {
+    .system = "sqlite",
+    .open = vmafx_sqlite_open,
+    .close = vmafx_sqlite_close,
+    .begin = vmafx_sqlite_begin,
+    .commit = vmafx_sqlite_commit,
+    .rollback = vmafx_sqlite_rollback,
+    .savepoint = vmafx_sqlite_savepoint,
+    .release = vmafx_sqlite_release,
+    .undo = vmafx_sqlite_undo,
+    .has_changes = vmafx_sqlite_has_changes,
+    .meta_get = vmafx_sqlite_meta_get,
+    .meta_set = vmafx_sqlite_meta_set,
+    .counts = vmafx_sqlite_counts,
+    .load = vmafx_sqlite_load,
+    .insert = vmafx_sqlite_insert,
+    .update = vmafx_sqlite_update,
+    .remove = vmafx_sqlite_remove,
+    .event_add = vmafx_sqlite_event_add,
+    .spec_get = vmafx_sqlite_spec_get,
+    .result_put = vmafx_sqlite_result_put,
+    .key_find = vmafx_sqlite_key_find,
+    .key_free = vmafx_sqlite_key_free,
+    .turn_get = vmafx_sqlite_turn_get,
+    .turn_set = vmafx_sqlite_turn_set,
+    .turns_prune = vmafx_sqlite_turns_prune,
+    .next_work = vmafx_sqlite_next_work,
+    .next_due = vmafx_sqlite_next_due,
+    .next_running = vmafx_sqlite_next_running,
+    .remove_ended = vmafx_sqlite_remove_ended,
+    .get = vmafx_sqlite_get,
+    .list = vmafx_sqlite_list,
+    .held = vmafx_sqlite_held,
+    .events = vmafx_sqlite_events,
+    .newest = vmafx_sqlite_newest,
+    .result = vmafx_sqlite_result,
+    .read_counts = vmafx_sqlite_read_counts,
+};
