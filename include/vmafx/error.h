@@ -39,6 +39,15 @@ const char *vmafx_err_text(VmafxErr err);
 /** The table's name for an error ("NOMEM"); "OK" for VMAFX_OK; never NULL. Any thread. */
 const char *vmafx_err_name(VmafxErr err);
 
+/** The table's gRPC status as its number (0 … 16; INTERNAL's for what is no error of the table). Any thread. */
+int vmafx_err_grpc(VmafxErr err);
+
+/** The table's HTTP status (200 for VMAFX_OK; 500 for what is no error of the table). Any thread. */
+int vmafx_err_http(VmafxErr err);
+
+/** May it pass by itself, so that trying again is worth it? 1 or 0. Any thread. */
+int vmafx_err_retry(VmafxErr err);
+
 /**
  * Writes the message unless reterr is NULL, and gives err back, so that a failure is one line:
  *     return vmafx_fail(reterr, VMAFX_ERR_MODEL, "cannot open model '%s'", path);

@@ -37,6 +37,68 @@ const char *vmafx_err_name(VmafxErr err)
     }
 }
 
+/* gRPC's statuses by number (statuscodes.md of gRPC), as far as the table uses them. */
+enum {
+    STATUS_OK = 0,
+    STATUS_CANCELLED = 1,
+    STATUS_INVALID_ARGUMENT = 3,
+    STATUS_DEADLINE_EXCEEDED = 4,
+    STATUS_NOT_FOUND = 5,
+    STATUS_ALREADY_EXISTS = 6,
+    STATUS_PERMISSION_DENIED = 7,
+    STATUS_RESOURCE_EXHAUSTED = 8,
+    STATUS_FAILED_PRECONDITION = 9,
+    STATUS_ABORTED = 10,
+    STATUS_UNIMPLEMENTED = 12,
+    STATUS_INTERNAL = 13,
+    STATUS_UNAVAILABLE = 14,
+    STATUS_DATA_LOSS = 15,
+    STATUS_UNAUTHENTICATED = 16,
+};
+
+int vmafx_err_grpc(VmafxErr err)
+{
+    switch (err) {
+    case VMAFX_OK:
+        return STATUS_OK;
+#define VMAFX_E(name, grpc, http, retry, text)                                                                         \
+    case VMAFX_ERR_##name:                                                                                             \
+        return STATUS_##grpc;
+#include <vmafx/errors.def>
+#undef VMAFX_E
+    default:
+        return STATUS_INTERNAL;
+    }
+}
+
+int vmafx_err_http(VmafxErr err)
+{
+    switch (err) {
+    case VMAFX_OK:
+        return 200;
+#define VMAFX_E(name, grpc, http, retry, text)                                                                         \
+    case VMAFX_ERR_##name:                                                                                             \
+        return http;
+#include <vmafx/errors.def>
+#undef VMAFX_E
+    default:
+        return 500;
+    }
+}
+
+int vmafx_err_retry(VmafxErr err)
+{
+    switch (err) {
+#define VMAFX_E(name, grpc, http, retry, text)                                                                         \
+    case VMAFX_ERR_##name:                                                                                             \
+        return retry;
+#include <vmafx/errors.def>
+#undef VMAFX_E
+    default:
+        return 0;
+    }
+}
+
 VmafxErr vmafx_fail(VmafxErrInfo *reterr, VmafxErr err, const char *fmt, ...)
 {
     if (reterr) {

@@ -26,7 +26,7 @@ typedef struct VmafxRpcChannelConfig {
 
 VMAFX_CHECK VmafxErr vmafx_rpc_channel_open(const VmafxRpcChannelConfig *config, VmafxRpcChannel **ret,
                                             VmafxErrInfo *reterr);
-/** Ends what is under way. No call may be inside a function of this header. */
+/** Ends what is under way: closed of every stream has been called. No call may be inside a function of this header. */
 void vmafx_rpc_channel_close(VmafxRpcChannel **channel);
 
 /**
@@ -55,7 +55,10 @@ size_t vmafx_rpc_client_stream_waiting(const VmafxRpcClientStream *stream);
 void vmafx_rpc_client_stream_half_close(VmafxRpcClientStream *stream);
 /** Ends it; closed comes with VMAFX_ERR_CANCELLED unless it has ended. Any thread, callbacks too. */
 void vmafx_rpc_client_stream_cancel(VmafxRpcClientStream *stream);
-/** Gives it back after closed has been called (waits for that). Not from a callback. Sets the pointer to NULL. */
+/**
+ * Cancels it unless it has ended, waits until closed has been called, and gives it back; also after the channel was
+ * closed. Not from a callback. Sets the pointer to NULL.
+ */
 void vmafx_rpc_client_stream_free(VmafxRpcClientStream **stream);
 
 /** Blocking reads of a server-streaming call: one request, many answers. */
@@ -68,5 +71,6 @@ VMAFX_CHECK VmafxErr vmafx_rpc_read_open(VmafxRpcChannel *channel, const char *p
  */
 VMAFX_CHECK VmafxErr vmafx_rpc_read_next(VmafxRpcReading *reading, uint32_t timeout_ms, uint8_t **ret, size_t *ret_len,
                                          VmafxErrInfo *reterr);
+/** Cancels it unless it has ended. Also after the channel was closed. Sets the pointer to NULL. */
 void vmafx_rpc_read_close(VmafxRpcReading **reading);
 #endif

@@ -19,6 +19,7 @@
 #include <vmafx/v1/fleet.pb-c.h>
 #include <vmafx/v1/jobs.pb-c.h>
 #include <vmafx/v1/scorer.pb-c.h>
+#include <vmafx/v1/traces.pb-c.h>
 
 #define VMAFX_MESSAGE_BUDGET ((size_t)16 << 20)
 
@@ -39,6 +40,10 @@ void vmafx_message_free(VmafxMessage **message);
 /** Packs one into fresh memory (free()). VMAFX_ERR_NOMEM */
 VMAFX_CHECK VmafxErr vmafx_message_pack(const ProtobufCMessage *message, uint8_t **ret, size_t *ret_len);
 
-/** As JSON (proto3's mapping, snake_case names as in the files) for `--json` and logs: fresh memory, or NULL. */
+/**
+ * As JSON for `--json` and logs: fresh memory, or NULL. Proto3's mapping with names as in the .proto files; numbers,
+ * texts, enums and lists are there even when they have their default value, unset messages and oneofs are not. 64-bit
+ * integers are numbers up to ±2^53, texts beyond; enums are names, bytes base64, NaN and infinities texts.
+ */
 char *vmafx_message_json(const ProtobufCMessage *message);
 #endif

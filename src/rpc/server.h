@@ -2,11 +2,14 @@
 /*
  * A gRPC server: bytes in, bytes out, no type of the gRPC library. Unary calls run on a pool of threads and may wait.
  * Streams are driven by events: each has a strand, so that its callbacks come one at a time, in order, on pool threads,
- * and hold no thread in between; a thousand idle streams cost memory only.
+ * and hold no thread in between; a thousand idle streams cost memory only. Their threads are others than those of unary
+ * calls, and few: stream callbacks must not wait. The next message is read when the callback of one has returned.
  *
  * Limits: message size in, metadata size, calls at a time on a connection, connections' ping rate, bytes waiting to be
- * sent on a stream. Server spans and rpc.server.call.duration by the semantic conventions for unary calls; streams get
- * neither. gRPC health (per service, and "") and reflection (v1alpha and v1, from the descriptor set) are served by it.
+ * sent on a stream, unary calls that wait for a thread (1024; then RESOURCE_EXHAUSTED). Compressed messages are
+ * refused, as the library would hold the limit against their compressed form. Server spans and rpc.server.call.duration
+ * by the semantic conventions for unary calls; streams get neither. gRPC health (per service, and "") and reflection
+ * (v1alpha and v1, from the descriptor set) are served by it.
  */
 #ifndef VMAFX_RPC_SERVER_H
 #define VMAFX_RPC_SERVER_H
@@ -80,9 +83,15 @@ typedef struct VmafxRpcServerConfig {
 VMAFX_CHECK VmafxErr vmafx_rpc_server_start(const VmafxRpcServerConfig *config, VmafxRpcServer **ret,
                                             VmafxErrInfo *reterr);
 int vmafx_rpc_server_port(const VmafxRpcServer *server);
-/** For grpc.health.v1: "" is the server as a whole. Any thread. */
+/**
+ * For grpc.health.v1: "" is the server as a whole. That and the services of the methods are serving from the start,
+ * until told otherwise; at most 256 names. When the server stops none is. Any thread.
+ */
 void vmafx_rpc_server_set_serving(VmafxRpcServer *server, const char *service, bool serving);
-/** Refuses new calls, lets running ones end within grace_ms, then cancels them; all callbacks have returned. */
+/**
+ * Refuses new calls, lets running ones end within grace_ms, then cancels them; all callbacks have returned. Waits for
+ * handlers for as long as they take, so they should look at vmafx_rpc_call_cancelled. Not from a handler or callback.
+ */
 void vmafx_rpc_server_stop(VmafxRpcServer **server, uint32_t grace_ms);
 
 /* ---- Unary calls, from their handler ---- */

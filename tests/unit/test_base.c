@@ -659,9 +659,35 @@ static void secrets_are_masked(void **state)
 #define FOLDER_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 #define CONFIG_TEST(f) cmocka_unit_test_setup_teardown(f, clean_environment, clean_up)
 
+/* Numbers of gRPC's statuses and of HTTP's, as their specifications have them. */
+static void errors_have_a_grpc_and_an_http_status_and_may_be_worth_another_try(void **state)
+{
+    static const struct {
+        VmafxErr err;
+        int grpc, http, retry;
+    } cases[] = {
+        { VMAFX_OK, 0, 200, 0 },
+        { VMAFX_ERR_INVALID, 3, 400, 0 },
+        { VMAFX_ERR_NOT_FOUND, 5, 404, 0 },
+        { VMAFX_ERR_CONFLICT, 6, 409, 0 },
+        { VMAFX_ERR_BUSY, 8, 429, 1 },
+        { VMAFX_ERR_LEASE_LOST, 10, 409, 0 },
+        { VMAFX_ERR_UNREACHABLE, 14, 503, 1 },
+        { VMAFX_ERR_UNAUTHENTICATED, 16, 401, 0 },
+        { VMAFX_ERR_COUNT, 13, 500, 0 }, /* none of the table */
+    };
+
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        assert_int_equal(vmafx_err_grpc(cases[i].err), cases[i].grpc);
+        assert_int_equal(vmafx_err_http(cases[i].err), cases[i].http);
+        assert_int_equal(vmafx_err_retry(cases[i].err), cases[i].retry);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors_have_a_grpc_and_an_http_status_and_may_be_worth_another_try),
         cmocka_unit_test(a_quota_is_rounded_up_to_whole_cpus),
         FOLDER_TEST(the_smallest_quota_of_a_group_and_its_parents_counts),
         FOLDER_TEST(a_group_that_the_container_does_not_see_is_the_root),
