@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * What the server's own files share. Locks, in the order in which they may be taken: a server's, an event stream's,
+ * libmicrohttpd's own. A pool's lock stands alone.
+ */
+#ifndef VMAFX_HTTP_SERVER_INTERNAL_H
+#define VMAFX_HTTP_SERVER_INTERNAL_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <microhttpd.h>
+
+#include "http/server.h"
+#include "http/target.h"
+#include "otel/api/metrics.h"
+#include "otel/api/trace.h"
+
+/* What a connection is waiting for; the time keeper cuts those that wait for their peer too long. */
+typedef enum HttpPhase { HTTP_PHASE_HEAD, HTTP_PHASE_BODY, HTTP_PHASE_WORK } HttpPhase;
+
+typedef struct HttpConnection {
+    int fd; /* open as long as this exists */
+    HttpPhase phase;
+    uint64_t since_ns;
+    struct HttpConnection *prev, *next;
+} HttpConnection;
+
+typedef enum HttpCallState { HTTP_CALL_NEW, HTTP_CALL_RECEIVING, HTTP_CALL_WAITING, HTTP_CALL_ANSWERED } HttpCallState;
+
+struct VmafxHttpCall {
+    VmafxHttpServer *server;
+    struct MHD_Connection *mhd;
+    HttpConnection *connection;
+    _Atomic HttpCallState state;   /* a worker stores ANSWERED as its last act; the loop's load pairs with it */
+    const char *method, *protocol; /* libmicrohttpd's, for as long as the request */
+    char *raw_target;
+    VmafxHttpTarget target;
+    const VmafxHttpRoute *route; /* NULL: none fits */
+    const char *route_name;      /* "GET /pattern" */
+    char address[INET6_ADDRSTRLEN];
+    VmafxHttpPeer peer;
+    char *body;
+    size_t len, room, len_max;
+    size_t excess; /* bytes of a body that nobody will read */
+    VmafxHttpAnswer answer;
+    VmafxHttpEvents *events; /* a reference */
+    bool keep_off;           /* close after the answer */
+    VmafxSpan *span;
+    bool counted; /* by telemetry, and not yet taken off */
+    uint64_t started_ns;
+    VmafxHttpCall *next; /* in a pool's row */
+};
+
+/* Threads that run handlers. */
+typedef struct HttpPool {
+    pthread_mutex_t lock; /* covers everything below but the threads */
+    pthread_cond_t wake;
+    VmafxHttpCall *first, *last;
+    int waiting, waiting_max;
+    int idle;      /* threads that look for something to do */
+    bool refusing; /* what waits is refused, not run */
+    bool closing;  /* threads end when nothing waits */
+    pthread_t *threads;
+    int n_threads;
+} HttpPool;
+
+typedef struct HttpTelemetry {
+    VmafxTracer *tracer;
+    VmafxHistogram *duration, *request_size, *response_size;
+    VmafxUpDownCounter *active;
+} HttpTelemetry;
+
+struct VmafxHttpServer {
+    VmafxHttpServerConfig config; /* with the defaults filled in */
+    char **route_names;           /* "GET /pattern", one for each route */
+    int listen_fd, port;
+    char *cert, *key;
+    struct MHD_Daemon *daemon;
+    HttpPool pool, urgent;
+    HttpTelemetry telemetry;
+    atomic_bool stopping, cancelled; /* flags */
+    atomic_size_t bodies_bytes;      /* a counter */
+    char start_error[256];           /* what libmicrohttpd says while it starts */
+    _Atomic bool started;            /* nothing is written there any more */
+
+    pthread_mutex_t lock;   /* covers everything below */
+    pthread_cond_t changed; /* n_calls fell, or clock_ends */
+    HttpConnection *connections;
+    VmafxHttpEvents *streams;
+    int n_streams;
+    int n_calls; /* requests between their first line and the end of their answer */
+    bool clock_ends;
+    pthread_t clock;
+    bool has_clock, has_lock;
+};
+
+/* ---- call.c: what libmicrohttpd calls ---- */
+void *http_call_begin(void *server, const char *target, struct MHD_Connection *mhd);
+enum MHD_Result http_call_continue(void *server, struct MHD_Connection *mhd, const char *url, const char *method,
+                                   const char *protocol, const char *data, size_t *len, void **call);
+void http_call_over(void *server, struct MHD_Connection *mhd, void **call, enum MHD_RequestTerminationCode how);
+/* Runs the handler, or refuses when the server's grace is over. */
+void http_call_run(VmafxHttpCall *call, bool refuse);
+
+/* ---- pool.c ---- */
+VmafxErr http_pool_start(HttpPool *pool, int threads, int waiting_max);
+bool http_pool_push(HttpPool *pool, VmafxHttpCall *call); /* false: too many wait, or it is closed */
+void http_pool_refuse(HttpPool *pool);                    /* what waits and will come gets no handler */
+void http_pool_stop(HttpPool *pool);                      /* joins; a zeroed one may be */
+
+/* ---- events.c ---- */
+struct MHD_Response *http_events_response(VmafxHttpEvents *events); /* NULL: no memory */
+void http_events_over(VmafxHttpEvents **events);                    /* the connection has no more use for it */
+void http_events_keep(VmafxHttpServer *server, uint64_t now_ns);    /* comments; the server's lock is held */
+void http_events_finish_all(VmafxHttpServer *server);
+
+/* ---- server_telemetry.c ---- */
+void http_telemetry_init(HttpTelemetry *telemetry, const char *version);
+void http_telemetry_begin(VmafxHttpCall *call); /* method, target and route are known */
+void http_telemetry_end(VmafxHttpCall *call);   /* the answer is final; later ones do nothing */
+
+/* ---- answer.c ---- */
+void http_answer_done(VmafxHttpAnswer *answer);
+/* Replaces whatever the answer was; without memory it is the status alone. */
+void http_answer_refuse(VmafxHttpAnswer *answer, int status, const char *detail);
+#endif
