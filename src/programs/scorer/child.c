@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * One scoring. Whatever goes wrong is told as a ChildFailure, the last message then; only a death by signal leaves
+ * none, and the scorer tells of that.
+ */
+
+#include "programs/scorer/child.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "media/decoders.h"
+#include "otel/api/log.h"
+#include "programs/scorer/child_telemetry.h"
+#include "score/spec.h"
+#include "score/summary.h"
+#include "signals/signals.h"
+
+#define FRAME_BLOCK         ((size_t)512 << 10)
+#define MESSAGE_MAX         2000
+#define PROGRESS_INTERVAL_S 0.25
+
+enum { FD_REFERENCE = 3, FD_DISTORTED, FD_PIPE };
+
+typedef Vmafx__V1__FailureClass Class;
+
+typedef struct Child {
+    const ChildTask *task;
+    ChildPipe pipe;
+    ChildTelemetry telemetry;
+    const char *layers[SANDBOX_LAYERS];
+    size_t n_layers;
+    double last_progress_s; /* negative: none yet */
+    VmafxPairSpec spec;
+    VmafxResult result;
+} Child;
+
+/* ---- what is sent ---- */
+
+static _Noreturn void fail(Child *child, Class class, const Vmafx__V1__Result *partial, const char *fmt, ...)
+    VMAFX_PRINTF(4, 5);
+
+static _Noreturn void fail(Child *child, Class class, const Vmafx__V1__Result *partial, const char *fmt, ...)
+{
+    Vmafx__Scorer__V1__ChildMessage message = VMAFX__SCORER__V1__CHILD_MESSAGE__INIT;
+    Vmafx__Scorer__V1__ChildFailure failure = VMAFX__SCORER__V1__CHILD_FAILURE__INIT;
+    char text[MESSAGE_MAX];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    vmafx_text_clean(text);
+    failure.failure_class = class;
+    failure.message = text;
+    failure.partial = (Vmafx__V1__Result *)(uintptr_t)partial;
+    message.kind_case = VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_FAILURE;
+    message.failure = &failure;
+    VMAFX_IGNORE(child_send(&child->pipe, &message)); /* the partial result was checked for its size */
+    _exit(0);
+}
+
+static void send_begun(Child *child)
+{
+    Vmafx__Scorer__V1__ChildMessage message = VMAFX__SCORER__V1__CHILD_MESSAGE__INIT;
+    Vmafx__Scorer__V1__Begun begun = VMAFX__SCORER__V1__BEGUN__INIT;
+
+    begun.sandbox_layers = (char **)(uintptr_t)child->layers;
+    begun.n_sandbox_layers = child->n_layers;
+    message.kind_case = VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_BEGUN;
+    message.begun = &begun;
+    VMAFX_IGNORE(child_send(&child->pipe, &message)); /* small */
+}
+
+static bool on_progress(void *ctx, const VmafxProgress *p)
+{
+    Child *child = ctx;
+    Vmafx__Scorer__V1__ChildMessage message = VMAFX__SCORER__V1__CHILD_MESSAGE__INIT;
+    Vmafx__Scorer__V1__ChildProgress progress = VMAFX__SCORER__V1__CHILD_PROGRESS__INIT;
+
+    if (p->frames == 0 || (child->last_progress_s >= 0 && p->elapsed_s - child->last_progress_s < PROGRESS_INTERVAL_S))
+        return true;
+    child->last_progress_s = p->elapsed_s;
+    progress.frames = p->frames;
+    progress.frames_total = VMAFX_MAX(p->total, 0);
+    progress.frame_rate = p->elapsed_s > 0 ? p->frames / p->elapsed_s : 0;
+    message.kind_case = VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_PROGRESS;
+    message.progress = &progress;
+    VMAFX_IGNORE(child_send(&child->pipe, &message)); /* small */
+    return true;
+}
+
+static void send_frames(Child *child, uint8_t *data, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        Vmafx__Scorer__V1__ChildMessage message = VMAFX__SCORER__V1__CHILD_MESSAGE__INIT;
+        Vmafx__Scorer__V1__FrameBlock block = VMAFX__SCORER__V1__FRAME_BLOCK__INIT;
+
+        block.offset = at;
+        block.data = (ProtobufCBinaryData){ VMAFX_MIN(len - at, FRAME_BLOCK), data + at };
+        message.kind_case = VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_FRAMES;
+        message.frames = &block;
+        VMAFX_IGNORE(child_send(&child->pipe, &message)); /* FRAME_BLOCK is below the limit */
+        at += block.data.len;
+    }
+}
+
+/* ---- how it went ---- */
+
+/* Who is to blame: a table of how far the scoring got and what it says. */
+static Class class_of(VmafxStage stage, VmafxErr err)
+{
+    if (err == VMAFX_ERR_NOMEM)
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE;
+    if (err == VMAFX_ERR_INTERNAL)
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INTERNAL;
+    switch (stage) {
+    case VMAFX_STAGE_MODELS:
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MODEL;
+    case VMAFX_STAGE_INPUTS:
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INPUT;
+    case VMAFX_STAGE_PAIR:
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MISMATCH;
+    default:
+        break;
+    }
+    switch (err) {
+    case VMAFX_ERR_INPUT:
+    case VMAFX_ERR_TRUNCATED:
+    case VMAFX_ERR_IO:
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INPUT;
+    case VMAFX_ERR_INVALID: /* pictures too small for a feature */
+    case VMAFX_ERR_MISMATCH:
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MISMATCH;
+    case VMAFX_ERR_FEATURE:
+    case VMAFX_ERR_MISSING:
+    case VMAFX_ERR_MODEL:
+    case VMAFX_ERR_UNSUPPORTED:
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MODEL;
+    default:
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INTERNAL;
+    }
+}
+
+/* All that keeps the two from being compared, so that nobody has to come back for the next reason. */
+static _Noreturn void fail_mismatch(Child *child)
+{
+    const VmafxResult *result = &child->result;
+    char text[MESSAGE_MAX] = "";
+    size_t at = 0;
+
+    for (size_t i = 0; i < result->n_problems && at < sizeof text; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", i ? "; " : "", result->problems[i].sentence);
+    fail(child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MISMATCH, NULL, "%s", text);
+}
+
+static _Noreturn void fail_scoring(Child *child, VmafxErr err, const VmafxErrInfo *info)
+{
+    if (child->result.n_problems)
+        fail_mismatch(child);
+    fail(child, class_of(child->result.stage, err), NULL, "%s", *info->message ? info->message : vmafx_err_text(err));
+}
+
+static int64_t bytes_of(int fd)
+{
+    struct stat st;
+
+    return !fstat(fd, &st) && S_ISREG(st.st_mode) ? st.st_size : 0;
+}
+
+static void summarise(Child *child, VmafxSummary *summary)
+{
+    const VmafxSummaryFacts facts = { .input_bytes = { bytes_of(FD_REFERENCE), bytes_of(FD_DISTORTED) },
+                                      .decoder_versions = vmafx_media_version(),
+                                      .sandbox_layers = child->layers,
+                                      .n_sandbox_layers = child->n_layers };
+    VmafxErr err = vmafx_summary_init(summary, &child->result, &facts);
+
+    if (err)
+        fail(child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE, NULL, "no memory for the summary of the result");
+    if (protobuf_c_message_get_packed_size(&summary->message.base) > CHANNEL_MESSAGE_MAX - 4096)
+        fail(child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE, NULL,
+             "the summary of the result takes more than 1 MiB: ask for fewer models or features at a time");
+}
+
+static _Noreturn void tell_result(Child *child)
+{
+    Vmafx__Scorer__V1__ChildMessage message = VMAFX__SCORER__V1__CHILD_MESSAGE__INIT;
+    Vmafx__Scorer__V1__ChildResult end = VMAFX__SCORER__V1__CHILD_RESULT__INIT;
+    VmafxResult *result = &child->result;
+    VmafxSummary summary;
+    uint8_t *frames;
+    size_t frames_len;
+
+    summarise(child, &summary);
+    VmafxErr err = vmafx_summary_frames(result, &frames, &frames_len);
+    if (err)
+        fail(child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE, NULL,
+             "the values of %u frames cannot be put together: %s", result->frames, vmafx_err_text(err));
+    send_frames(child, frames, frames_len);
+    if (!result->complete)
+        fail(child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INPUT, &summary.message, "%s", result->incomplete_reason);
+    end.summary = &summary.message;
+    message.kind_case = VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_RESULT;
+    message.result = &end;
+    VMAFX_IGNORE(child_send(&child->pipe, &message)); /* summarise has looked at its size */
+    _exit(0);
+}
+
+/* ---- the task ---- */
+
+static void log_end(const Child *child)
+{
+    VmafxLogger *log = vmafx_logger_new(VMAFX_SCOPE_NAME_SCORE, VMAFX_ENGINE_VERSION, "", VMAFX_NO_ATTRS);
+
+    vmafx_log(log, VMAFX_INFO, "scoring ended", VMAFX_ATTR_INT(VMAFX_KEY_FRAME_COUNT, child->result.frames),
+              VMAFX_ATTR_BOOL(VMAFX_KEY_JOB_COMPLETE, child->result.complete));
+    vmafx_logger_free(&log);
+}
+
+static _Noreturn void score(Child *child)
+{
+    static const int fds[] = { FD_REFERENCE, FD_DISTORTED };
+    const Vmafx__Scorer__V1__Start *start = child->task->start;
+    VmafxErrInfo info = { 0 };
+    VmafxErr err = vmafx_pair_spec_init(&child->spec, start->spec, "job", &info);
+
+    if (err)
+        fail(child,
+             err == VMAFX_ERR_NOMEM         ? VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE
+             : err == VMAFX_ERR_UNSUPPORTED ? VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER
+                                            : VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MISMATCH,
+             NULL, "%s", info.message);
+    child->spec.pair.fds = fds;
+    child->spec.pair.registry = child->task->models;
+    child->spec.pair.flat_trace = !start->nested;
+    child->spec.pair.threads = start->threads;
+    child->spec.pair.progress = on_progress;
+    child->spec.pair.progress_ctx = child;
+    err = vmafx_score_pair(start->reference_name, start->distorted_name, &child->spec.pair, &child->result, &info);
+    log_end(child);
+    if (err)
+        fail_scoring(child, err, &info);
+    tell_result(child);
+}
+
+_Noreturn void child_run(ChildTask *task)
+{
+    Child child = { .task = task,
+                    .pipe = { .fd = task->fds[2], .lock = PTHREAD_MUTEX_INITIALIZER, .buffer = task->buffer },
+                    .last_progress_s = -1 };
+    const Vmafx__Scorer__V1__Limits *given = task->start->limits;
+    const SandboxLimits limits = { given ? given->address_space_bytes : 0, given ? given->cpu_seconds : 0 };
+    VmafxErrInfo info = { 0 };
+    unsigned layers = 0;
+    VmafxErr err = sandbox_keep_only(&task->sandbox, task->fds, 3, &info);
+
+    if (err)
+        fail(&child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE, NULL, "%s", info.message);
+    child.pipe.fd = FD_PIPE;
+    err = sandbox_enter(&task->sandbox, &limits, task->parent, &layers, &info);
+    if (err)
+        fail(&child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_NODE, NULL, "%s", info.message);
+    child.n_layers = sandbox_layer_names(layers, child.layers);
+    send_begun(&child);
+    child_telemetry_start(&child.telemetry, &(ChildTelemetryStart){ .pipe = &child.pipe,
+                                                                    .traceparent = task->start->traceparent,
+                                                                    .tracestate = task->start->tracestate,
+                                                                    .layers = child.layers,
+                                                                    .n_layers = child.n_layers });
+    score(&child);
+}
