@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * vmafx-controller: accepts jobs, keeps them, leases them to nodes, keeps results. This file reads the settings, puts
+ * the parts together and turns the loop; what they do is in their own files.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/auth.h"
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/settings.h"
+#include "fleet/sweep.h"
+#include "programs/controller/jobs.h"
+#include "programs/controller/nodes.h"
+#include "programs/controller/result.h"
+#include "programs/controller/telemetry.h"
+#include "programs/controller/watch.h"
+#include "rpc/descriptors.h"
+#include "service/service.h"
+#include "signals/signals.h"
+
+#define VERSION       "0.1.0"
+#define TICK_MS       250
+#define STALL_NS      ((uint64_t)2000 * 1000000) /* a tick that comes this late: nobody could renew meanwhile */
+#define EXPIRE_LIMIT  1000
+#define RETAIN_NS     ((uint64_t)60 * 1000000000)
+#define RETAIN_LIMIT  1000
+#define STOP_GRACE_MS 2000
+#define METHODS_MAX   32
+
+static const VmafxSetting settings_table[] = {
+    { "VMAFX_CONTROLLER_GRPC", "grpc", "ADDRESS", VMAFX_SETTING_TEXT, "127.0.0.1:7801", 0, 0, false,
+      "where clients and nodes connect" },
+    { "VMAFX_CONTROLLER_HTTP", "http", "ADDRESS", VMAFX_SETTING_TEXT, "127.0.0.1:7800", 0, 0, false,
+      "probes and metrics; empty: none" },
+    { "VMAFX_CONTROLLER_STORE", "store", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
+      "the database of jobs and results; $XDG_STATE_HOME/vmafx/jobs.db or ~/.local/state/vmafx/jobs.db when not set" },
+    { "VMAFX_CONTROLLER_DURABILITY", "durability", "full|normal", VMAFX_SETTING_TEXT, "full", 0, 0, false,
+      "full: what was accepted survives a loss of power. normal: only a loss of the process; a loss of power may take "
+      "back the last seconds" },
+    { "VMAFX_CONTROLLER_NAME", "name", "NAME", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
+      "what nodes call it; the host's name when not set" },
+    { "VMAFX_LEASE", "lease", "TIME", VMAFX_SETTING_DURATION, "30s", 1000, 3600000, false,
+      "a node that is silent this long has lost its tasks" },
+    { "VMAFX_HEARTBEAT", "heartbeat", "TIME", VMAFX_SETTING_DURATION, "10s", 200, 600000, false,
+      "how often nodes report; at most a third of the lease" },
+    { "VMAFX_BACKOFF", "backoff", "TIME", VMAFX_SETTING_DURATION, "1s", 0, 3600000, false,
+      "before the second attempt; doubles with each" },
+    { "VMAFX_BACKOFF_MAX", "backoff-max", "TIME", VMAFX_SETTING_DURATION, "60s", 0, 86400000, false,
+      "the longest of these" },
+    { "VMAFX_JOB_TIMEOUT", "job-timeout", "TIME", VMAFX_SETTING_DURATION, "24h", 1000, 604800000, false,
+      "of an attempt, for jobs that name none" },
+    { "VMAFX_JOB_ATTEMPTS", "job-attempts", "N", VMAFX_SETTING_INT, "3", 1, 20, false,
+      "attempts, for jobs that name no limit" },
+    { "VMAFX_QUEUE_MAX", "queue-max", "N", VMAFX_SETTING_INT, "1000000", 1, 100000000, false,
+      "jobs that may wait; then submitting is refused" },
+    { "VMAFX_RETAIN_AGE", "retain-age", "TIME", VMAFX_SETTING_DURATION, "90d", 0, 0, false,
+      "ended jobs are deleted when older; 0: never" },
+    { "VMAFX_RETAIN_COUNT", "retain-count", "N", VMAFX_SETTING_INT, "0", 0, 0, false,
+      "at most that many ended jobs are kept; 0: any number" },
+    { "VMAFX_TLS_CERT", "tls-cert", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
+      "our certificate, PEM; with key and CA: mutual TLS on the gRPC port. `vmafx certs` makes them" },
+    { "VMAFX_TLS_KEY", "tls-key", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false, "its key" },
+    { "VMAFX_TLS_CA", "tls-ca", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
+      "who signs the certificates of nodes and clients" },
+    { "VMAFX_OPEN_METRICS", "open-metrics", NULL, VMAFX_SETTING_BOOL, NULL, 0, 0, false,
+      "/metrics off loopback for whoever asks" },
+    { "VMAFX_INSECURE_LISTEN", "insecure-listen", NULL, VMAFX_SETTING_BOOL, NULL, 0, 0, false,
+      "listen off loopback without TLS: everybody who reaches the port may do everything" },
+};
+
+static const VmafxProgramInfo program = {
+    .name = "vmafx-controller",
+    .version = VERSION,
+    .summary = "accepts jobs, keeps them, leases them to nodes, keeps results",
+    .examples = "  # on this machine only\n"
+                "  vmafx-controller --store /var/lib/vmafx/jobs.db\n"
+                "  # for a fleet\n"
+                "  vmafx-controller --grpc 0.0.0.0:7801 --tls-cert server.crt --tls-key server.key --tls-ca ca.crt\n",
+    .settings = settings_table,
+    .n_settings = VMAFX_LEN(settings_table),
+};
+
+typedef struct Controller {
+    VmafxService *service;
+    const VmafxLogger *log;
+    VmafxSettings *settings;
+    VmafxAuthPolicy policy;
+    char name[256];
+
+    VmafxStore *store;
+    JobTelemetry *telemetry;
+    WatchHub *hub;
+    NodeTable *nodes;
+    JobsApi jobs;
+    VmafxRpcServer *rpc;
+    VmafxRpcMethod methods[METHODS_MAX];
+    atomic_bool stopping;
+
+    /* the loop's */
+    VmafxFleetRules rules;
+    pthread_mutex_t sweep_lock; /* covers sweep: answers come on the store's thread */
+    VmafxSweep sweep;
+    int64_t grace_asked;
+    uint64_t last_retain;
+    atomic_bool sweeping, retaining;
+    VmafxStoreOp sweep_op, retain_op;
+} Controller;
+
+/* ---- Who may what ---- */
+
+static VmafxAuthPeer peer_of(const VmafxRpcPeer *peer, bool encrypted)
+{
+    return (VmafxAuthPeer){
+        .loopback = peer->loopback,
+        .encrypted = encrypted,
+        .authenticated = peer->authenticated,
+        .names = peer->names,
+        .n_names = peer->n_names,
+    };
+}
+
+static bool is_encrypted(const Controller *c)
+{
+    return vmafx_settings_text(c->settings, "VMAFX_TLS_CERT") != NULL;
+}
+
+static VmafxErr authorize(void *ctx, const VmafxRpcPeer *peer, const char *path, VmafxErrInfo *reterr)
+{
+    Controller *c = ctx;
+    VmafxAuthPeer facts = peer_of(peer, is_encrypted(c));
+    VmafxIdentity identity = { 0 };
+    VmafxErr err = vmafx_auth_decide(&c->policy, &facts, path, &identity, reterr);
+
+    if (err)
+        vmafx_log(
+            c->log, VMAFX_WARN, "audit", VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ACTION, "call"),
+            VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_SUBJECT, path), VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_IDENTITY, identity.name),
+            VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ROLE, vmafx_role_name(identity.role)),
+            VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_OUTCOME, "denied"), VMAFX_ATTR_STR(VMAFX_KEY_CLIENT_ADDRESS, peer->address));
+    return err;
+}
+
+static VmafxErr allow_node(void *ctx, const VmafxRpcPeer *peer, const char *node, VmafxErrInfo *reterr)
+{
+    Controller *c = ctx;
+    VmafxAuthPeer facts = peer_of(peer, is_encrypted(c));
+    VmafxIdentity identity;
+    VmafxErr err = vmafx_auth_decide(&c->policy, &facts, "/vmafx.v1.Fleet/Connect", &identity, reterr);
+
+    return err ? err : vmafx_auth_node(&identity, node, reterr);
+}
+
+static void identity_of(void *ctx, const VmafxRpcPeer *peer, VmafxIdentity *ret)
+{
+    Controller *c = ctx;
+    VmafxAuthPeer facts = peer_of(peer, is_encrypted(c));
+
+    VMAFX_IGNORE(vmafx_auth_decide(&c->policy, &facts, "/vmafx.v1.Jobs/GetJob", ret, NULL)); /* who, not whether */
+}
+
+/* ---- Parts ---- */
+
+static void on_events(void *ctx, const VmafxEvent *events, const VmafxJob *const *jobs, size_t n)
+{
+    Controller *c = ctx;
+
+    job_telemetry_events(c->telemetry, events, jobs, n);
+    if (c->hub)
+        watch_hub_events(c->hub, events, jobs, n);
+    if (c->nodes)
+        node_table_events(c->nodes, events, jobs, n);
+}
+
+/** Makes the folders of a path, for a first start with defaults. */
+static VmafxErr make_folders(char *path, VmafxErrInfo *reterr)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        int failed = mkdir(path, 0700) && errno != EEXIST;
+        if (failed)
+            return vmafx_fail(reterr, VMAFX_ERR_IO, "cannot make the folder '%s': %s", path, strerror(errno));
+        *slash = '/';
+    }
+    return VMAFX_OK;
+}
+
+static VmafxErr default_store(char *ret, size_t size, VmafxErrInfo *reterr)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+    if (state && *state)
+        snprintf(ret, size, "%s/vmafx/jobs.db", state);
+    else if (home && *home)
+        snprintf(ret, size, "%s/.local/state/vmafx/jobs.db", home);
+    else
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "where to keep jobs? --store FILE says it, there is no HOME");
+    return make_folders(ret, reterr);
+}
+
+static VmafxErr open_store(Controller *c, VmafxErrInfo *reterr)
+{
+    const char *path = vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_STORE");
+    const char *durability = vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_DURABILITY");
+    char found[4096];
+    VmafxErr err = path ? VMAFX_OK : default_store(found, sizeof found, reterr);
+
+    if (err)
+        return err;
+    c->rules = (VmafxFleetRules){ .lease_us = vmafx_settings_int(c->settings, "VMAFX_LEASE") * 1000,
+                                  .backoff_us = vmafx_settings_int(c->settings, "VMAFX_BACKOFF") * 1000,
+                                  .backoff_max_us = vmafx_settings_int(c->settings, "VMAFX_BACKOFF_MAX") * 1000 };
+    if (!durability || (strcmp(durability, "full") != 0 && strcmp(durability, "normal") != 0))
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "--durability is full or normal, not '%s'",
+                          durability ? durability : "");
+    return vmafx_store_open(
+        &(VmafxStoreConfig){
+            .url = path ? path : found,
+            .durability = strcmp(durability, "normal") ? VMAFX_DURABILITY_FULL : VMAFX_DURABILITY_NORMAL,
+            .rules = c->rules,
+            .queued_max = (uint64_t)vmafx_settings_int(c->settings, "VMAFX_QUEUE_MAX"),
+            .on_events = on_events,
+            .on_events_ctx = c,
+        },
+        &c->store, reterr);
+}
+
+static bool progress_of(void *ctx, const VmafxJobId *id, Vmafx__V1__Progress *ret)
+{
+    return watch_hub_progress_get(ctx, id, ret);
+}
+
+static VmafxErr make_parts(Controller *c, VmafxErrInfo *reterr)
+{
+    int64_t lease = vmafx_settings_int(c->settings, "VMAFX_LEASE");
+    int64_t heartbeat = vmafx_settings_int(c->settings, "VMAFX_HEARTBEAT");
+    VmafxErr err = open_store(c, reterr);
+
+    if (err)
+        return err;
+    c->hub = watch_hub_new(c->store);
+    c->nodes = node_table_new(&(NodeTableConfig){
+        .store = c->store,
+        .hub = c->hub,
+        .log = c->log,
+        .controller = c->name,
+        .lease_ms = lease,
+        .heartbeat_ms = VMAFX_MIN(heartbeat, lease / 3),
+        .allow = allow_node,
+        .allow_ctx = c,
+    });
+    if (!c->hub || !c->nodes)
+        return VMAFX_ERR_NOMEM;
+    c->telemetry = job_telemetry_new(c->store, node_table_counts, c->nodes);
+    node_table_set_telemetry(c->nodes, c->telemetry);
+    c->jobs = (JobsApi){
+        .store = c->store,
+        .log = c->log,
+        .timeout_us = vmafx_settings_int(c->settings, "VMAFX_JOB_TIMEOUT") * 1000,
+        .attempt_limit = (int32_t)vmafx_settings_int(c->settings, "VMAFX_JOB_ATTEMPTS"),
+        .progress = progress_of,
+        .progress_ctx = c->hub,
+        .identity = identity_of,
+        .identity_ctx = c,
+    };
+    return VMAFX_OK;
+}
+
+static VmafxErr may_listen(Controller *c, const char *address, bool encrypted, VmafxErrInfo *reterr)
+{
+    VmafxErr err = vmafx_auth_listen(&c->policy, address, encrypted, reterr);
+
+    if (!err && c->policy.insecure_listen && !encrypted)
+        vmafx_log(c->log, VMAFX_WARN,
+                  "INSECURE: listening without credentials; whoever reaches this port may do everything",
+                  VMAFX_ATTR_STR(VMAFX_KEY_SERVER_ADDRESS, address));
+    return err;
+}
+
+static VmafxErr start_rpc(Controller *c, VmafxErrInfo *reterr)
+{
+    const char *address = vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_GRPC");
+    size_t n = jobs_methods(&c->jobs, c->methods, METHODS_MAX);
+    VmafxErr err;
+
+    if (!address)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "--grpc is empty: nobody could submit a job");
+    err = may_listen(c, address, is_encrypted(c), reterr);
+    if (err)
+        return err;
+    c->methods[n++] = watch_method(c->hub);
+    c->methods[n++] = result_method(c->store);
+    n += node_table_methods(c->nodes, c->methods + n, METHODS_MAX - n);
+    return vmafx_rpc_server_start(
+        &(VmafxRpcServerConfig){
+            .address = address,
+            .cert_file = vmafx_settings_text(c->settings, "VMAFX_TLS_CERT"),
+            .key_file = vmafx_settings_text(c->settings, "VMAFX_TLS_KEY"),
+            .ca_file = vmafx_settings_text(c->settings, "VMAFX_TLS_CA"),
+            .methods = c->methods,
+            .n_methods = n,
+            .authorize = authorize,
+            .authorize_ctx = c,
+            .descriptor_set = vmafx_descriptors,
+            .descriptor_set_len = vmafx_descriptors_len,
+            .threads_max = 128,
+            .message_max_bytes = (size_t)16 << 20,
+        },
+        &c->rpc, reterr);
+}
+
+static VmafxErr ready(void *ctx, VmafxErrInfo *ret_missing)
+{
+    Controller *c = ctx;
+
+    if (atomic_load(&c->stopping))
+        return vmafx_fail(ret_missing, VMAFX_ERR_STOPPED, "stopping");
+    return vmafx_store_ready(c->store, ret_missing);
+}
+
+static VmafxErr http_authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
+{
+    Controller *c = ctx;
+    const VmafxHttpPeer *peer = vmafx_http_call_peer(call);
+    VmafxAuthPeer facts = {
+        .loopback = peer->loopback,
+        .encrypted = peer->encrypted,
+        .host = vmafx_http_call_header(call, "Host"),
+        .origin = vmafx_http_call_header(call, "Origin"),
+    };
+    VmafxIdentity identity;
+
+    return vmafx_auth_decide(&c->policy, &facts, vmafx_http_call_route(call), &identity, reterr);
+}
+
+/* ---- The loop ---- */
+
+/** One operation at a time: GRACE, or EXPIRE. */
+static void sweep_done(VmafxStoreOp *op)
+{
+    Controller *c = op->ctx;
+
+    pthread_mutex_lock(&c->sweep_lock);
+    if (op->kind == VMAFX_STORE_GRACE)
+        vmafx_sweep_answered(&c->sweep, c->grace_asked, !op->err);
+    else if (op->err)
+        vmafx_sweep_store_failed(&c->sweep);
+    pthread_mutex_unlock(&c->sweep_lock);
+    vmafx_store_op_done(op);
+    atomic_store(&c->sweeping, false);
+}
+
+static void sweep(Controller *c, int64_t now_us)
+{
+    if (atomic_exchange(&c->sweeping, true))
+        return;
+    pthread_mutex_lock(&c->sweep_lock);
+    VmafxSweepDo what = vmafx_sweep_tick(&c->sweep, &c->rules, now_us);
+    if (what == VMAFX_SWEEP_GRACE)
+        c->grace_asked = now_us;
+    pthread_mutex_unlock(&c->sweep_lock);
+    if (what == VMAFX_SWEEP_NOTHING) {
+        atomic_store(&c->sweeping, false);
+        return;
+    }
+    c->sweep_op = (VmafxStoreOp){ .kind = what == VMAFX_SWEEP_GRACE ? VMAFX_STORE_GRACE : VMAFX_STORE_EXPIRE,
+                                  .limit = EXPIRE_LIMIT,
+                                  .done = sweep_done,
+                                  .ctx = c };
+    vmafx_store_submit_op(c->store, &c->sweep_op);
+}
+
+static void retain_done(VmafxStoreOp *op)
+{
+    Controller *c = op->ctx;
+
+    vmafx_store_op_done(op);
+    atomic_store(&c->retaining, false);
+}
+
+static void retain(Controller *c, uint64_t now)
+{
+    int64_t age = vmafx_settings_int(c->settings, "VMAFX_RETAIN_AGE") * 1000;
+    int64_t count = vmafx_settings_int(c->settings, "VMAFX_RETAIN_COUNT");
+
+    if ((!age && !count) || now - c->last_retain < RETAIN_NS || atomic_exchange(&c->retaining, true))
+        return;
+    c->last_retain = now;
+    c->retain_op = (VmafxStoreOp){ .kind = VMAFX_STORE_RETAIN,
+                                   .age_us = age,
+                                   .count = (uint64_t)count,
+                                   .limit = RETAIN_LIMIT,
+                                   .done = retain_done,
+                                   .ctx = c };
+    vmafx_store_submit_op(c->store, &c->retain_op);
+}
+
+static void turn(Controller *c)
+{
+    uint64_t now = vmafx_monotonic_ns();
+    int64_t step_us;
+
+    if (vmafx_store_clock_jumped(c->store, &step_us))
+        vmafx_log(c->log, VMAFX_WARN, "the machine's clock was set; no lease ends for one term");
+    sweep(c, (int64_t)(now / 1000));
+    retain(c, now);
+    node_table_tick(c->nodes);
+}
+
+static void run(Controller *c)
+{
+    int signal_number;
+    uint32_t tick_ms = (uint32_t)VMAFX_MIN(TICK_MS, c->rules.lease_us / 8000); /* a third of a lease late is a stall */
+
+    while (!(signal_number = vmafx_service_tick(c->service, tick_ms)))
+        turn(c);
+    vmafx_log(c->log, VMAFX_INFO, "stopping",
+              VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_TYPE, signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
+}
+
+static void stop(Controller *c)
+{
+    atomic_store(&c->stopping, true);
+    if (c->nodes)
+        node_table_stop(c->nodes);
+    if (c->hub)
+        watch_hub_stop(c->hub);
+    vmafx_service_unlisten(c->service);
+    if (c->rpc)
+        vmafx_rpc_server_stop(&c->rpc, STOP_GRACE_MS);
+    job_telemetry_quiet(c->telemetry);
+    vmafx_store_close(&c->store); /* what waited is carried out, and told of */
+    job_telemetry_free(&c->telemetry);
+    node_table_free(&c->nodes);
+    watch_hub_free(&c->hub);
+    vmafx_settings_free(&c->settings);
+}
+
+static int start(Controller *c)
+{
+    VmafxErrInfo info = { 0 };
+    const char *http = vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_HTTP");
+    const char *name = vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_NAME");
+    VmafxErr err;
+
+    if (name)
+        snprintf(c->name, sizeof c->name, "%s", name);
+    else if (gethostname(c->name, sizeof c->name - 1))
+        snprintf(c->name, sizeof c->name, "controller");
+    c->policy.insecure_listen = vmafx_settings_bool(c->settings, "VMAFX_INSECURE_LISTEN");
+    c->policy.open_metrics = vmafx_settings_bool(c->settings, "VMAFX_OPEN_METRICS");
+
+    err = make_parts(c, &info);
+    if (!err && http)
+        err = may_listen(c, http, false, &info);
+    if (!err && http)
+        err = vmafx_service_listen(
+            c->service,
+            &(VmafxHttpServerConfig){
+                .address = http, .version = VERSION, .authorize = http_authorize, .authorize_ctx = c },
+            ready, c, &info);
+    if (!err)
+        err = start_rpc(c, &info);
+    if (err)
+        return vmafx_service_fail(c->service, "cannot start", err, &info);
+    vmafx_service_started(c->service);
+    vmafx_log(c->log, VMAFX_INFO, "ready",
+              VMAFX_ATTR_STR(VMAFX_KEY_SERVER_ADDRESS, vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_GRPC")),
+              VMAFX_ATTR_INT(VMAFX_KEY_SERVER_PORT, vmafx_rpc_server_port(c->rpc)));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    Controller c = { .service = vmafx_service_start(program.name, VERSION), .sweep_lock = PTHREAD_MUTEX_INITIALIZER };
+    int code = vmafx_settings_read(&program, argc, argv, &c.settings);
+
+    if (code < 0) {
+        c.log = vmafx_service_log(c.service);
+        code = start(&c);
+        if (!code)
+            run(&c);
+        stop(&c);
+    }
+    return vmafx_service_stop(&c.service, code);
+}

@@ -1,0 +1,689 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Work for nodes. Who gets how much is decided by fleet/assign.h; this file keeps the table that it looks at and turns
+ * its answer into leases and assignments.
+ *
+ *     event: queued ──┐                           ┌─► Assign to the node
+ *     node has room ──┼─► dispatch ─► LEASE (store) ┤
+ *     tick ───────────┘                           └─► nothing: the node starves until there is news
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "otel/api/log.h"
+#include "otel/api/propagation.h"
+#include "programs/controller/convert.h"
+#include "programs/controller/nodes_internal.h"
+#include "signals/signals.h"
+
+#define FORGET_NS ((uint64_t)600 * 1000000000) /* a node that is gone stays listed this long */
+
+/* ---- Sessions ---- */
+
+Session *session_ref(Session *session)
+{
+    atomic_fetch_add_explicit(&session->refs, 1, memory_order_relaxed);
+    return session;
+}
+
+void session_unref(Session **at)
+{
+    Session *session = VMAFX_TAKE(*at);
+
+    if (!session || atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < session->n_held; i++)
+        free(session->held[i].result);
+    free(session->held);
+    free(session->missing);
+    for (size_t i = 0; i < session->n_models; i++)
+        free(session->models[i]);
+    for (size_t i = 0; i < session->n_encoders; i++)
+        free(session->encoders[i]);
+    for (size_t i = 0; i < session->n_backends; i++)
+        free(session->backends[i]);
+    free(session->version);
+    free(session->cpu_level);
+    free(session->address);
+    vmafx_rpc_stream_unref(&session->stream);
+    free(session);
+}
+
+Session *table_find(NodeTable *table, const char *name)
+{
+    for (size_t i = 0; i < table->n_sessions; i++)
+        if (!strcmp(table->sessions[i]->name, name))
+            return table->sessions[i];
+    return NULL;
+}
+
+void table_remove(NodeTable *table, Session *session)
+{
+    for (size_t i = 0; i < table->n_sessions; i++)
+        if (table->sessions[i] == session) {
+            table->sessions[i] = table->sessions[--table->n_sessions];
+            session->listed = false;
+            session_unref(&session);
+            return;
+        }
+}
+
+static bool same_attempt(const VmafxAttemptRef *a, const VmafxAttemptRef *b)
+{
+    return a->attempt == b->attempt && !memcmp(a->job.bytes, b->job.bytes, sizeof a->job.bytes);
+}
+
+Held *session_held(Session *session, const VmafxAttemptRef *ref)
+{
+    for (size_t i = 0; i < session->n_held; i++)
+        if (same_attempt(&session->held[i].ref, ref))
+            return &session->held[i];
+    return NULL;
+}
+
+bool session_hold(Session *session, const VmafxAttemptRef *ref, int32_t memory_mib)
+{
+    if (session_held(session, ref))
+        return true;
+    if (session->n_held == session->held_room) {
+        size_t room = session->held_room ? 2 * session->held_room : 8;
+        Held *more = realloc(session->held, room * sizeof *more);
+        if (!more)
+            return false;
+        session->held = more;
+        session->held_room = room;
+    }
+    session->held[session->n_held++] = (Held){ .ref = *ref, .memory_mib = memory_mib };
+    session->held_memory_mib += memory_mib;
+    return true;
+}
+
+void session_release(Session *session, const VmafxAttemptRef *ref)
+{
+    Held *held = session_held(session, ref);
+
+    if (!held)
+        return;
+    session->held_memory_mib -= held->memory_mib;
+    free(held->result);
+    *held = session->held[--session->n_held];
+}
+
+Vmafx__V1__AttemptRef attempt_message(const VmafxAttemptRef *ref, char text[VMAFX_JOB_ID_TEXT])
+{
+    Vmafx__V1__AttemptRef message = VMAFX__V1__ATTEMPT_REF__INIT;
+
+    vmafx_job_id_text(&ref->job, text);
+    message.job_id = text;
+    message.attempt = ref->attempt;
+    return message;
+}
+
+bool attempt_from(const Vmafx__V1__AttemptRef *message, VmafxAttemptRef *ret)
+{
+    if (!message || message->attempt < 1 || vmafx_job_id_parse(message->job_id, &ret->job))
+        return false;
+    ret->attempt = message->attempt;
+    return true;
+}
+
+void session_send(Session *session, const Vmafx__V1__ControllerMessage *message)
+{
+    VMAFX_AUTO(vmafx_free_p) uint8_t *data = NULL;
+    size_t len;
+
+    if (vmafx_message_pack(&message->base, &data, &len))
+        vmafx_rpc_stream_finish(session->stream, VMAFX_ERR_NOMEM, vmafx_err_text(VMAFX_ERR_NOMEM));
+    else
+        VMAFX_IGNORE(vmafx_rpc_stream_send(session->stream, data, len)); /* closed() follows, leases run out */
+}
+
+void session_cancel(Session *session, const VmafxAttemptRef *ref, Vmafx__V1__CancelReason reason)
+{
+    char text[VMAFX_JOB_ID_TEXT];
+    Vmafx__V1__AttemptRef attempt = attempt_message(ref, text);
+    Vmafx__V1__Cancel cancel = VMAFX__V1__CANCEL__INIT;
+    Vmafx__V1__ControllerMessage message = VMAFX__V1__CONTROLLER_MESSAGE__INIT;
+
+    cancel.attempt = &attempt;
+    cancel.reason = reason;
+    message.kind_case = VMAFX__V1__CONTROLLER_MESSAGE__KIND_CANCEL;
+    message.cancel = &cancel;
+    session_send(session, &message);
+}
+
+/* ---- Ends that no node waits for ---- */
+
+typedef struct LooseEnd {
+    VmafxStoreOp op;
+    char node[VMAFX_NODE_NAME_MAX], message[256];
+} LooseEnd;
+
+static void loose_end_done(VmafxStoreOp *op)
+{
+    LooseEnd *end = op->ctx; /* whatever came of it: if it was not kept, its lease runs out */
+
+    vmafx_store_op_done(op);
+    free(end);
+}
+
+void end_for(NodeTable *table, const char *node, const VmafxAttemptRef *ref, VmafxOutcome outcome, VmafxFailure failure,
+             bool may_pass, const char *message)
+{
+    LooseEnd *end = calloc(1, sizeof *end);
+
+    if (!end)
+        return; /* its lease runs out */
+    snprintf(end->node, sizeof end->node, "%s", node);
+    snprintf(end->message, sizeof end->message, "%s", message);
+    end->op = (VmafxStoreOp){
+        .kind = VMAFX_STORE_END,
+        .job = ref->job,
+        .report = { .node = end->node,
+                    .attempt = ref->attempt,
+                    .outcome = outcome,
+                    .failure = failure,
+                    .may_pass = may_pass,
+                    .message = end->message },
+        .done = loose_end_done,
+        .ctx = end,
+    };
+    vmafx_store_submit_op(table->config.store, &end->op);
+}
+
+/* ---- Leases ---- */
+
+typedef struct LeaseCall {
+    VmafxStoreOp op;
+    Session *session;
+    uint32_t asked;
+    uint64_t generation;
+    uint8_t random[8 * VMAFX_FLEET_NODES_MAX];
+} LeaseCall;
+
+static void trace_texts(const VmafxJob *job, char traceparent[VMAFX_TRACEPARENT_SIZE])
+{
+    VmafxSpanContext context = { .flags = job->trace.flags };
+
+    memcpy(context.trace_id, job->trace.trace_id, sizeof context.trace_id);
+    memcpy(context.span_id, job->task.span_id, sizeof context.span_id);
+    if (!vmafx_traceparent_format(&context, traceparent))
+        traceparent[0] = 0;
+}
+
+static void send_assign(Session *session, const VmafxStoreItem *item, Vmafx__V1__JobSpec *spec)
+{
+    char text[VMAFX_JOB_ID_TEXT], traceparent[VMAFX_TRACEPARENT_SIZE];
+    VmafxAttemptRef ref = { item->job.id, item->job.task.attempt };
+    Vmafx__V1__AttemptRef attempt = attempt_message(&ref, text);
+    Vmafx__V1__Assign assign = VMAFX__V1__ASSIGN__INIT;
+    Vmafx__V1__ControllerMessage message = VMAFX__V1__CONTROLLER_MESSAGE__INIT;
+
+    trace_texts(&item->job, traceparent);
+    assign.attempt = &attempt;
+    assign.spec = spec;
+    assign.timeout_ms = item->job.timeout_us / 1000;
+    assign.traceparent = traceparent;
+    assign.tracestate = (char *)item->job.trace.state;
+    message.kind_case = VMAFX__V1__CONTROLLER_MESSAGE__KIND_ASSIGN;
+    message.assign = &assign;
+    session_send(session, &message);
+}
+
+static void view_of(const Session *s, uint64_t generation, uint64_t now, uint64_t silence_ns, VmafxNodeView *ret)
+{
+    *ret = (VmafxNodeView){
+        .name = s->name,
+        .ready = s->ready && !s->gone && s->starved != generation && now - s->seen_ns < silence_ns,
+        .draining = s->draining,
+        .slots = s->slots,
+        .slots_free = s->slots_free,
+        .held = (uint32_t)s->n_held,
+        .asked = s->asked,
+        .memory_mib = s->memory_mib,
+        .memory_held_mib = s->held_memory_mib,
+        .load = s->cpu,
+        .encoders = (const char *const *)s->encoders,
+        .n_encoders = s->n_encoders,
+        .models = (const char *const *)s->models,
+        .n_models = s->n_models,
+    };
+}
+
+static size_t views_of(NodeTable *table, VmafxNodeView *views)
+{
+    uint64_t now = vmafx_monotonic_ns(), silence = (uint64_t)table->config.lease_ms * 1000000u;
+
+    for (size_t i = 0; i < table->n_sessions; i++)
+        view_of(table->sessions[i], table->generation, now, silence, &views[i]);
+    return table->n_sessions;
+}
+
+/** Another node may have what this one lacks. */
+static bool fits(NodeTable *table, const Session *session, const Vmafx__V1__JobSpec *spec, int32_t memory_mib,
+                 VmafxAttemptReport *report, char *message, size_t size)
+{
+    VMAFX_AUTO(vmafx_free_p) VmafxNodeView *views = calloc(VMAFX_FLEET_NODES_MAX, sizeof *views);
+    const char *models[16], *lacks = "";
+    VmafxNeeds needs = { .memory_mib = memory_mib, .models = models };
+
+    for (size_t i = 0; i < spec->n_models && i < VMAFX_LEN(models); i++)
+        models[needs.n_models++] = spec->models[i]->version;
+    if (!views || !session->n_models)
+        return true; /* a node that does not say which models it has finds out by itself */
+
+    size_t n = views_of(table, views), own = 0;
+    while (own < n && strcmp(views[own].name, session->name) != 0)
+        own++;
+    if (own == n || !vmafx_assign_misfit(views, n, own, &needs, report, &lacks))
+        return true;
+    snprintf(message, size, "node %s has no '%s'", session->name, lacks);
+    return false;
+}
+
+static void assign_one(NodeTable *table, Session *session, const VmafxStoreItem *item)
+{
+    VMAFX_AUTO(vmafx_message_free) VmafxMessage *spec = NULL;
+    VmafxAttemptRef ref = { item->job.id, item->job.task.attempt };
+    VmafxAttemptReport misfit = { 0 };
+    char message[256] = "";
+    bool gone, fit = true, held = false;
+    VmafxErr err = vmafx_message_unpack(&vmafx__v1__job_spec__descriptor, item->spec, item->spec_len, 0, &spec, NULL);
+
+    if (err) {
+        end_for(table, session->name, &ref, VMAFX_OUTCOME_FAILED, VMAFX_FAILURE_INTERNAL, false,
+                "the stored request is damaged");
+        return;
+    }
+    pthread_mutex_lock(&table->lock);
+    gone = session->gone || !session->listed;
+    if (!gone)
+        fit =
+            fits(table, session, vmafx_message_get(spec), item->job.need_memory_mib, &misfit, message, sizeof message);
+    if (!gone && fit)
+        held = session_hold(session, &ref, item->job.need_memory_mib);
+    if (held)
+        send_assign(session, item, (Vmafx__V1__JobSpec *)vmafx_message_get(spec));
+    pthread_mutex_unlock(&table->lock);
+
+    if (!fit)
+        end_for(table, session->name, &ref, misfit.outcome, misfit.failure, misfit.may_pass, message);
+    else if (!held)
+        end_for(table, session->name, &ref, VMAFX_OUTCOME_HANDED_BACK, VMAFX_FAILURE_NONE, false,
+                "the node left before it was told");
+}
+
+static void lease_done(VmafxStoreOp *op)
+{
+    LeaseCall *call = op->ctx;
+    Session *session = call->session;
+    NodeTable *table = session->table;
+    size_t n = op->err ? 0 : op->n_items;
+
+    for (size_t i = 0; i < n; i++)
+        if (!op->items[i].err)
+            assign_one(table, session, &op->items[i]);
+    pthread_mutex_lock(&table->lock);
+    session->asked -= call->asked;
+    if (n < call->asked)
+        session->starved = call->generation;
+    bool more = table->waiting > 0;
+    pthread_mutex_unlock(&table->lock);
+    vmafx_store_op_done(op);
+    session_unref(&call->session);
+    free(call);
+    if (more)
+        table_dispatch(table);
+}
+
+static LeaseCall *lease_call(Session *session, const VmafxAsk *ask, uint64_t generation)
+{
+    LeaseCall *call = calloc(1, sizeof *call);
+
+    if (!call)
+        return NULL;
+    call->asked = (uint32_t)VMAFX_MIN(ask->slots, VMAFX_LEN(call->random) / 8);
+    call->generation = generation;
+    call->session = session_ref(session);
+    random_bytes(call->random, 8 * call->asked);
+    call->op = (VmafxStoreOp){
+        .kind = VMAFX_STORE_LEASE,
+        .capacity = { .node = session->name, .slots = call->asked, .memory_free_mib = ask->memory_free_mib },
+        .random = call->random,
+        .done = lease_done,
+        .ctx = call,
+    };
+    session->asked += call->asked;
+    return call;
+}
+
+void table_dispatch(NodeTable *table)
+{
+    VMAFX_AUTO(vmafx_free_p) VmafxNodeView *views = NULL;
+    VMAFX_AUTO(vmafx_free_p) VmafxAsk *asks = NULL;
+    VMAFX_AUTO(vmafx_free_p) LeaseCall **calls = NULL;
+    size_t n = 0;
+
+    if (atomic_load(&table->stopping))
+        return;
+    pthread_mutex_lock(&table->lock);
+    if (table->waiting > 0 && table->n_sessions) {
+        views = calloc(table->n_sessions, sizeof *views);
+        asks = calloc(table->n_sessions, sizeof *asks);
+        calls = calloc(table->n_sessions, sizeof *calls);
+    }
+    if (views && asks && calls) {
+        size_t n_views = views_of(table, views);
+        size_t n_asks = vmafx_assign_plan(views, n_views, (uint64_t)table->waiting, &table->cursor, asks);
+        for (size_t i = 0; i < n_asks; i++)
+            if ((calls[n] = lease_call(table->sessions[asks[i].node], &asks[i], table->generation)))
+                n++;
+    }
+    pthread_mutex_unlock(&table->lock);
+    for (size_t i = 0; i < n; i++)
+        vmafx_store_submit_op(table->config.store, &calls[i]->op);
+}
+
+/* ---- Events ---- */
+
+/** A node that works on an attempt that somebody else ended has to be told. */
+static void tell_node(NodeTable *table, const VmafxEvent *event)
+{
+    VmafxAttemptRef ref = { event->job, event->attempt };
+    Session *session = table_find(table, event->node);
+    Held *held = session ? session_held(session, &ref) : NULL;
+
+    if (!held || held->ending)
+        return; /* its own report */
+    session_release(session, &ref);
+    if (!session->gone)
+        session_cancel(session, &ref,
+                       event->outcome == VMAFX_OUTCOME_CANCELLED ? VMAFX__V1__CANCEL_REASON__CANCEL_REASON_CANCELLED
+                       : event->outcome == VMAFX_OUTCOME_TIMEOUT ? VMAFX__V1__CANCEL_REASON__CANCEL_REASON_TIMEOUT
+                                                                 : VMAFX__V1__CANCEL_REASON__CANCEL_REASON_LEASE_LOST);
+}
+
+void node_table_events(NodeTable *table, const VmafxEvent *events, const VmafxJob *const *jobs, size_t n)
+{
+    bool news = false;
+
+    pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; i < n; i++) {
+        const VmafxEvent *event = &events[i];
+        switch (event->kind) {
+        case VMAFX_EVENT_SUBMITTED:
+        case VMAFX_EVENT_QUEUED:
+            table->waiting++;
+            news = true;
+            break;
+        case VMAFX_EVENT_LEASED:
+            table->waiting--;
+            break;
+        case VMAFX_EVENT_ENDED:
+            table->waiting -= event->since != 0; /* out of the queue */
+            break;
+        case VMAFX_EVENT_ATTEMPT_ENDED:
+            tell_node(table, event);
+            break;
+        }
+    }
+    table->generation += news;
+    pthread_mutex_unlock(&table->lock);
+    if (news)
+        table_dispatch(table);
+}
+
+void node_table_tick(NodeTable *table)
+{
+    VmafxStoreCounts counts;
+    uint64_t now = vmafx_monotonic_ns();
+    bool known = !vmafx_store_counts(table->config.store, &counts);
+
+    pthread_mutex_lock(&table->lock);
+    if (known)
+        table->waiting = (int64_t)counts.queued;
+    table->generation++;
+    for (size_t i = table->n_sessions; i-- > 0;) {
+        Session *session = table->sessions[i];
+        if (session->gone && now - session->seen_ns > FORGET_NS) {
+            table_remove(table, session);
+            continue;
+        }
+        for (size_t h = 0; h < session->n_held && !session->gone; h++) {
+            char text[VMAFX_JOB_ID_TEXT];
+            Vmafx__V1__AttemptRef attempt = attempt_message(&session->held[h].ref, text);
+            Vmafx__V1__EndAck ack = VMAFX__V1__END_ACK__INIT;
+            Vmafx__V1__ControllerMessage message = VMAFX__V1__CONTROLLER_MESSAGE__INIT;
+            if (!session->held[h].ask_again)
+                continue;
+            session->held[h].ask_again = false;
+            ack.attempt = &attempt;
+            ack.resend = true;
+            message.kind_case = VMAFX__V1__CONTROLLER_MESSAGE__KIND_END_ACK;
+            message.end_ack = &ack;
+            session_send(session, &message);
+        }
+    }
+    pthread_mutex_unlock(&table->lock);
+    table_dispatch(table);
+}
+
+void node_table_counts(void *ctx, FleetCounts *ret)
+{
+    NodeTable *table = ctx;
+
+    *ret = (FleetCounts){ 0 };
+    pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; i < table->n_sessions; i++) {
+        const Session *s = table->sessions[i];
+        uint64_t busy = VMAFX_MIN(s->n_held, s->slots);
+        if (s->gone || !s->ready) {
+            ret->lost++;
+            continue;
+        }
+        if (s->draining)
+            ret->draining++;
+        else if (busy == s->slots)
+            ret->busy++;
+        else
+            ret->ready++;
+        ret->slots_busy += busy;
+        ret->slots_free += s->draining ? 0 : s->slots - busy;
+    }
+    pthread_mutex_unlock(&table->lock);
+}
+
+/* ---- ListNodes, DrainNode ---- */
+
+typedef struct NodeViewMessage {
+    Vmafx__V1__Node node;
+    Vmafx__V1__Load load;
+    Vmafx__V1__GpuLoad gpus[NODE_GPUS_MAX];
+    Vmafx__V1__GpuLoad *gpu_list[NODE_GPUS_MAX];
+    Session *session; /* keeps the texts */
+    Vmafx__V1__AttemptRef *refs, **ref_list;
+    char (*ids)[VMAFX_JOB_ID_TEXT];
+} NodeViewMessage;
+
+static Vmafx__V1__NodeState state_of(const Session *s)
+{
+    if (s->gone || !s->ready)
+        return VMAFX__V1__NODE_STATE__NODE_STATE_LOST;
+    if (s->draining)
+        return VMAFX__V1__NODE_STATE__NODE_STATE_DRAINING;
+    return s->n_held >= s->slots ? VMAFX__V1__NODE_STATE__NODE_STATE_BUSY : VMAFX__V1__NODE_STATE__NODE_STATE_READY;
+}
+
+/** With the lock. False: no memory. */
+static bool node_message(NodeViewMessage *view, Session *s)
+{
+    Vmafx__V1__Node *m = &view->node;
+
+    vmafx__v1__node__init(m);
+    vmafx__v1__load__init(&view->load);
+    view->session = session_ref(s);
+    view->refs = calloc(s->n_held + 1, sizeof *view->refs);
+    view->ref_list = calloc(s->n_held + 1, sizeof *view->ref_list);
+    view->ids = calloc(s->n_held + 1, sizeof *view->ids);
+    if (!view->refs || !view->ref_list || !view->ids)
+        return false;
+    m->name = s->name;
+    m->state = state_of(s);
+    m->version = s->version;
+    m->address = s->address;
+    m->slots = (int32_t)s->slots;
+    m->slots_busy = (int32_t)VMAFX_MIN(s->n_held, s->slots);
+    m->cpu_level = s->cpu_level;
+    m->n_backends = s->n_backends;
+    m->backends = s->backends;
+    m->n_encoders = s->n_encoders;
+    m->encoders = s->encoders;
+    m->connected_unix_us = s->connected;
+    m->seen_unix_us = s->seen;
+    view->load.cpu = s->cpu;
+    view->load.memory_used_bytes = s->memory_used;
+    view->load.memory_total_bytes = s->memory_total;
+    for (size_t i = 0; i < s->n_gpus; i++) {
+        vmafx__v1__gpu_load__init(&view->gpus[i]);
+        view->gpus[i].id = s->gpus[i].id;
+        view->gpus[i].utilization = s->gpus[i].utilization;
+        view->gpus[i].memory_used_bytes = s->gpus[i].used;
+        view->gpus[i].memory_total_bytes = s->gpus[i].total;
+        view->gpu_list[i] = &view->gpus[i];
+    }
+    view->load.n_gpus = s->n_gpus;
+    view->load.gpus = view->gpu_list;
+    m->load = &view->load;
+    for (size_t i = 0; i < s->n_held; i++) {
+        view->refs[i] = attempt_message(&s->held[i].ref, view->ids[i]);
+        view->ref_list[i] = &view->refs[i];
+    }
+    m->n_running = s->n_held;
+    m->running = view->ref_list;
+    return true;
+}
+
+static void node_message_done(NodeViewMessage *view)
+{
+    session_unref(&view->session);
+    free(view->refs);
+    free(view->ref_list);
+    free(view->ids);
+}
+
+static VmafxErr list_nodes(void *ctx, VmafxRpcCall *call, const void *data, size_t len, VmafxRpcAnswer *ret,
+                           VmafxErrInfo *reterr)
+{
+    NodeTable *table = ctx;
+    Vmafx__V1__ListNodesResponse response = VMAFX__V1__LIST_NODES_RESPONSE__INIT;
+    VMAFX_AUTO(vmafx_free_p) NodeViewMessage *views = calloc(VMAFX_FLEET_NODES_MAX, sizeof *views);
+    VMAFX_AUTO(vmafx_free_p) Vmafx__V1__Node **list = calloc(VMAFX_FLEET_NODES_MAX, sizeof(Vmafx__V1__Node *));
+    size_t n = 0;
+    bool ok = views && list;
+
+    pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; ok && i < table->n_sessions; i++, n++) {
+        ok = node_message(&views[i], table->sessions[i]);
+        list[i] = &views[i].node;
+    }
+    pthread_mutex_unlock(&table->lock);
+    response.n_nodes = n;
+    response.nodes = list;
+    VmafxErr err = ok ? vmafx_message_pack(&response.base, &ret->body, &ret->len) : VMAFX_ERR_NOMEM;
+    for (size_t i = 0; views && i < n; i++)
+        node_message_done(&views[i]);
+    return err;
+}
+
+static VmafxErr drain_node(void *ctx, VmafxRpcCall *call, const void *data, size_t len, VmafxRpcAnswer *ret,
+                           VmafxErrInfo *reterr)
+{
+    NodeTable *table = ctx;
+    VMAFX_AUTO(vmafx_message_free) VmafxMessage *message = NULL;
+    Vmafx__V1__DrainNodeResponse response = VMAFX__V1__DRAIN_NODE_RESPONSE__INIT;
+    Vmafx__V1__ControllerMessage told = VMAFX__V1__CONTROLLER_MESSAGE__INIT;
+    Vmafx__V1__Drain drain = VMAFX__V1__DRAIN__INIT;
+    VMAFX_AUTO(node_message_done) NodeViewMessage view = { 0 };
+    VmafxErr err = vmafx_message_unpack(&vmafx__v1__drain_node_request__descriptor, data, len, 0, &message, reterr);
+
+    if (err)
+        return err;
+    const Vmafx__V1__DrainNodeRequest *request = vmafx_message_get(message);
+    drain.finish = request->finish;
+    told.kind_case = VMAFX__V1__CONTROLLER_MESSAGE__KIND_DRAIN;
+    told.drain = &drain;
+    pthread_mutex_lock(&table->lock);
+    Session *session = table_find(table, request->name);
+    bool there = session && !session->gone, ok = true;
+    if (there) {
+        session->draining = true;
+        session_send(session, &told);
+        ok = node_message(&view, session);
+    }
+    pthread_mutex_unlock(&table->lock);
+    if (!there)
+        return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND, "there is no node '%.63s' connected", request->name);
+    if (!ok)
+        return VMAFX_ERR_NOMEM;
+    vmafx_log(table->config.log, VMAFX_INFO, "node is drained on request",
+              VMAFX_ATTR_STR(VMAFX_KEY_NODE_NAME, session->name));
+    response.node = &view.node;
+    return vmafx_message_pack(&response.base, &ret->body, &ret->len);
+}
+
+/* ---- The table ---- */
+
+size_t node_table_methods(NodeTable *table, VmafxRpcMethod *ret, size_t max)
+{
+    const VmafxRpcMethod methods[] = {
+        connect_method(table),
+        { .path = "/vmafx.v1.Fleet/ListNodes", .unary = list_nodes, .ctx = table },
+        { .path = "/vmafx.v1.Fleet/DrainNode", .unary = drain_node, .ctx = table },
+    };
+    size_t n = VMAFX_MIN(max, VMAFX_LEN(methods));
+
+    memcpy(ret, methods, n * sizeof *methods);
+    return n;
+}
+
+NodeTable *node_table_new(const NodeTableConfig *config)
+{
+    NodeTable *table = calloc(1, sizeof *table);
+
+    if (!table)
+        return NULL;
+    table->config = *config;
+    table->generation = 1;
+    pthread_mutex_init(&table->lock, NULL);
+    return table;
+}
+
+void node_table_set_telemetry(NodeTable *table, JobTelemetry *telemetry)
+{
+    table->config.telemetry = telemetry;
+}
+
+void node_table_stop(NodeTable *table)
+{
+    atomic_store(&table->stopping, true);
+    pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; i < table->n_sessions; i++)
+        if (!table->sessions[i]->gone)
+            vmafx_rpc_stream_finish(table->sessions[i]->stream, VMAFX_ERR_STOPPED, "the controller is stopping");
+    pthread_mutex_unlock(&table->lock);
+}
+
+void node_table_free(NodeTable **at)
+{
+    NodeTable *table = VMAFX_TAKE(*at);
+
+    if (!table)
+        return;
+    while (table->n_sessions)
+        table_remove(table, table->sessions[0]);
+    pthread_mutex_destroy(&table->lock);
+    free(table);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* The table of nodes as its two halves see it: nodes.c shares out work, connect.c talks with a node. */
+#ifndef VMAFX_PROGRAMS_CONTROLLER_NODES_INTERNAL_H
+#define VMAFX_PROGRAMS_CONTROLLER_NODES_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fleet/assign.h"
+#include "programs/controller/nodes.h"
+
+#define RESULT_BYTES_MAX  VMAFX_STORE_RESULT_MAX
+#define NODE_MODELS_MAX   256
+#define NODE_ENCODERS_MAX 64
+#define NODE_GPUS_MAX     16
+
+/** An attempt that a node works on, as far as this controller knows. */
+typedef struct Held {
+    VmafxAttemptRef ref;
+    int32_t memory_mib;
+    bool ending;     /* its end is on its way to the disk */
+    bool ask_again;  /* the store could not take it: the node is asked to send it again at the next tick */
+    uint8_t *result; /* chunks so far */
+    size_t result_len, result_room;
+} Held;
+
+/** A node's stream. Counted: the stream, operations under way and the table hold it. */
+typedef struct Session {
+    struct NodeTable *table;
+    atomic_int refs;
+    VmafxRpcStream *stream;
+
+    /* Set by Hello, then fixed. */
+    char name[VMAFX_NODE_NAME_MAX];
+    char *version, *cpu_level, *address;
+    char *models[NODE_MODELS_MAX], *encoders[NODE_ENCODERS_MAX], *backends[8];
+    size_t n_models, n_encoders, n_backends;
+    uint32_t slots;
+    int64_t memory_mib;
+    VmafxWall connected;
+    VmafxAttemptRef *missing; /* the store's, unknown to the node at hello; the stream's own */
+    size_t n_missing;
+
+    /* Under the table's lock. */
+    bool listed; /* in the table */
+    bool ready;  /* welcomed */
+    bool gone;   /* the stream is closed; stays listed for a while as LOST */
+    bool draining;
+    uint32_t slots_free, asked;
+    uint64_t starved; /* the generation in which the store had nothing for it; 0: none */
+    double cpu;
+    int64_t memory_used, memory_total;
+    struct {
+        char id[64];
+        double utilization;
+        int64_t used, total;
+    } gpus[NODE_GPUS_MAX];
+    size_t n_gpus;
+    uint64_t seen_ns; /* monotonic */
+    VmafxWall seen;
+    Held *held;
+    size_t n_held, held_room;
+    int64_t held_memory_mib;
+} Session;
+
+struct NodeTable {
+    NodeTableConfig config;
+    atomic_bool stopping;
+
+    pthread_mutex_t lock; /* covers everything below; nothing waits under it */
+    Session *sessions[VMAFX_FLEET_NODES_MAX];
+    size_t n_sessions;
+    size_t cursor;
+    int64_t waiting;     /* jobs in the queue, counted from events */
+    uint64_t generation; /* grows when there may be work that was not there before */
+};
+
+Session *session_ref(Session *session);
+void session_unref(Session **session);
+
+/* With the table's lock. */
+Session *table_find(NodeTable *table, const char *name);
+void table_remove(NodeTable *table, Session *session);
+Held *session_held(Session *session, const VmafxAttemptRef *ref);
+bool session_hold(Session *session, const VmafxAttemptRef *ref, int32_t memory_mib);
+void session_release(Session *session, const VmafxAttemptRef *ref);
+
+/** Packs and queues; a stream that is full or gone closes by itself. */
+void session_send(Session *session, const Vmafx__V1__ControllerMessage *message);
+void session_cancel(Session *session, const VmafxAttemptRef *ref, Vmafx__V1__CancelReason reason);
+
+/** Gives work to who can take it. Without the lock. */
+void table_dispatch(NodeTable *table);
+
+/** Fleet.Connect */
+VmafxRpcMethod connect_method(NodeTable *table);
+
+/** A reference as a message; text is where the id is written. */
+Vmafx__V1__AttemptRef attempt_message(const VmafxAttemptRef *ref, char text[VMAFX_JOB_ID_TEXT]);
+bool attempt_from(const Vmafx__V1__AttemptRef *message, VmafxAttemptRef *ret);
+
+/** Ends an attempt for its node, without an answer to it: one that came to nothing. Without the lock. */
+void end_for(NodeTable *table, const char *node, const VmafxAttemptRef *ref, VmafxOutcome outcome, VmafxFailure failure,
+             bool may_pass, const char *message);
+#endif

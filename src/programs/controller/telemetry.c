@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * A job's spans and metrics, from the events that were stored.
+ *
+ *     vmafx.job             SUBMITTED … ENDED
+ *     ├ vmafx.job.queue     each stay: … LEASED, or … ENDED out of the queue
+ *     ├ vmafx.task.run      each attempt: LEASED … ATTEMPT_ENDED; spans of node and scorer are below it
+ *     └ vmafx.result.store
+ */
+
+#include "programs/controller/telemetry.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/base.h"
+#include "otel/api/metrics.h"
+#include "signals/signals.h"
+
+struct JobTelemetry {
+    VmafxStore *store;
+    void (*fleet_counts)(void *ctx, FleetCounts *ret);
+    void *fleet_ctx;
+
+    VmafxTracer *tracer;
+    VmafxCounter *submitted, *completed, *failed, *cancelled, *retried, *expired, *fenced;
+    VmafxHistogram *wait, *run, *whole, *score;
+    VmafxObservable *queued, *in_flight, *queue_age, *nodes, *slots;
+    VmafxCallback *callback;
+};
+
+uint64_t wall_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void random_bytes(void *ret, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t got = getrandom((char *)ret + done, n - done, 0);
+        if (got > 0)
+            done += (size_t)got;
+    }
+}
+
+static void random_id(uint8_t *id, size_t n)
+{
+    do
+        random_bytes(id, n);
+    while (!memcmp(id, (const uint8_t[16]){ 0 }, n));
+}
+
+void job_trace_make(const VmafxSpanContext *context, VmafxJobTrace *ret)
+{
+    *ret = (VmafxJobTrace){ 0 };
+    random_id(ret->job_span_id, sizeof ret->job_span_id);
+    if (!context || !vmafx_span_context_valid(context)) {
+        random_id(ret->trace_id, sizeof ret->trace_id); /* for people to name it by; not sampled, so nothing is sent */
+        return;
+    }
+    memcpy(ret->trace_id, context->trace_id, sizeof ret->trace_id);
+    memcpy(ret->parent_span_id, context->span_id, sizeof ret->parent_span_id);
+    ret->flags = context->flags;
+    const char *state = context->state ? vmafx_tracestate_text(context->state) : NULL;
+    if (state)
+        snprintf(ret->state, sizeof ret->state, "%s", state);
+}
+
+/* ---- Spans ---- */
+
+static VmafxSpanContext span_context(const VmafxJob *job, const uint8_t span_id[8])
+{
+    VmafxSpanContext context = { .flags = job->trace.flags };
+
+    memcpy(context.trace_id, job->trace.trace_id, sizeof context.trace_id);
+    memcpy(context.span_id, span_id, sizeof context.span_id);
+    if (job->trace.state[0])
+        context.state = vmafx_tracestate_parse(job->trace.state, strlen(job->trace.state));
+    return context;
+}
+
+static bool is_sampled(const VmafxJob *job)
+{
+    return job->trace.flags & VMAFX_TRACE_FLAG_SAMPLED;
+}
+
+static uint64_t ns(VmafxWall time)
+{
+    return time > 0 ? (uint64_t)time * 1000u : 0;
+}
+
+static void record(JobTelemetry *t, const VmafxJob *job, const char *name, const uint8_t span_id[8],
+                   const uint8_t parent[8], VmafxSpanRecord *span)
+{
+    span->context = span_context(job, span_id);
+    memcpy(span->parent_span_id, parent, sizeof span->parent_span_id);
+    span->name = name;
+    vmafx_span_record(t->tracer, span);
+    vmafx_tracestate_unref(&span->context.state);
+}
+
+static void record_queue(JobTelemetry *t, const VmafxJob *job, const VmafxEvent *event, const char *outcome)
+{
+    char id[VMAFX_JOB_ID_TEXT];
+    uint8_t span_id[8];
+
+    random_id(span_id, sizeof span_id);
+    vmafx_job_id_text(&job->id, id);
+    record(
+        t, job, VMAFX_SPAN_NAME_JOB_QUEUE, span_id, job->trace.job_span_id,
+        &(VmafxSpanRecord){
+            .start_ns = ns(event->since),
+            .end_ns = ns(event->time),
+            .attrs = VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, id), VMAFX_ATTR_STR(VMAFX_KEY_QUEUE_OUTCOME, outcome),
+                                 VMAFX_ATTR_INT(VMAFX_KEY_JOB_PRIORITY, job->priority)),
+        });
+}
+
+static void record_attempt(JobTelemetry *t, const VmafxJob *job, const VmafxEvent *event)
+{
+    char id[VMAFX_JOB_ID_TEXT];
+    bool good = event->outcome == VMAFX_OUTCOME_SUCCEEDED || event->outcome == VMAFX_OUTCOME_HANDED_BACK ||
+                event->outcome == VMAFX_OUTCOME_CANCELLED;
+    bool has_previous = memcmp(event->previous_span_id, (const uint8_t[8]){ 0 }, 8) != 0;
+    VmafxAttr attrs[7];
+    size_t n = 0;
+
+    vmafx_job_id_text(&job->id, id);
+    attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, id);
+    attrs[n++] = VMAFX_ATTR_INT(VMAFX_KEY_TASK_ATTEMPT, event->attempt);
+    attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_NODE_NAME, event->node);
+    attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_TASK_OUTCOME, vmafx_outcome_name(event->outcome));
+    if (event->failure) {
+        attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_JOB_FAILURE_CLASS, vmafx_failure_name(event->failure));
+        attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, vmafx_failure_name(event->failure));
+    }
+
+    VmafxSpanLink link = { .context = span_context(job, event->previous_span_id) };
+    record(t, job, VMAFX_SPAN_NAME_TASK_RUN, event->span_id, job->trace.job_span_id,
+           &(VmafxSpanRecord){
+               .start_ns = ns(event->since),
+               .end_ns = ns(event->time),
+               .attrs = { attrs, n },
+               .links = &link,
+               .n_links = has_previous,
+               .status = good ? VMAFX_STATUS_UNSET : VMAFX_STATUS_ERROR,
+               .status_description = good ? NULL : vmafx_failure_name(event->failure),
+           });
+    vmafx_tracestate_unref(&link.context.state);
+}
+
+static void record_job(JobTelemetry *t, const VmafxJob *job)
+{
+    char id[VMAFX_JOB_ID_TEXT], retry_of[VMAFX_JOB_ID_TEXT];
+    bool failed = job->state == VMAFX_JOB_FAILED;
+    VmafxAttr attrs[9];
+    size_t n = 0;
+
+    vmafx_job_id_text(&job->id, id);
+    attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, id);
+    attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_JOB_STATE, vmafx_job_state_name(job->state));
+    attrs[n++] = VMAFX_ATTR_INT(VMAFX_KEY_JOB_PRIORITY, job->priority);
+    attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_JOB_SUBMITTER, job->submitter);
+    attrs[n++] = VMAFX_ATTR_INT(VMAFX_KEY_JOB_TASK_COUNT, 1);
+    if (job->has_result)
+        attrs[n++] = VMAFX_ATTR_BOOL(VMAFX_KEY_JOB_COMPLETE, job->complete);
+    if (job->failure) {
+        attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_JOB_FAILURE_CLASS, vmafx_failure_name(job->failure));
+        attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, vmafx_failure_name(job->failure));
+    }
+    if (!vmafx_job_id_is_zero(&job->retry_of)) {
+        vmafx_job_id_text(&job->retry_of, retry_of);
+        attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_JOB_RETRY_OF, retry_of);
+    }
+    record(t, job, VMAFX_SPAN_NAME_JOB, job->trace.job_span_id, job->trace.parent_span_id,
+           &(VmafxSpanRecord){
+               .parent_remote = true,
+               .start_ns = ns(job->created),
+               .end_ns = ns(job->ended),
+               .attrs = { attrs, n },
+               .status = failed ? VMAFX_STATUS_ERROR : VMAFX_STATUS_UNSET,
+               .status_description = failed ? vmafx_failure_name(job->failure) : NULL,
+           });
+}
+
+/* ---- Metrics ---- */
+
+/** So that a histogram's exemplar leads to the job's trace. */
+static VmafxContext *exemplar_context(const VmafxJob *job)
+{
+    VmafxSpanContext span = span_context(job, job->trace.job_span_id);
+    VmafxContext *context = vmafx_context_with_span(NULL, &span);
+
+    vmafx_tracestate_unref(&span.state);
+    return context;
+}
+
+static double seconds(VmafxWall from, VmafxWall to)
+{
+    return to > from ? (double)(to - from) / 1e6 : 0;
+}
+
+static void count(JobTelemetry *t, const VmafxEvent *event, const VmafxJob *job)
+{
+    VMAFX_AUTO(vmafx_context_unref) VmafxContext *context = exemplar_context(job);
+
+    switch (event->kind) {
+    case VMAFX_EVENT_SUBMITTED:
+        vmafx_counter_add_with(t->submitted, 1, VMAFX_NO_ATTRS, context);
+        break;
+    case VMAFX_EVENT_LEASED:
+        vmafx_histogram_record_with(t->wait, seconds(event->since, event->time), VMAFX_NO_ATTRS, context);
+        break;
+    case VMAFX_EVENT_ATTEMPT_ENDED:
+        vmafx_histogram_record_with(
+            t->run, seconds(event->since, event->time),
+            VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_TASK_OUTCOME, vmafx_outcome_name(event->outcome))), context);
+        if (event->outcome == VMAFX_OUTCOME_LOST)
+            vmafx_counter_add_with(t->expired, 1, VMAFX_NO_ATTRS, context);
+        break;
+    case VMAFX_EVENT_QUEUED:
+        vmafx_counter_add_with(t->retried, 1, VMAFX_NO_ATTRS, context);
+        break;
+    case VMAFX_EVENT_ENDED:
+        if (event->state == VMAFX_JOB_SUCCEEDED)
+            vmafx_counter_add_with(t->completed, 1, VMAFX_NO_ATTRS, context);
+        else if (event->state == VMAFX_JOB_CANCELLED)
+            vmafx_counter_add_with(t->cancelled, 1, VMAFX_NO_ATTRS, context);
+        else
+            vmafx_counter_add_with(
+                t->failed, 1,
+                VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_JOB_FAILURE_CLASS, vmafx_failure_name(job->failure))), context);
+        vmafx_histogram_record_with(t->whole, seconds(job->created, job->ended),
+                                    VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_JOB_STATE, vmafx_job_state_name(job->state))),
+                                    context);
+        break;
+    }
+}
+
+static void observe_store(JobTelemetry *t, VmafxObserver *observer)
+{
+    VmafxStoreCounts counts;
+
+    if (vmafx_store_counts(t->store, &counts))
+        return; /* no value is better than a wrong one; the store's own errors are told elsewhere */
+    vmafx_observe_int(observer, t->queued, (int64_t)counts.queued, VMAFX_NO_ATTRS);
+    vmafx_observe_int(observer, t->in_flight, (int64_t)counts.running, VMAFX_NO_ATTRS);
+    vmafx_observe_double(observer, t->queue_age,
+                         counts.oldest_queued ? seconds(counts.oldest_queued, vmafx_store_now(t->store)) : 0,
+                         VMAFX_NO_ATTRS);
+}
+
+static void observe_fleet(JobTelemetry *t, VmafxObserver *observer)
+{
+    FleetCounts counts = { 0 };
+
+    if (!t->fleet_counts)
+        return;
+    t->fleet_counts(t->fleet_ctx, &counts);
+    const struct {
+        const char *state;
+        uint64_t n;
+    } nodes[] = {
+        { "ready", counts.ready }, { "busy", counts.busy }, { "draining", counts.draining }, { "lost", counts.lost }
+    };
+    for (size_t i = 0; i < VMAFX_LEN(nodes); i++)
+        vmafx_observe_int(observer, t->nodes, (int64_t)nodes[i].n,
+                          VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_NODE_STATE, nodes[i].state)));
+    vmafx_observe_int(observer, t->slots, (int64_t)counts.slots_free,
+                      VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_SLOT_STATE, "free")));
+    vmafx_observe_int(observer, t->slots, (int64_t)counts.slots_busy,
+                      VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_SLOT_STATE, "busy")));
+}
+
+static void observe(VmafxObserver *observer, VmafxObservable *self, void *state)
+{
+    observe_store(state, observer);
+    observe_fleet(state, observer);
+}
+
+static VmafxCounter *counter(VmafxMeter *meter, VmafxMetricId id)
+{
+    const VmafxMetricRow *row = vmafx_metric_row(id);
+
+    return vmafx_counter(meter, row->name, row->unit, row->text);
+}
+
+static VmafxHistogram *histogram(VmafxMeter *meter, VmafxMetricId id)
+{
+    const VmafxMetricRow *row = vmafx_metric_row(id);
+
+    return vmafx_histogram_bounds(meter, row->name, row->unit, row->text, row->bounds, row->n_bounds);
+}
+
+static VmafxObservable *up_down(VmafxMeter *meter, VmafxMetricId id)
+{
+    const VmafxMetricRow *row = vmafx_metric_row(id);
+
+    return vmafx_observable_up_down_counter(meter, row->name, row->unit, row->text, NULL, NULL);
+}
+
+/* ---- The header's functions ---- */
+
+JobTelemetry *job_telemetry_new(VmafxStore *store, void (*fleet_counts)(void *ctx, FleetCounts *ret), void *ctx)
+{
+    JobTelemetry *t = calloc(1, sizeof *t);
+    VmafxMeter *meter = vmafx_meter_get("vmafx.controller", "", "", VMAFX_NO_ATTRS);
+    const VmafxMetricRow *age = vmafx_metric_row(VMAFX_METRIC_ID_JOB_QUEUE_AGE);
+
+    if (!t)
+        return NULL;
+    t->store = store;
+    t->fleet_counts = fleet_counts;
+    t->fleet_ctx = ctx;
+    t->tracer = vmafx_tracer_get("vmafx.controller", "");
+    t->submitted = counter(meter, VMAFX_METRIC_ID_JOBS_SUBMITTED);
+    t->completed = counter(meter, VMAFX_METRIC_ID_JOBS_COMPLETED);
+    t->failed = counter(meter, VMAFX_METRIC_ID_JOBS_FAILED);
+    t->cancelled = counter(meter, VMAFX_METRIC_ID_JOBS_CANCELLED);
+    t->retried = counter(meter, VMAFX_METRIC_ID_JOBS_RETRIED);
+    t->expired = counter(meter, VMAFX_METRIC_ID_LEASES_EXPIRED);
+    t->fenced = counter(meter, VMAFX_METRIC_ID_RESULTS_FENCED);
+    t->wait = histogram(meter, VMAFX_METRIC_ID_JOB_WAIT_DURATION);
+    t->run = histogram(meter, VMAFX_METRIC_ID_JOB_RUN_DURATION);
+    t->whole = histogram(meter, VMAFX_METRIC_ID_JOB_DURATION);
+    t->score = histogram(meter, VMAFX_METRIC_ID_SCORE);
+    t->queued = up_down(meter, VMAFX_METRIC_ID_JOBS_QUEUED);
+    t->in_flight = up_down(meter, VMAFX_METRIC_ID_JOBS_IN_FLIGHT);
+    t->queue_age = vmafx_observable_gauge_double(meter, age->name, age->unit, age->text, NULL, NULL);
+    t->nodes = up_down(meter, VMAFX_METRIC_ID_NODES);
+    t->slots = up_down(meter, VMAFX_METRIC_ID_NODE_SLOTS);
+    t->callback = vmafx_meter_callback(meter, observe, t);
+
+    /* A counter that shows up with its first failure cannot be alerted on. */
+    VmafxCounter *const whole[] = { t->submitted, t->completed, t->cancelled, t->retried, t->expired, t->fenced };
+    for (size_t i = 0; i < VMAFX_LEN(whole); i++)
+        vmafx_counter_add(whole[i], 0);
+    for (VmafxFailure f = VMAFX_FAILURE_INPUT; f <= VMAFX_FAILURE_INTERNAL; f++)
+        vmafx_counter_add_with(t->failed, 0,
+                               VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_JOB_FAILURE_CLASS, vmafx_failure_name(f))), NULL);
+    return t;
+}
+
+void job_telemetry_quiet(JobTelemetry *t)
+{
+    if (t)
+        vmafx_callback_remove(&t->callback);
+}
+
+void job_telemetry_free(JobTelemetry **telemetry)
+{
+    job_telemetry_quiet(*telemetry);
+    free(*telemetry);
+    *telemetry = NULL;
+}
+
+void job_telemetry_events(JobTelemetry *t, const VmafxEvent *events, const VmafxJob *const *jobs, size_t n)
+{
+    for (size_t i = 0; t && i < n; i++) {
+        const VmafxEvent *event = &events[i];
+        const VmafxJob *job = jobs[i];
+
+        count(t, event, job);
+        if (!is_sampled(job))
+            continue;
+        if (event->kind == VMAFX_EVENT_LEASED)
+            record_queue(t, job, event, "leased");
+        else if (event->kind == VMAFX_EVENT_ATTEMPT_ENDED)
+            record_attempt(t, job, event);
+        else if (event->kind == VMAFX_EVENT_ENDED) {
+            if (event->since)
+                record_queue(t, job, event, event->state == VMAFX_JOB_CANCELLED ? "cancelled" : "timeout");
+            record_job(t, job);
+        }
+    }
+}
+
+void job_telemetry_fenced(JobTelemetry *t)
+{
+    if (t)
+        vmafx_counter_add(t->fenced, 1);
+}
+
+void job_telemetry_stored(JobTelemetry *t, const VmafxJob *job, size_t size, uint64_t start_ns, uint64_t end_ns,
+                          VmafxErr err)
+{
+    char id[VMAFX_JOB_ID_TEXT];
+    uint8_t span_id[8];
+    VmafxAttr attrs[3];
+    size_t n = 0;
+
+    if (!t || !is_sampled(job))
+        return;
+    random_id(span_id, sizeof span_id);
+    vmafx_job_id_text(&job->id, id);
+    attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, id);
+    attrs[n++] = VMAFX_ATTR_INT(VMAFX_KEY_RESULT_SIZE, (int64_t)size);
+    if (err)
+        attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, vmafx_err_name(err));
+    record(t, job, VMAFX_SPAN_NAME_RESULT_STORE, span_id, job->trace.job_span_id,
+           &(VmafxSpanRecord){
+               .start_ns = start_ns,
+               .end_ns = end_ns,
+               .attrs = { attrs, n },
+               .status = err ? VMAFX_STATUS_ERROR : VMAFX_STATUS_UNSET,
+               .status_description = err ? vmafx_err_text(err) : NULL,
+           });
+}
+
+void job_telemetry_score(JobTelemetry *t, const VmafxJob *job, const char *model, double score)
+{
+    VMAFX_AUTO(vmafx_context_unref) VmafxContext *context = exemplar_context(job);
+
+    if (t)
+        vmafx_histogram_record_with(t->score, score, VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_MODEL_NAME, model)), context);
+}

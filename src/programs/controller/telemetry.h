@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * What a controller tells of its jobs. Spans and counters are made from the events that were stored, and only after
+ * that: no path into a state escapes them, and nothing is told that did not happen.
+ */
+#ifndef VMAFX_PROGRAMS_CONTROLLER_TELEMETRY_H
+#define VMAFX_PROGRAMS_CONTROLLER_TELEMETRY_H
+
+#include "otel/api/trace.h"
+#include "store/store.h"
+
+typedef struct JobTelemetry JobTelemetry;
+
+/** What the fleet looks like now, for gauges. */
+typedef struct FleetCounts {
+    uint64_t ready, busy, draining, lost; /* nodes */
+    uint64_t slots_free, slots_busy;
+} FleetCounts;
+
+/**
+ * Observes the store when metrics are read. fleet_counts may be NULL.
+ * @return NULL on no memory: nothing is told then
+ */
+JobTelemetry *job_telemetry_new(VmafxStore *store, void (*fleet_counts)(void *ctx, FleetCounts *ret), void *ctx);
+/** Stops observing the store; before that is closed. Events may still come. */
+void job_telemetry_quiet(JobTelemetry *telemetry);
+void job_telemetry_free(JobTelemetry **telemetry);
+
+/** Events of one group, as vmafx_store's on_events has them. Does not wait. */
+void job_telemetry_events(JobTelemetry *telemetry, const VmafxEvent *events, const VmafxJob *const *jobs, size_t n);
+
+/** A report was refused because its attempt is over. */
+void job_telemetry_fenced(JobTelemetry *telemetry);
+
+/** The span vmafx.result.store: from the report's arrival to the disk. Times: Unix nanoseconds. */
+void job_telemetry_stored(JobTelemetry *telemetry, const VmafxJob *job, size_t size, uint64_t start_ns, uint64_t end_ns,
+                          VmafxErr err);
+
+/** A pooled score and what it cost. */
+void job_telemetry_score(JobTelemetry *telemetry, const VmafxJob *job, const char *model, double score);
+
+/** Makes trace and span ids for a job: below `context` if that holds a span, else a trace of its own. */
+void job_trace_make(const VmafxSpanContext *context, VmafxJobTrace *ret);
+
+uint64_t wall_now_ns(void);
+void random_bytes(void *ret, size_t n);
+#endif

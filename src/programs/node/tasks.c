@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * Attempts on their way: inputs opened by a thread of their own (a file system may hang), then the runner, then the
+ * spool. Spans and log records of the scorer's children are handed on as they come.
+ */
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "programs/node/node.h"
+#include "signals/signals.h"
+
+#define WALL_GRACE_MS 2000 /* the node's own clock comes first; the scorer's limit is the second line */
+
+/* ---- The list ---- */
+
+Task *task_find(Node *node, uint64_t tag)
+{
+    for (Task *task = node->tasks; task; task = task->next)
+        if (task->tag == tag)
+            return task;
+    return NULL;
+}
+
+Task *task_of(Node *node, const VmafxAttemptRef *ref)
+{
+    for (Task *task = node->tasks; task; task = task->next)
+        if (task->ref.attempt == ref->attempt && !memcmp(task->ref.job.bytes, ref->job.bytes, sizeof ref->job.bytes))
+            return task;
+    return NULL;
+}
+
+void task_free(Task *task)
+{
+    Node *node = task->node;
+
+    for (Task **at = &node->tasks; *at; at = &(*at)->next)
+        if (*at == task) {
+            *at = task->next;
+            break;
+        }
+    vmafx_tracestate_unref(&task->span.state);
+    vmafx_message_free(&task->assign);
+    free(task);
+}
+
+Task *task_new(Node *node, const Vmafx__V1__Assign *assign, VmafxMessage **message)
+{
+    Task *task = calloc(1, sizeof *task);
+
+    if (!task || !ref_from(assign->attempt, &task->ref)) {
+        free(task);
+        return NULL;
+    }
+    task->node = node;
+    task->tag = ++node->last_tag;
+    task->spec = assign->spec;
+    task->timeout_ms = assign->timeout_ms;
+    snprintf(task->traceparent, sizeof task->traceparent, "%s", assign->traceparent);
+    snprintf(task->tracestate, sizeof task->tracestate, "%s", assign->tracestate);
+    if (vmafx_traceparent_parse(task->traceparent, strlen(task->traceparent), &task->span) && task->tracestate[0])
+        task->span.state = vmafx_tracestate_parse(task->tracestate, strlen(task->tracestate));
+    task->assign = VMAFX_TAKE(*message);
+    task->next = node->tasks;
+    node->tasks = task;
+    return task;
+}
+
+void task_drop(Node *node, const VmafxAttemptRef *ref)
+{
+    Task *task = task_of(node, ref);
+
+    spool_drop(node->spool, ref);
+    if (task && !task->opening && !task->running)
+        task_free(task);
+}
+
+/* ---- Opening inputs ---- */
+
+/** What the thread needs; the task stays until it has spoken. */
+typedef struct Opening {
+    Node *node;
+    uint64_t tag;
+    const Vmafx__V1__JobSpec *spec;
+    VmafxContext *context;
+} Opening;
+
+static void open_one(Opening *opening, const char *role, const Vmafx__V1__Input *input, int *fd, InboxItem *item)
+{
+    VmafxSpanOptions options = { .parent = opening->context,
+                                 .attrs = VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_INPUT_ROLE, role)) };
+    VMAFX_AUTO(vmafx_span_end)
+    VmafxSpan *span = vmafx_span_start_with(opening->node->tracer, VMAFX_SPAN_NAME_INPUT_OPEN, &options);
+    VmafxErrInfo info = { 0 };
+    struct stat st;
+
+    item->err = input_open(opening->node->roots, input ? input->uri : "", fd, &item->failure, &item->may_pass, &info);
+    if (!item->err && !fstat(*fd, &st) && S_ISREG(st.st_mode))
+        vmafx_span_set_int(span, VMAFX_KEY_INPUT_SIZE, st.st_size);
+    if (!item->err)
+        return;
+    snprintf(item->text, sizeof item->text, "%s", *info.message ? info.message : vmafx_err_text(item->err));
+    vmafx_span_set_str(span, VMAFX_KEY_ERROR_TYPE, vmafx_err_name(item->err));
+    vmafx_span_set_status(span, VMAFX_STATUS_ERROR, vmafx_err_text(item->err));
+}
+
+static void *open_inputs(void *arg)
+{
+    Opening *opening = arg;
+    InboxItem *item = inbox_item(INBOX_OPENED, opening->tag);
+
+    if (item) { /* without memory the attempt times out; nothing better can be said then */
+        open_one(opening, "reference", opening->spec->reference, &item->fds[0], item);
+        if (!item->err)
+            open_one(opening, "distorted", opening->spec->distorted, &item->fds[1], item);
+        inbox_put(&opening->node->inbox, item);
+    }
+    Node *node = opening->node;
+    vmafx_context_unref(&opening->context);
+    free(opening);
+    atomic_fetch_sub(&node->n_opening, 1);
+    return NULL;
+}
+
+static VmafxErr start_opening(Task *task)
+{
+    Opening *opening = calloc(1, sizeof *opening);
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    if (!opening)
+        return VMAFX_ERR_NOMEM;
+    opening->node = task->node;
+    opening->tag = task->tag;
+    opening->spec = task->spec;
+    opening->context = vmafx_context_with_span(NULL, &task->span);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, (size_t)256 << 10);
+    atomic_fetch_add(&task->node->n_opening, 1);
+    bool failed = pthread_create(&thread, &attr, open_inputs, opening) != 0;
+    pthread_attr_destroy(&attr);
+    if (failed) {
+        atomic_fetch_sub(&task->node->n_opening, 1);
+        vmafx_context_unref(&opening->context);
+        free(opening);
+        return VMAFX_ERR_NOMEM;
+    }
+    task->opening = true;
+    return VMAFX_OK;
+}
+
+/* ---- Ends ---- */
+
+/** Into the spool; what cannot be spooled is reported without its result. */
+static void end(Task *task, VmafxOutcome outcome, VmafxFailure failure, bool may_pass, const char *text,
+                const uint8_t *result, size_t result_len)
+{
+    Node *node = task->node;
+    Vmafx__V1__TaskEnd message = VMAFX__V1__TASK_END__INIT;
+    VmafxOutcome reported = outcome;
+    VmafxErrInfo info = { 0 };
+    VmafxErr err = vmafx_holdings_ended(&node->holdings, &task->ref, outcome, &reported);
+
+    if (err) { /* of no use any more */
+        task_free(task);
+        return;
+    }
+    message.outcome = (Vmafx__V1__AttemptOutcome)reported;
+    message.failure_class = (Vmafx__V1__FailureClass)(reported == outcome                 ? failure
+                                                      : reported == VMAFX_OUTCOME_TIMEOUT ? VMAFX_FAILURE_TIMEOUT
+                                                                                          : VMAFX_FAILURE_NONE);
+    message.may_pass = may_pass && reported == outcome;
+    message.message = (char *)(reported == VMAFX_OUTCOME_TIMEOUT ? "the attempt's time is up" : text);
+    if (reported != VMAFX_OUTCOME_HANDED_BACK && reported != VMAFX_OUTCOME_NONE)
+        err = spool_put(node->spool, &task->ref, &message, reported == outcome ? result : NULL,
+                        reported == outcome ? result_len : 0, &info);
+    if (err) {
+        vmafx_log(node->config.log, VMAFX_ERROR, "the end of an attempt cannot be spooled",
+                  VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, info.message));
+        /* the next take from the spool finds nothing and reports a failure of this node, which is tried again */
+    }
+    task_free(task);
+}
+
+static void fail(Task *task, VmafxFailure failure, bool may_pass, const char *text)
+{
+    end(task, VMAFX_OUTCOME_FAILED, failure, may_pass, text, NULL, 0);
+}
+
+/* ---- The runner's thread ---- */
+
+static void on_progress(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__ChildProgress *progress)
+{
+    InboxItem *item = inbox_item(INBOX_PROGRESS, tag);
+
+    if (!item)
+        return;
+    item->frames = progress->frames;
+    item->frames_total = progress->frames_total;
+    item->frame_rate = progress->frame_rate;
+    inbox_put(&((Node *)ctx)->inbox, item);
+}
+
+/** Spans and records need the attempt's context, which lives in the task; so does the task until its end was taken. */
+static void on_span(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__SpanRecord *span)
+{
+    Task *task = ctx;
+
+    vmafx_run_span_emit(task->node->tracer, &task->span, span);
+}
+
+static void on_log(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__LogRecord *record)
+{
+    Task *task = ctx;
+
+    vmafx_run_log_emit(task->node->config.log, &task->span, record);
+}
+
+static void on_task_progress(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__ChildProgress *progress)
+{
+    on_progress(((Task *)ctx)->node, tag, progress);
+}
+
+static VmafxErr pack_result(const Node *node, const VmafxRunEnd *run_end, uint8_t **ret, size_t *ret_len)
+{
+    Vmafx__V1__StoredResult stored = VMAFX__V1__STORED_RESULT__INIT;
+    Vmafx__V1__Result summary = *run_end->result; /* a copy, to add what only we know */
+
+    summary.node = (char *)node->config.name;
+    stored.summary = &summary;
+    stored.frames = (ProtobufCBinaryData){ run_end->frames_len, (uint8_t *)run_end->frames };
+    return vmafx_message_pack(&stored.base, ret, ret_len);
+}
+
+static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *run_end)
+{
+    Task *task = ctx;
+    InboxItem *item = inbox_item(INBOX_ENDED, tag);
+
+    vmafx_run_measure(&task->span, run_end);
+    if (!item)
+        return; /* no memory: the attempt's timeout ends it */
+    item->outcome = (VmafxOutcome)run_end->outcome;
+    item->failure = (VmafxFailure)run_end->failure;
+    snprintf(item->text, sizeof item->text, "%s", run_end->message);
+    if (run_end->result && pack_result(task->node, run_end, &item->result, &item->result_len)) {
+        item->outcome = VMAFX_OUTCOME_FAILED;
+        item->failure = VMAFX_FAILURE_RESOURCE;
+        snprintf(item->text, sizeof item->text, "the node had no memory for the result");
+    }
+    inbox_put(&task->node->inbox, item);
+}
+
+static const char *name_of(const Vmafx__V1__Input *input)
+{
+    const char *slash = strrchr(input->uri, '/');
+
+    return slash && slash[1] ? slash + 1 : input->uri;
+}
+
+static void run(Task *task, int fds[2])
+{
+    Node *node = task->node;
+    VmafxErrInfo info = { 0 };
+    VmafxErr err = vmafx_runner_run(
+        node->runner,
+        &(VmafxRunTask){
+            .tag = task->tag,
+            .spec = task->spec,
+            .fds = { fds[0], fds[1] },
+            .names = { name_of(task->spec->reference), name_of(task->spec->distorted) },
+            .threads = node->config.threads,
+            .traceparent = task->traceparent[0] ? task->traceparent : NULL,
+            .tracestate = task->tracestate[0] ? task->tracestate : NULL,
+            .limits = { .address_space_bytes = node->config.task_memory_bytes,
+                        .wall_ms = task->timeout_ms > 0 ? task->timeout_ms + WALL_GRACE_MS : 0 },
+            .events = { .progress = on_task_progress, .span = on_span, .log = on_log, .ended = on_ended, .ctx = task },
+        },
+        &info);
+
+    fds[0] = fds[1] = -1;
+    if (err)
+        fail(task, err == VMAFX_ERR_LIMIT ? VMAFX_FAILURE_INTERNAL : VMAFX_FAILURE_NODE, true,
+             *info.message ? info.message : vmafx_err_text(err));
+    else
+        task->running = true;
+}
+
+/* ---- The loop's side ---- */
+
+void task_start(Task *task, uint64_t now)
+{
+    task->deadline_ns = task->timeout_ms > 0 ? now + (uint64_t)task->timeout_ms * 1000000u : 0;
+    if (task->spec->distorted_source_case != VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED || !task->spec->reference)
+        fail(task, VMAFX_FAILURE_ENCODER, false, "this node cannot encode");
+    else if (start_opening(task))
+        fail(task, VMAFX_FAILURE_RESOURCE, true, "the node could not start a thread");
+}
+
+void task_opened(Task *task, InboxItem *item, uint64_t now)
+{
+    task->opening = false;
+    if (task->stop)
+        end(task, VMAFX_OUTCOME_CANCELLED, VMAFX_FAILURE_NONE, false, "", NULL, 0);
+    else if (item->err)
+        fail(task, item->failure, item->may_pass, item->text);
+    else
+        run(task, item->fds);
+}
+
+void task_stop(Task *task)
+{
+    task->stop = true;
+    if (task->running)
+        vmafx_runner_stop_task(task->node->runner, task->tag);
+    else if (!task->opening)
+        end(task, VMAFX_OUTCOME_CANCELLED, VMAFX_FAILURE_NONE, false, "", NULL, 0);
+}
+
+void task_ended(Task *task, InboxItem *item)
+{
+    task->running = false;
+    end(task, item->outcome, item->failure, item->may_pass, item->text, item->result, item->result_len);
+}
