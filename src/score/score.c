@@ -14,6 +14,7 @@
 #include "score/score.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "base/digest.h"
@@ -514,7 +516,8 @@ static VmafxErr load_model(VmafxScoredModel *m, VmafxErrInfo *reterr)
     if (err)
         return err;
     vmafx_sha256_hex(json, len, m->sha256);
-    err = vmafx_model_parse(json, len, &m->model, &info);
+    err = vmafx_model_parse(json, len, &m->owned, &info);
+    m->model = m->owned;
     if (err)
         return vmafx_fail(reterr, err, "cannot use model '%s': %s", m->path,
                           *info.message ? info.message : vmafx_err_text(err));
@@ -523,18 +526,38 @@ static VmafxErr load_model(VmafxScoredModel *m, VmafxErrInfo *reterr)
 
 static void scored_model_done(VmafxScoredModel *m)
 {
-    vmafx_model_free(&m->model);
+    vmafx_model_free(&m->owned);
     free(m->name);
     free(m->version);
     free(m->path);
     *m = (VmafxScoredModel){ 0 };
 }
 
-/* Finds the file and settles the names. */
-static VmafxErr name_model(const VmafxResult *result, const VmafxModelRequest *request, VmafxScoredModel *m,
+/* From what was loaded beforehand. */
+static VmafxErr take_known(const VmafxModelRegistry *registry, const VmafxModelRequest *request, VmafxScoredModel *m,
                            VmafxErrInfo *reterr)
 {
-    if (request->path) {
+    if (!request->version)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "model '%s': only installed models are taken, by their version",
+                          request->path);
+    const VmafxKnownModel *known = vmafx_model_registry_find(registry, request->version, reterr);
+    if (!known)
+        return VMAFX_ERR_NOT_FOUND;
+    m->path = vmafx_strdup(known->path);
+    m->model = known->model;
+    memcpy(m->sha256, known->sha256, sizeof m->sha256);
+    return VMAFX_OK;
+}
+
+/* Finds the file and settles the names. */
+static VmafxErr name_model(const VmafxResult *result, const VmafxModelRequest *request,
+                           const VmafxModelRegistry *registry, VmafxScoredModel *m, VmafxErrInfo *reterr)
+{
+    if (registry) {
+        VmafxErr err = take_known(registry, request, m, reterr);
+        if (err)
+            return err;
+    } else if (request->path) {
         m->path = vmafx_strdup(request->path);
     } else {
         VmafxErr err = vmafx_model_find(request->version, &m->path, reterr);
@@ -555,12 +578,13 @@ static VmafxErr name_model(const VmafxResult *result, const VmafxModelRequest *r
     return VMAFX_OK;
 }
 
-static VmafxErr add_model(VmafxResult *result, const VmafxModelRequest *request, VmafxErrInfo *reterr)
+static VmafxErr add_model(VmafxResult *result, const VmafxModelRequest *request, const VmafxModelRegistry *registry,
+                          VmafxErrInfo *reterr)
 {
     VMAFX_AUTO(scored_model_done) VmafxScoredModel m = { 0 };
-    VmafxErr err = name_model(result, request, &m, reterr);
+    VmafxErr err = name_model(result, request, registry, &m, reterr);
 
-    if (!err)
+    if (!err && !m.model)
         err = load_model(&m, reterr);
     if (err)
         return err;
@@ -587,7 +611,7 @@ static VmafxErr set_up_engine(VmafxResult *result, const VmafxPairOptions *o, Vm
     if (!result->models)
         return VMAFX_ERR_NOMEM;
     for (size_t i = 0; i < o->n_models && !err; i++)
-        err = add_model(result, &o->models[i], reterr);
+        err = add_model(result, &o->models[i], o->registry, reterr);
     for (size_t i = 0; i < o->n_features && !err; i++)
         err = vmafx_engine_add_feature(result->engine, o->features[i].name,
                                        o->features[i].options.n ? &o->features[i].options : NULL, o->strict, reterr);
@@ -625,6 +649,7 @@ typedef struct Input {
 
 typedef struct Digests {
     VmafxResult *result; /* inputs' sha256 are written by the thread */
+    const int *fds;      /* as in the options */
     atomic_bool stop;    /* a plain flag: asks the thread to give up */
     pthread_t thread;
     bool running;
@@ -862,31 +887,50 @@ static void release_frame(Input *in)
 
 /* ---- digests ---- */
 
-/* Opens a regular file for its digest; NULL for anything that can be read only once. */
-static FILE *open_regular(const char *path)
+/* A descriptor of a regular file for its digest; -1 for anything that can be read only once. */
+static int open_regular(const char *path, const int *given)
 {
     struct stat st;
 
     if (!strncmp(path, "file:", 5)) /* as readers understand it */
         path += 5;
-    return strcmp(path, "-") && !stat(path, &st) && S_ISREG(st.st_mode) ? fopen(path, "rbe") : NULL;
+    if (given ? fstat(*given, &st) : !strcmp(path, "-") || stat(path, &st))
+        return -1;
+    if (!S_ISREG(st.st_mode))
+        return -1;
+    return given ? fcntl(*given, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* From the start whatever the file's position is: a reader may have the same open file. False: not to its end. */
+static bool digest_bytes(Digests *digests, int fd, VmafxSha256 *sha)
+{
+    VMAFX_AUTO(vmafx_free_p) unsigned char *piece = malloc(DIGEST_PIECE);
+    off_t at = 0;
+    ssize_t got = piece ? 1 : -1;
+
+    while (got > 0 && !atomic_load(&digests->stop)) {
+        do
+            got = pread(fd, piece, DIGEST_PIECE, at);
+        while (got < 0 && errno == EINTR);
+        if (got > 0)
+            vmafx_sha256_add(sha, piece, (size_t)got);
+        at += got;
+    }
+    return got == 0;
 }
 
 /* Leaves ret as it is when the file cannot be read to its end. */
-static void digest_file(Digests *digests, const char *path, char ret[VMAFX_SHA256_TEXT])
+static void digest_file(Digests *digests, const char *path, const int *given, char ret[VMAFX_SHA256_TEXT])
 {
-    VMAFX_AUTO(vmafx_fclose_p) FILE *f = open_regular(path);
-    VMAFX_AUTO(vmafx_free_p) unsigned char *piece = f ? malloc(DIGEST_PIECE) : NULL;
+    int fd = open_regular(path, given);
     VmafxSha256 sha;
-    size_t got;
 
-    if (!piece)
+    if (fd < 0)
         return;
     vmafx_sha256_init(&sha);
-    while (!atomic_load(&digests->stop) && (got = fread(piece, 1, DIGEST_PIECE, f)) > 0)
-        vmafx_sha256_add(&sha, piece, got);
-    if (feof(f) && !ferror(f))
+    if (digest_bytes(digests, fd, &sha))
         vmafx_sha256_end_hex(&sha, ret);
+    close(fd);
 }
 
 static void *digest_inputs(void *arg)
@@ -894,7 +938,8 @@ static void *digest_inputs(void *arg)
     Digests *digests = arg;
 
     for (size_t i = 0; i < 2; i++)
-        digest_file(digests, digests->result->inputs[i].path, digests->result->inputs[i].sha256);
+        digest_file(digests, digests->result->inputs[i].path, digests->fds ? &digests->fds[i] : NULL,
+                    digests->result->inputs[i].sha256);
     pthread_mutex_lock(&digests->sync.lock);
     digests->ended = true;
     pthread_cond_broadcast(&digests->sync.changed);
@@ -907,6 +952,7 @@ static VmafxErr start_digests(Pair *pair)
     Digests *digests = &pair->digests;
 
     digests->result = pair->result;
+    digests->fds = pair->options->fds;
     if (!sync_init(&digests->sync) || pthread_create(&digests->thread, NULL, digest_inputs, digests))
         return VMAFX_ERR_NOMEM;
     digests->running = true;
@@ -936,11 +982,16 @@ static void wait_for_digests(Pair *pair)
 /* ---- the pair ---- */
 
 /* Opens an input and reads its first frame, so that its facts are those of the pictures. */
-static VmafxErr open_input(Input *in, const VmafxRawFormat *raw, VmafxScoredInput *scored, VmafxErrInfo *reterr)
+static VmafxErr open_input(Input *in, const int *given, const VmafxRawFormat *raw, VmafxScoredInput *scored,
+                           VmafxErrInfo *reterr)
 {
     bool more = false;
-    VmafxErr err = vmafx_reader_open(in->path, raw, &in->reader, reterr);
+    int fd = given ? fcntl(*given, F_DUPFD_CLOEXEC, 0) : -1;
 
+    if (given && fd < 0)
+        return vmafx_fail(reterr, VMAFX_ERR_INPUT, "cannot read '%s': %s", in->path, strerror(errno));
+    VmafxErr err = given ? vmafx_reader_open_fd(fd, in->path, raw, &in->reader, reterr)
+                         : vmafx_reader_open(in->path, raw, &in->reader, reterr);
     if (err)
         return err;
     err = read_frame(in, &in->pending, &more, reterr);
@@ -960,7 +1011,7 @@ static VmafxErr open_inputs(Pair *pair, VmafxErrInfo *reterr)
         VmafxScoredInput *scored = &pair->result->inputs[i];
         VmafxSpan *span = vmafx_score_trace_input(input_name[i]);
 
-        err = open_input(&pair->inputs[i], raw[i], scored, reterr);
+        err = open_input(&pair->inputs[i], pair->options->fds ? &pair->options->fds[i] : NULL, raw[i], scored, reterr);
         vmafx_score_trace_input_done(&span, scored->known ? &scored->info : NULL, err);
     }
     return err;
@@ -1290,9 +1341,11 @@ static void end_trace(Pair *pair, VmafxErr err)
                           .elapsed_s = seconds_since(&pair->started, CLOCK_MONOTONIC),
                           .times = times_of(pair),
                           .complete = result->complete,
-                          .incomplete_reason = result->incomplete_reason };
+                          .ending = result->ending };
     VmafxPooled pooled;
 
+    if (result->ending == VMAFX_ENDING_SHORTER || result->ending == VMAFX_ENDING_BROKEN)
+        end.ended_first = input_name[result->ended_first];
     if (model) {
         end.model = model->version ? model->version : model->name;
         end.model_sha256 = model->sha256;
@@ -1319,7 +1372,10 @@ VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const Vm
     result->inputs[REF].path = vmafx_strdup(reference);
     result->inputs[DIS].path = vmafx_strdup(distorted);
 
-    vmafx_score_trace_begin(&pair.trace);
+    if (options->flat_trace)
+        vmafx_score_trace_begin_flat(&pair.trace);
+    else
+        vmafx_score_trace_begin(&pair.trace);
     VmafxErr err = result->inputs[REF].path && result->inputs[DIS].path ? VMAFX_OK : VMAFX_ERR_NOMEM;
     if (!err && !options_make_sense(options))
         err = vmafx_fail(&info, VMAFX_ERR_INVALID, "a frame number, a thread count or a size is outside its range");

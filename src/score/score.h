@@ -16,6 +16,7 @@
 
 #include "base/digest.h"
 #include "media/reader.h"
+#include "score/registry.h"
 #include "score/report.h"
 
 #define VMAFX_PAIR_PROBLEMS_MAX 12
@@ -90,6 +91,14 @@ typedef struct VmafxPairOptions {
     bool strict;
     bool digest; /* SHA-256 of the inputs that are regular files */
 
+    /* Descriptors of the two inputs, open at their start, borrowed: then their names are only for messages, and no file
+       is opened. NULL: the names are opened. */
+    const int *fds;
+    /* Models that were loaded already; no file is looked for then, and one by path is refused. NULL: the folders. */
+    const VmafxModelRegistry *registry;
+    /* True: all spans are siblings below the caller's current one. False: inputs and runs are below vmafx.scoring. */
+    bool flat_trace;
+
     /* Called from the calling thread after each frame and at least about ten times a second; false cancels. */
     bool (*progress)(void *ctx, const VmafxProgress *progress);
     void *progress_ctx;
@@ -152,7 +161,8 @@ typedef struct VmafxScoredInput {
 typedef struct VmafxScoredModel {
     char *name, *version, *path;
     char sha256[VMAFX_SHA256_TEXT];
-    VmafxModel *model;
+    const VmafxModel *model;
+    VmafxModel *owned; /* the same, unless it is a registry's */
 } VmafxScoredModel;
 
 /** A list of sentences. */

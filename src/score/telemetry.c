@@ -8,22 +8,27 @@
 #include "otel/api/metrics.h"
 #include "signals/signals.h"
 
-#define SCOPE "vmafx.score"
+#define SCOPE VMAFX_SCOPE_NAME_SCORE
 
 static VmafxTracer *tracer(void)
 {
     return vmafx_tracer_get(SCOPE, VMAFX_ENGINE_VERSION);
 }
 
-static void set_error(VmafxSpan *span, VmafxErr err)
+static void set_error(VmafxSpan *span, VmafxErr err, const char *text)
 {
     vmafx_span_set_str(span, VMAFX_KEY_ERROR_TYPE, vmafx_err_name(err));
-    vmafx_span_set_status(span, VMAFX_STATUS_ERROR, vmafx_err_text(err));
+    vmafx_span_set_status(span, VMAFX_STATUS_ERROR, text);
+}
+
+void vmafx_score_trace_begin_flat(VmafxScoreTrace *trace)
+{
+    *trace = (VmafxScoreTrace){ .scoring = vmafx_span_start(tracer(), VMAFX_SPAN_NAME_SCORING) };
 }
 
 void vmafx_score_trace_begin(VmafxScoreTrace *trace)
 {
-    *trace = (VmafxScoreTrace){ .scoring = vmafx_span_start(tracer(), VMAFX_SPAN_NAME_SCORING) };
+    vmafx_score_trace_begin_flat(trace);
     trace->token = vmafx_span_attach(trace->scoring);
 }
 
@@ -44,7 +49,7 @@ void vmafx_score_trace_input_done(VmafxSpan **span, const VmafxVideoInfo *info, 
         vmafx_span_set_str(*span, VMAFX_KEY_INPUT_CODEC, info->codec);
     }
     if (err)
-        set_error(*span, err);
+        set_error(*span, err, vmafx_err_text(err));
     vmafx_span_end(span);
 }
 
@@ -86,17 +91,37 @@ static VmafxHistogram *histogram(VmafxMeter *meter, VmafxMetricId id)
     return vmafx_histogram_bounds(meter, row->name, row->unit, row->text, row->bounds, row->n_bounds);
 }
 
-static void measure(const VmafxScoreEnd *end)
+/* How a pair ended, by VmafxEnding: the word for it, and what it is where that makes the result incomplete. */
+static const struct {
+    const char *word, *text;
+    VmafxErr err;
+} endings[] = {
+    [VMAFX_ENDING_NONE] = { NULL, "incomplete", VMAFX_ERR_INTERNAL },
+    [VMAFX_ENDING_TOGETHER] = { "together", "incomplete", VMAFX_ERR_INTERNAL },
+    [VMAFX_ENDING_SHORTER] = { "shorter", "one input ended before the other", VMAFX_ERR_MISMATCH },
+    [VMAFX_ENDING_BROKEN] = { "broken", "an input broke off", VMAFX_ERR_TRUNCATED },
+    [VMAFX_ENDING_CANCELLED] = { "cancelled", "cancelled", VMAFX_ERR_CANCELLED },
+};
+
+/* One class for span and metric; VMAFX_OK when all went well. */
+static VmafxErr failure_of(const VmafxScoreEnd *end)
+{
+    return end->err || end->complete ? end->err : endings[end->ending].err;
+}
+
+void vmafx_score_measure(const VmafxScoreEnd *end)
 {
     VmafxMeter *meter = vmafx_meter_get(SCOPE, VMAFX_ENGINE_VERSION, "", VMAFX_NO_ATTRS);
     const VmafxMetricRow *frames = vmafx_metric_row(VMAFX_METRIC_ID_FRAMES);
     VmafxAttr attrs[2] = { VMAFX_ATTR_STR(VMAFX_KEY_MODEL_NAME, end->model),
-                           VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, vmafx_err_name(end->err)) };
-    size_t first = end->model ? 0 : 1, last = end->err ? 2 : 1;
+                           VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, vmafx_err_name(failure_of(end))) };
+    size_t first = end->model ? 0 : 1, last = failure_of(end) ? 2 : 1;
 
     vmafx_counter_add(vmafx_counter(meter, frames->name, frames->unit, frames->text), end->frames);
     vmafx_histogram_record_with(histogram(meter, VMAFX_METRIC_ID_SCORE_DURATION), end->elapsed_s,
                                 (VmafxAttrs){ attrs + first, last - first }, NULL);
+    if (end->frames && end->elapsed_s > 0)
+        vmafx_histogram_record(histogram(meter, VMAFX_METRIC_ID_FRAME_RATE), end->frames / end->elapsed_s);
     if (end->has_score)
         vmafx_histogram_record_with(histogram(meter, VMAFX_METRIC_ID_SCORE), end->score,
                                     (VmafxAttrs){ attrs + first, 1 - first }, NULL);
@@ -117,11 +142,13 @@ void vmafx_score_trace_end(VmafxScoreTrace *trace, const VmafxScoreEnd *end)
         vmafx_span_set_str(span, VMAFX_KEY_MODEL_SHA256, end->model_sha256);
     if (end->has_score)
         vmafx_span_set_double(span, VMAFX_KEY_SCORE_VALUE, end->score);
-    if (end->err)
-        set_error(span, end->err);
-    else if (!end->complete)
-        vmafx_span_set_status(span, VMAFX_STATUS_ERROR, end->incomplete_reason);
-    measure(end); /* under the span, so that exemplars lead to it */
+    if (endings[end->ending].word)
+        vmafx_span_set_str(span, VMAFX_KEY_SCORE_ENDING, endings[end->ending].word);
+    if (end->ended_first)
+        vmafx_span_set_str(span, VMAFX_KEY_INPUT_ROLE, end->ended_first);
+    if (failure_of(end))
+        set_error(span, failure_of(end), end->err ? vmafx_err_text(end->err) : endings[end->ending].text);
+    vmafx_score_measure(end); /* under the span, so that exemplars lead to it */
     vmafx_span_detach(&trace->token);
     vmafx_span_end(&trace->scoring);
 }

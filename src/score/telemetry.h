@@ -3,12 +3,16 @@
  * What a scoring tells an operator: the span vmafx.scoring with a child for each input that is opened and for each run
  * of frames (closed at least every five seconds), and the metrics of frames, time and score. Without an SDK all of it
  * is next to nothing.
+ *
+ * Names of people's files are in none of it: which input is at fault is said by its role, why by a class and a text of
+ * few variants (signals.h, vmafx_status_check). The sentence with the path is in the result.
  */
 #ifndef VMAFX_SCORE_TELEMETRY_H
 #define VMAFX_SCORE_TELEMETRY_H
 
 #include "media/reader.h"
 #include "otel/api/trace.h"
+#include "score/score.h"
 
 #define VMAFX_SCORE_RUN_S 5.0
 
@@ -28,6 +32,8 @@ typedef struct VmafxScoreTrace {
 
 /** Starts vmafx.scoring, as a child of the thread's current context, and makes it current. */
 void vmafx_score_trace_begin(VmafxScoreTrace *trace);
+/** The same, but the current context stays as it is, so that inputs and runs stand beside vmafx.scoring. */
+void vmafx_score_trace_begin_flat(VmafxScoreTrace *trace);
 
 /** Around opening an input; info is what is known of it then (NULL: nothing). Sets *span NULL. */
 VmafxSpan *vmafx_score_trace_input(const char *role);
@@ -46,9 +52,13 @@ typedef struct VmafxScoreEnd {
     double elapsed_s;
     VmafxScoreTimes times;
     bool complete;
-    const char *incomplete_reason;
+    VmafxEnding ending;
+    const char *ended_first; /* the input that made it SHORTER or BROKEN: "reference", "distorted"; else NULL */
 } VmafxScoreEnd;
 
 /** Ends the last run and vmafx.scoring, and measures. */
 void vmafx_score_trace_end(VmafxScoreTrace *trace, const VmafxScoreEnd *end);
+
+/** Only the metrics, in the current context: for a scoring that another process did. */
+void vmafx_score_measure(const VmafxScoreEnd *end);
 #endif

@@ -141,13 +141,13 @@ static void logs(VmafxContext *remote)
 {
     static const VmafxAttr scope[] = { { "scope.kind", { .type = VMAFX_VALUE_STR, .str = { "log", 3 } } } };
     VmafxLogger *logger =
-        vmafx_logger_new("vmafx.conformance.log", "3.0", "https://schema.example/log", (VmafxAttrs){ scope, 1 });
+        vmafx_logger_new("conformance.log", "3.0", "https://schema.example/log", (VmafxAttrs){ scope, 1 });
 
     vmafx_logger_emit(logger, &(VmafxLogRecord){ .time_ns = START + 1,
                                                  .observed_ns = START + 2,
                                                  .severity = VMAFX_CRITICAL,
                                                  .severity_text = "crit",
-                                                 .event_name = "vmafx.conformance.event",
+                                                 .event_name = "conformance.event",
                                                  .body = { .type = VMAFX_VALUE_MAP, .map = { inner, 2 } },
                                                  .attrs = everything,
                                                  .context = remote,
@@ -156,7 +156,7 @@ static void logs(VmafxContext *remote)
     vmafx_logger_emit(logger, &(VmafxLogRecord){ .observed_ns = START + 3 });
 
     VmafxContextToken token = vmafx_context_attach(remote);
-    vmafx_log(logger, VMAFX_WARN, "a message", VMAFX_ATTR_INT("vmafx.attempt", 3));
+    vmafx_log(logger, VMAFX_WARN, "a message", VMAFX_ATTR_INT("log.attempt", 3));
     vmafx_context_detach(token);
     vmafx_logger_free(&logger);
 }
@@ -206,7 +206,7 @@ static void wait_for_collection(void)
 
 static void metrics(VmafxContext *remote)
 {
-    VmafxMeter *meter = vmafx_meter_get("vmafx.conformance.metrics", "2.0", "https://schema.example/metrics",
+    VmafxMeter *meter = vmafx_meter_get("conformance.metrics", "2.0", "https://schema.example/metrics",
                                         VMAFX_ATTRS(VMAFX_ATTR_INT("scope.number", 1)));
     VmafxCounter *counter = vmafx_counter(meter, "c.int", "{frame}", "frames, counted");
     VmafxCounterDouble *counter_double = vmafx_counter_double(meter, "c.double", "s", "");
@@ -257,7 +257,7 @@ static void over_the_limits(VmafxTracer *tracer)
                                VMAFX_ATTR_INT("d", 3), VMAFX_ATTR_INT("e", 4) };
     VmafxSpan *span = vmafx_span_start_with(
         tracer, "limits", &(VmafxSpanOptions){ .root = true, .start_ns = START, .attrs = { five, 5 } });
-    VmafxLogger *logger = vmafx_logger_new("vmafx.conformance.log", NULL, NULL, VMAFX_NO_ATTRS);
+    VmafxLogger *logger = vmafx_logger_new("conformance.log", NULL, NULL, VMAFX_NO_ATTRS);
 
     for (uint8_t i = 0; i < 5; i++) {
         const VmafxSpanContext context = { .trace_id = { [15] = i + 1 }, .span_id = { [7] = i + 1 } };
@@ -285,7 +285,7 @@ int main(int argc, char **argv)
         return 2;
     }
     VmafxOtel *otel = vmafx_otel_start(&(VmafxOtelStart){ .service = "emit", .version = "9.8.7" });
-    VmafxTracer *tracer = vmafx_tracer_get("vmafx.conformance.trace", "1.0");
+    VmafxTracer *tracer = vmafx_tracer_get("conformance.trace", "1.0");
     VmafxContext *remote = vmafx_context_with_span(NULL, &parent);
 
     if (limits_asked(argc, argv)) {

@@ -91,7 +91,7 @@ def items_of(requests, signal, scope, schema_url=None):
 
 def traces(requests):
     spans = {span["name"]: span for span in
-             items_of(requests, "traces", {"name": "vmafx.conformance.trace", "version": "1.0"})}
+             items_of(requests, "traces", {"name": "conformance.trace", "version": "1.0"})}
     same("names", sorted(spans), ["bare", "client", "consumer", "full", "server"])
     same("full", spans["full"], {
         "trace_id": TRACE, "span_id": span_id(0x11, 0x18), "parent_span_id": span_id(0x21, 0x28),
@@ -138,19 +138,19 @@ def fresh(random_id):
 # ---- logs ----
 
 def logs(requests):
-    scope = {"name": "vmafx.conformance.log", "version": "3.0", "attributes": [attribute("scope.kind", "log")]}
+    scope = {"name": "conformance.log", "version": "3.0", "attributes": [attribute("scope.kind", "log")]}
     records = items_of(requests, "logs", scope, "https://schema.example/log")
     observed = records[2].pop("observed_time_unix_nano")
     assert abs(observed - time.time_ns()) < 600 * SECOND, "a time of observation that is not now"
     context = {"trace_id": TRACE, "span_id": span_id(0x31, 0x38), "flags": 1}
     same("records", records, [
         {"time_unix_nano": START + 1, "observed_time_unix_nano": START + 2, "severity_text": "crit",
-         "severity_number": "SEVERITY_NUMBER_ERROR2", "event_name": "vmafx.conformance.event", "body": INNER,
+         "severity_number": "SEVERITY_NUMBER_ERROR2", "event_name": "conformance.event", "body": INNER,
          "attributes": [attribute("exception.type", "LIMIT"), attribute("exception.message", "too much")] + EVERYTHING,
          **context},
         {"observed_time_unix_nano": START + 3},
         {"severity_text": "WARN", "severity_number": "SEVERITY_NUMBER_WARN", "body": {"string_value": "a message"},
-         "attributes": [attribute("vmafx.attempt", 3)], **context}])
+         "attributes": [attribute("log.attempt", 3)], **context}])
 
 
 # ---- metrics ----
@@ -299,7 +299,7 @@ def exponential(metrics, temporality):
 
 
 def metrics(requests, temporality="cumulative", exponential_histograms=False):
-    scope = {"name": "vmafx.conformance.metrics", "version": "2.0", "attributes": [attribute("scope.number", 1)]}
+    scope = {"name": "conformance.metrics", "version": "2.0", "attributes": [attribute("scope.number", 1)]}
     found = items_of(requests, "metrics", scope, "https://schema.example/metrics")
     same("names", sorted({one["name"] for one in found}), sorted([*NUMBER_METRICS, *HISTOGRAMS]))
     numbers(found, temporality)

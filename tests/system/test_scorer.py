@@ -18,6 +18,8 @@ SCORER, DRIVER, PROBE = (os.path.abspath(path) for path in sys.argv[2:5])
 SUCCEEDED, FAILED, CANCELLED, TIMEOUT = 1, 2, 3, 5
 INPUT, MISMATCH, MODEL, RESOURCE, NODE, TIMED_OUT, INTERNAL = 1, 2, 3, 5, 6, 7, 8
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+# Where a sanitizer is built in, deaths by signal are to be what they are elsewhere.
+SANITIZERS = {"ASAN_OPTIONS": "handle_segv=0:handle_abort=0:" + os.environ.get("ASAN_OPTIONS", "")}
 PATIENCE = 120  # seconds; a machine under load is no failure
 
 
@@ -51,7 +53,7 @@ class Runner:
 
     def __init__(self, scorer=SCORER, wrapper=(), env=None):
         self.process = subprocess.Popen([*wrapper, DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, "VMAFX_SCORER": scorer, **(env or {})})
+                                        env={**os.environ, "VMAFX_SCORER": scorer, **SANITIZERS, **(env or {})})
         self.events, self.kept = queue.Queue(), []
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -79,6 +79,56 @@ static void long_and_short_boundary_lists_follow_one_rule(void **unused)
         }
 }
 
+/* Every boundary of a list, its neighbours, and what lies far away. */
+static void check_buckets(const double *bounds, size_t n, bool has_table)
+{
+    static const double far[] = { -DBL_MAX, -1, -0.0, 0, 0x1p-1074, DBL_MIN, 1e-9, 1, 1e9, DBL_MAX };
+    VmafxAggConfig config = { .kind = VMAFX_AGG_HISTOGRAM, .bounds = bounds, .n_bounds = n };
+
+    vmafx_agg_config_done(&config);
+    assert_int_equal(config.n_cells > 0, has_table);
+    for (size_t i = 0; i < 3 * n + VMAFX_LEN(far); i++) {
+        double v = i < n       ? bounds[i]
+                   : i < 2 * n ? nextafter(bounds[i - n], -INFINITY)
+                   : i < 3 * n ? nextafter(bounds[i - 2 * n], INFINITY)
+                               : far[i - 3 * n];
+        size_t below = 0;
+
+        while (below < n && bounds[below] < v)
+            below++;
+        assert_int_equal(vmafx_histogram_index(bounds, n, v), below);
+        assert_int_equal(vmafx_histogram_bucket(&config, v), below);
+    }
+}
+
+static void buckets_are_the_same_with_a_table_and_without(void **unused)
+{
+    static const struct {
+        const char *why;
+        double bounds[8];
+        size_t n;
+        bool has_table;
+    } cases[] = {
+        { "no boundary", { 0 }, 0, false },
+        { "one", { 3 }, 1, true },
+        { "zero alone has no power of two", { 0 }, 1, false },
+        { "negative ones only", { -3, -2 }, 2, false },
+        { "one that is not positive, and small ones", { -1, 0.005, 0.01, 0.025 }, 4, true },
+        { "two that are not positive", { -1, 0, 1 }, 3, false },
+        { "on powers of two", { 0, 1, 2, 4, 8 }, 5, true },
+        { "halves of one", { 2, 3, 4, 6 }, 4, true },
+        { "sixteenths of one", { 16, 17, 18, 19, 20, 30, 31 }, 7, true },
+        { "too close for any", { 1, 1.001, 1.002 }, 3, false },
+        { "too far apart", { 1e-300, 1e300 }, 2, false },
+        { "the ends of all doubles", { 0x1p-1074, 0x1p-1073 }, 2, false },
+        { "the largest", { 0x1p1000, DBL_MAX }, 2, true },
+    };
+
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++)
+        check_buckets(cases[i].bounds, cases[i].n, cases[i].has_table);
+    check_buckets(vmafx_histogram_default_bounds, VMAFX_HISTOGRAM_DEFAULTS, true);
+}
+
 static void boundaries_must_be_finite_and_increase(void **unused)
 {
     static const struct {
@@ -282,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(histogram_buckets_include_their_upper_boundary),
         cmocka_unit_test(long_and_short_boundary_lists_follow_one_rule),
+        cmocka_unit_test(buckets_are_the_same_with_a_table_and_without),
         cmocka_unit_test(boundaries_must_be_finite_and_increase),
         cmocka_unit_test(powers_of_two_are_exact_at_every_scale),
         cmocka_unit_test(values_lie_between_the_boundaries_of_their_bucket),

@@ -359,6 +359,7 @@ static void a_flush_exports_everything_accepted_in_batches_of_at_most_their_size
     assert_string_equal(sink.service, "test");
     assert_int_equal(vmafx_log_batch_counts(processor).exported, 50);
     assert_int_equal(vmafx_log_batch_counts(processor).queued, 0);
+    assert_true(vmafx_log_batch_counts(processor).queue_capacity >= 50);
 
     vmafx_log(logger, VMAFX_INFO, "last");
     assert_int_equal(vmafx_log_provider_shutdown(provider, patient()), VMAFX_EXPORT_OK);

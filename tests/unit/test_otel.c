@@ -121,14 +121,23 @@ static void what_this_version_cannot_do_is_told(void **state)
         const char *setting, *word;
     } cases[] = {
         { "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", "JSON" },
-        { "OTEL_TRACES_SAMPLER=vmafx_probability", "vmafx_probability" },
         { "OTEL_METRICS_EXPORTER=otlp/stdout", "otlp/stdout" },
+        { "OTEL_TRACES_EXPORTER=otlp/stdout,otlp", "otlp/stdout" },
+        { "OTEL_CONFIG_FILE=/etc/otel.yaml", "OTEL_CONFIG_FILE" },
+        { "OTEL_PROPAGATORS=b3,tracecontext", "b3" },
+        { "OTEL_PROPAGATORS=tracecontext,b3multi", "b3multi" },
+        { "OTEL_PROPAGATORS=jaeger", "jaeger" },
+        { "OTEL_PROPAGATORS=xray", "xray" },
+        { "OTEL_LOGS_EXPORTER=zipkin", "zipkin" },
+        { "VMAFX_LOG_LEVEL=loud", "VMAFX_LOG_LEVEL" },
+        { "VMAFX_LOG_FORMAT=xml", "VMAFX_LOG_FORMAT" },
     };
 
     (void)state;
     for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
         char *environment[] = { (char *)cases[i].setting,
-                                (char *)"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:1", NULL };
+                                (char *)"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:1",
+                                (char *)"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", NULL };
         Said said = { 0 };
         VmafxOtel *otel = start(environment, true, &said);
 

@@ -314,14 +314,14 @@ static void words_of_closed_sets_are_read_in_any_case_and_unknown_ones_are_quote
         { "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram", get_exponential, 0,
           0 },
         { "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "summary", get_exponential, 0, 1 },
-        { "OTEL_EXPORTER_OTLP_PROTOCOL", "", get_protocol, VMAFX_PROTOCOL_GRPC, 0 },
-        { "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", get_protocol, VMAFX_PROTOCOL_HTTP_PROTOBUF, 0 },
-        { "OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/JSON", get_protocol_logs, VMAFX_PROTOCOL_HTTP_JSON, 0 },
-        { "OTEL_EXPORTER_OTLP_PROTOCOL", "thrift", get_protocol, VMAFX_PROTOCOL_GRPC, 1 },
-        { "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", get_protocol, VMAFX_PROTOCOL_HTTP_JSON, 0 },
-        { "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", get_protocol_metrics, VMAFX_PROTOCOL_GRPC, 0 },
-        { "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json", get_protocol_metrics, VMAFX_PROTOCOL_HTTP_JSON, 0 },
-        { "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json", get_protocol_logs, VMAFX_PROTOCOL_HTTP_JSON, 0 },
+        { "OTEL_EXPORTER_OTLP_PROTOCOL", "", get_protocol, VMAFX_OTLP_GRPC, 0 },
+        { "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", get_protocol, VMAFX_OTLP_HTTP, 0 },
+        { "OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/JSON", get_protocol_logs, VMAFX_OTLP_HTTP_JSON, 0 },
+        { "OTEL_EXPORTER_OTLP_PROTOCOL", "thrift", get_protocol, VMAFX_OTLP_GRPC, 1 },
+        { "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", get_protocol, VMAFX_OTLP_HTTP_JSON, 0 },
+        { "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", get_protocol_metrics, VMAFX_OTLP_GRPC, 0 },
+        { "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json", get_protocol_metrics, VMAFX_OTLP_HTTP_JSON, 0 },
+        { "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json", get_protocol_logs, VMAFX_OTLP_HTTP_JSON, 0 },
         { "OTEL_EXPORTER_OTLP_COMPRESSION", "", get_gzip, 0, 0 },
         { "OTEL_EXPORTER_OTLP_COMPRESSION", "none", get_gzip, 0, 0 },
         { "OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP", get_gzip_logs, 1, 0 },
@@ -351,7 +351,7 @@ static void junk_of_a_signal_leaves_the_general_value_in_force(void **state)
     (void)state;
     READ(&r, "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=carrier-pigeon",
          "OTEL_EXPORTER_OTLP_TIMEOUT=5", "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT=-5", "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT=6");
-    assert_int_equal(r.s.otlp[0].protocol, VMAFX_PROTOCOL_HTTP_JSON);
+    assert_int_equal(r.s.otlp[0].protocol, VMAFX_OTLP_HTTP_JSON);
     assert_int_equal(r.s.otlp[1].timeout_ms, 6);
     assert_int_equal(r.s.otlp[2].timeout_ms, 5);
     assert_int_equal(r.w.n, 2);

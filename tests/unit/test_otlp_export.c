@@ -12,12 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,269 +21,19 @@
 #include "base/base.h"
 #include "otel/export/otlp_encode.h"
 #include "otel/export/otlp_http.h"
+#include "peer.h"
 
-#define MS UINT64_C(1000000)
-
-enum { REQUEST_MAX = 65536, STEPS_MAX = 8, LONG_MS = 20000, SHORT_MS = 150 };
-
-/* ---- the peer ---- */
-
-typedef enum Act {
-    ACT_END = 0,
-    ACT_SAY,         /* status, headers and body of the step */
-    ACT_SAY_HUGE,    /* 200 with more than the limit */
-    ACT_NOT_HTTP,    /* bytes that are no HTTP */
-    ACT_CLOSE,       /* read the request, close */
-    ACT_CLOSE_EARLY, /* close in the middle of the request */
-    ACT_CUT_BODY,    /* an answer shorter than it says */
-    ACT_SILENT,      /* read the request, then nothing until the client goes away */
-    ACT_TRICKLE,     /* an answer without end, a byte at a time */
-} Act;
-
-typedef struct Step {
-    Act act;
-    int status;
-    const char *headers;
-    const char *body;
-    size_t len;
-} Step;
-
-typedef struct Peer {
-    int listener;
-    uint16_t port;
-    pthread_t thread;
-    bool stopped;
-    const Step *steps; /* ends with ACT_END; after it everything is accepted */
-
-    pthread_mutex_t lock; /* covers what follows */
-    pthread_cond_t changed;
-    unsigned requests, connections;
-    char head[8192];
-    uint8_t body[REQUEST_MAX];
-    size_t body_len;
-} Peer;
-
-static void put(int fd, const void *bytes, size_t len)
-{
-    const char *at = bytes;
-
-    while (len) {
-        ssize_t n = send(fd, at, len, MSG_NOSIGNAL);
-        if (n <= 0)
-            return;
-        at += n;
-        len -= (size_t)n;
-    }
-}
-
-/* A whole request, or false at the end of the connection. */
-static bool take_request(Peer *peer, int fd, Act act)
-{
-    static _Thread_local char text[REQUEST_MAX];
-    size_t len = 0, head = 0, body = 0;
-
-    for (;;) {
-        ssize_t n = recv(fd, text + len, sizeof text - 1 - len, 0);
-        if (n <= 0)
-            return false;
-        len += (size_t)n;
-        text[len] = 0;
-        char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "\r\nContent-Length:");
-        if (!end)
-            continue;
-        head = (size_t)(end + 4 - text);
-        body = length ? (size_t)strtoul(length + 17, NULL, 10) : 0;
-        if (act == ACT_CLOSE_EARLY || len >= head + body)
-            break;
-    }
-    pthread_mutex_lock(&peer->lock);
-    peer->requests++;
-    snprintf(peer->head, sizeof peer->head, "%.*s", (int)VMAFX_MIN(head, sizeof peer->head - 1), text);
-    peer->body_len = VMAFX_MIN(body, len - head);
-    memcpy(peer->body, text + head, peer->body_len);
-    pthread_cond_broadcast(&peer->changed);
-    pthread_mutex_unlock(&peer->lock);
-    return true;
-}
-
-static void wait_gone(int fd)
-{
-    char byte;
-
-    while (recv(fd, &byte, 1, 0) > 0)
-        ;
-}
-
-static void trickle(int fd)
-{
-    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
-
-    put(fd, head, sizeof head - 1);
-    for (;;) {
-        struct pollfd gone = { .fd = fd, .events = POLLIN };
-
-        if (poll(&gone, 1, 1) > 0) /* the client says nothing more: this is its end */
-            return;
-        put(fd, "x", 1);
-    }
-}
-
-/* True to go on with this connection. */
-static bool play(int fd, const Step *step)
-{
-    char head[512];
-    static const char zeros[65536];
-
-    switch (step->act) {
-    case ACT_END:
-        put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38);
-        return true;
-    case ACT_SAY:
-        snprintf(head, sizeof head, "HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n\r\n", step->status,
-                 step->headers ? step->headers : "", step->len);
-        put(fd, head, strlen(head));
-        put(fd, step->body, step->len);
-        return true;
-    case ACT_SAY_HUGE:
-        put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n", 42);
-        put(fd, zeros, sizeof zeros);
-        return false;
-    case ACT_NOT_HTTP:
-        put(fd, "\x16\x03\x01 SSH-2.0 nonsense\r\n\r\n", 24);
-        return false;
-    case ACT_CUT_BODY:
-        put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", 43);
-        return false;
-    case ACT_SILENT:
-        wait_gone(fd);
-        return false;
-    case ACT_TRICKLE:
-        trickle(fd);
-        return false;
-    default:
-        return false;
-    }
-}
-
-static void *peer_main(void *ctx)
-{
-    Peer *peer = ctx;
-    const Step *step = peer->steps;
-    int fd;
-
-    while ((fd = accept(peer->listener, NULL, NULL)) >= 0) {
-        pthread_mutex_lock(&peer->lock);
-        peer->connections++;
-        pthread_mutex_unlock(&peer->lock);
-        for (bool more = true; more && take_request(peer, fd, step->act);) {
-            more = play(fd, step);
-            if (step->act != ACT_END)
-                step++;
-        }
-        close(fd);
-    }
-    return NULL;
-}
-
-static int listen_local(uint16_t *ret_port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(listen(fd, 8), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    *ret_port = ntohs(address.sin_port);
-    return fd;
-}
-
-static Peer *peer_open(const Step *steps)
-{
-    Peer *peer = calloc(1, sizeof *peer);
-
-    assert_non_null(peer);
-    peer->steps = steps;
-    peer->listener = listen_local(&peer->port);
-    pthread_mutex_init(&peer->lock, NULL);
-    pthread_cond_init(&peer->changed, NULL);
-    assert_int_equal(pthread_create(&peer->thread, NULL, peer_main, peer), 0);
-    return peer;
-}
-
-/* The exporter has to be gone: the peer waits for the end of its connection. What it saw may then be read. */
-static void peer_stop(Peer *peer)
-{
-    if (peer->stopped)
-        return;
-    shutdown(peer->listener, SHUT_RDWR);
-    pthread_join(peer->thread, NULL);
-    close(peer->listener);
-    peer->stopped = true;
-}
-
-static void peer_close(Peer **peer)
-{
-    peer_stop(*peer);
-    pthread_mutex_destroy(&(*peer)->lock);
-    pthread_cond_destroy(&(*peer)->changed);
-    free(*peer);
-    *peer = NULL;
-}
-
-/* ---- what is exported ---- */
-
-static uint64_t in_ms(uint64_t ms)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec + ms * MS;
-}
-
-typedef struct Told {
-    unsigned lines;
-    char last[512];
-} Told;
-
-static void on_error(void *ctx, int severity, const char *message)
-{
-    Told *told = ctx;
-
-    told->lines++;
-    snprintf(told->last, sizeof told->last, "%s", message);
-}
+enum { SHORT_MS = 150 };
 
 static VmafxOtlpConfig config_for(uint16_t port, Told *told)
 {
-    VmafxOtlpConfig config = { .signal = VMAFX_SIGNAL_TRACES,
-                               .timeout_ms = LONG_MS,
-                               .version = "9.9",
-                               .response_max_bytes = 4096,
-                               .retry = { MS, 2 * MS, 150, 20, 5 },
-                               .random_seed = 1,
-                               .on_error = on_error,
-                               .on_error_ctx = told };
-    char text[64];
-
-    snprintf(text, sizeof text, "http://127.0.0.1:%u", (unsigned)port);
-    assert_int_equal(vmafx_endpoint_parse(text, strlen(text), VMAFX_OTLP_HTTP, VMAFX_SIGNAL_TRACES, false,
-                                          VMAFX_INSECURE_UNSET, &config.endpoint, NULL),
-                     VMAFX_OK);
-    return config;
+    return peer_config(VMAFX_OTLP_HTTP, port, told);
 }
-
-static const VmafxScope scope = { "room", "1", "", { NULL, 0 } };
-static const VmafxResource resource = { { NULL, 0 }, "" };
-static const VmafxSpanData span = { .trace_id = { 1 }, .span_id = { 2 }, .scope = &scope, .name = "work", .kind = 1 };
-static const VmafxSpanData *const spans[3] = { &span, &span, &span };
-static const VmafxBatch batch = { VMAFX_SIGNAL_TRACES, &resource, spans, NULL, NULL, 3 };
 
 static VmafxExportResult export_once(VmafxOtlpConfig *config, uint64_t ms, VmafxOtlpCounts *ret)
 {
     VmafxExporter *exporter = vmafx_otlp_http_exporter_new(config);
-    VmafxExportResult result = exporter->export_batch(exporter, &batch, in_ms(ms));
+    VmafxExportResult result = exporter->export_batch(exporter, &peer_batch, in_ms(ms));
 
     vmafx_otlp_exporter_counts(exporter, ret);
     exporter->free(exporter);
@@ -311,7 +56,7 @@ static void every_answer_is_counted_once_and_attempted_as_the_table_says(void **
 {
     static const struct {
         const char *why;
-        Step steps[STEPS_MAX];
+        PeerStep steps[PEER_STEPS_MAX];
         uint64_t deadline_ms;
         VmafxExportResult result;
         uint64_t exported, rejected, failed, timed_out, attempts, warnings;
@@ -492,7 +237,7 @@ static void every_answer_is_counted_once_and_attempted_as_the_table_says(void **
     for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
         Told told = { 0 };
         VmafxOtlpCounts counts;
-        Peer *peer = peer_open(cases[i].steps);
+        Peer *peer = peer_open(peer_serve_http, cases[i].steps);
         VmafxOtlpConfig config = config_for(peer->port, &told);
 
         VmafxExportResult result = export_once(&config, cases[i].deadline_ms, &counts);
@@ -512,8 +257,9 @@ static void every_answer_is_counted_once_and_attempted_as_the_table_says(void **
         assert_int_equal(counts.warnings, cases[i].warnings);
         assert_int_equal(counts.requests, 1);
         assert_int_equal(requests, cases[i].attempts);
-        assert_int_equal(told.lines, cases[i].told ? 1 : 0); /* the first line of a bad state, and no more */
-        assert_true(!cases[i].told || strstr(told.last, cases[i].told));
+        /* of each kind one line, and no more: that it is tried again, and how it ended */
+        assert_int_equal(told.lines, (cases[i].told != NULL) + (result && cases[i].attempts > 1));
+        assert_true(!cases[i].told || strstr(told.first, cases[i].told));
     }
 }
 
@@ -523,16 +269,18 @@ static void an_absent_collector_is_attempted_and_told_once(void **state)
     VmafxOtlpCounts counts;
     uint16_t port;
 
-    close(listen_local(&port)); /* nobody listens there now */
+    close(peer_listen(&port)); /* nobody listens there now */
     VmafxOtlpConfig config = config_for(port, &told);
     VmafxExporter *exporter = vmafx_otlp_http_exporter_new(&config);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(exporter->export_batch(exporter, &batch, in_ms(LONG_MS)), VMAFX_EXPORT_FAILED);
+        assert_int_equal(exporter->export_batch(exporter, &peer_batch, in_ms(LONG_MS)), VMAFX_EXPORT_FAILED);
     vmafx_otlp_exporter_counts(exporter, &counts);
     exporter->free(exporter);
     assert_int_equal(counts.attempts, 15);
     assert_int_equal(counts.failed, 9);
-    assert_int_equal(told.lines, 1);
+    assert_int_equal(told.lines, 2);
+    assert_non_null(strstr(told.first, "will try again"));
+    assert_non_null(strstr(told.last, "gave up on a batch"));
 }
 
 static void a_listener_that_never_accepts_costs_the_deadline_and_no_more(void **state)
@@ -540,7 +288,7 @@ static void a_listener_that_never_accepts_costs_the_deadline_and_no_more(void **
     Told told = { 0 };
     VmafxOtlpCounts counts;
     uint16_t port;
-    int listener = listen_local(&port);
+    int listener = peer_listen(&port);
     VmafxOtlpConfig config = config_for(port, &told);
 
     config.timeout_ms = SHORT_MS; /* the exporter's own limit is the shorter one */
@@ -564,14 +312,14 @@ static void the_request_is_what_otlp_says_gzipped_or_not(void **state)
     static const VmafxOtlpHeader headers[] = { { "api-key", "s3cret" }, { "empty", "" }, { "evil", "a\r\nb: c" } };
     VmafxOtlpEncoder encoder;
 
-    vmafx_otlp_encoder_init(&encoder, &batch, 0, 0);
+    vmafx_otlp_encoder_init(&encoder, &peer_batch, 0, 0);
     assert_true(vmafx_otlp_encoder_next(&encoder));
     for (int gzip = 0; gzip < 2; gzip++) {
-        static const Step accept_all[] = { { 0 } };
+        static const PeerStep accept_all[] = { { 0 } };
         Told told = { 0 };
         VmafxOtlpCounts counts;
         uint8_t plain[4096];
-        Peer *peer = peer_open(accept_all);
+        Peer *peer = peer_open(peer_serve_http, accept_all);
         VmafxOtlpConfig config = config_for(peer->port, &told);
 
         config.gzip = gzip;
@@ -580,14 +328,14 @@ static void the_request_is_what_otlp_says_gzipped_or_not(void **state)
         config.n_headers = VMAFX_LEN(headers);
         assert_int_equal(export_once(&config, LONG_MS, &counts), VMAFX_EXPORT_OK);
         peer_stop(peer);
-        assert_non_null(strstr(peer->head, "POST /v1/traces HTTP/1.1\r\n"));
-        assert_non_null(strstr(peer->head, "\r\nContent-Type: application/x-protobuf\r\n"));
-        assert_non_null(strstr(peer->head, "\r\nUser-Agent: vmafx/1 OTel-OTLP-Exporter-C/9.9\r\n"));
-        assert_non_null(strstr(peer->head, "\r\napi-key: s3cret\r\n"));
-        assert_non_null(strstr(peer->head, "\r\nempty:"));
-        assert_null(strstr(peer->head, "evil"));
-        assert_null(strstr(peer->head, "Expect"));
-        assert_int_equal(!strstr(peer->head, "\r\nContent-Encoding: gzip\r\n"), !gzip);
+        assert_non_null(strstr((char *)peer->head, "POST /v1/traces HTTP/1.1\r\n"));
+        assert_non_null(strstr((char *)peer->head, "\r\nContent-Type: application/x-protobuf\r\n"));
+        assert_non_null(strstr((char *)peer->head, "\r\nUser-Agent: vmafx/1 OTel-OTLP-Exporter-C/9.9\r\n"));
+        assert_non_null(strstr((char *)peer->head, "\r\napi-key: s3cret\r\n"));
+        assert_non_null(strstr((char *)peer->head, "\r\nempty:"));
+        assert_null(strstr((char *)peer->head, "evil"));
+        assert_null(strstr((char *)peer->head, "Expect"));
+        assert_int_equal(!strstr((char *)peer->head, "\r\nContent-Encoding: gzip\r\n"), !gzip);
         size_t len = peer->body_len;
         if (gzip)
             len = gunzip(peer->body, peer->body_len, plain, sizeof plain);
@@ -602,14 +350,14 @@ static void the_request_is_what_otlp_says_gzipped_or_not(void **state)
 
 static void one_connection_serves_many_batches(void **state)
 {
-    static const Step accept_all[] = { { 0 } };
+    static const PeerStep accept_all[] = { { 0 } };
     Told told = { 0 };
-    Peer *peer = peer_open(accept_all);
+    Peer *peer = peer_open(peer_serve_http, accept_all);
     VmafxOtlpConfig config = config_for(peer->port, &told);
     VmafxExporter *exporter = vmafx_otlp_http_exporter_new(&config);
 
     for (int i = 0; i < 5; i++)
-        assert_int_equal(exporter->export_batch(exporter, &batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
+        assert_int_equal(exporter->export_batch(exporter, &peer_batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
     assert_int_equal(exporter->force_flush(exporter, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
     exporter->free(exporter);
     peer_stop(peer);
@@ -628,8 +376,8 @@ static void a_gzipped_answer_is_limited_after_it_is_unpacked(void **state)
     assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
     assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
     deflateEnd(&stream);
-    Step steps[] = { { ACT_SAY, 200, "Content-Encoding: gzip\r\n", (char *)packed, stream.total_out }, { 0 } };
-    Peer *peer = peer_open(steps);
+    PeerStep steps[] = { { ACT_SAY, 200, "Content-Encoding: gzip\r\n", (char *)packed, stream.total_out }, { 0 } };
+    Peer *peer = peer_open(peer_serve_http, steps);
     VmafxOtlpConfig config = config_for(peer->port, &told);
     assert_int_equal(export_once(&config, LONG_MS, &counts), VMAFX_EXPORT_FAILED);
     peer_close(&peer);
@@ -639,45 +387,22 @@ static void a_gzipped_answer_is_limited_after_it_is_unpacked(void **state)
 
 /* ---- shutdown ---- */
 
-typedef struct Export {
-    VmafxExporter *exporter;
-    VmafxExportResult result;
-} Export;
-
-static void *export_main(void *ctx)
-{
-    Export *job = ctx;
-
-    job->result = job->exporter->export_batch(job->exporter, &batch, in_ms(LONG_MS * 10));
-    return NULL;
-}
-
-static void wait_for_request(Peer *peer)
-{
-    pthread_mutex_lock(&peer->lock);
-    while (!peer->requests)
-        pthread_cond_wait(&peer->changed, &peer->lock);
-    pthread_mutex_unlock(&peer->lock);
-}
-
 static void shutdown_cancels_an_export_at_its_own_deadline(void **state)
 {
-    static const Step silent[] = { { ACT_SILENT, 0, NULL, NULL, 0 }, { 0 } };
+    static const PeerStep silent[] = { { ACT_SILENT, 0, NULL, NULL, 0 }, { 0 } };
     Told told = { 0 };
     VmafxOtlpCounts counts;
-    Peer *peer = peer_open(silent);
+    Peer *peer = peer_open(peer_serve_http, silent);
     VmafxOtlpConfig config = config_for(peer->port, &told);
-    Export job = { .exporter = vmafx_otlp_http_exporter_new(&config) };
-    pthread_t thread;
+    PeerExport job;
 
     config.timeout_ms = 0;
-    assert_int_equal(pthread_create(&thread, NULL, export_main, &job), 0);
-    wait_for_request(peer);
+    peer_export_begin(&job, vmafx_otlp_http_exporter_new(&config));
+    peer_wait_for_requests(peer, 1);
     assert_int_equal(job.exporter->force_flush(job.exporter, in_ms(1)), VMAFX_EXPORT_TIMEOUT);
     assert_int_equal(job.exporter->shutdown(job.exporter, in_ms(1)), VMAFX_EXPORT_TIMEOUT);
-    pthread_join(thread, NULL);
-    assert_int_equal(job.result, VMAFX_EXPORT_TIMEOUT);
-    assert_int_equal(job.exporter->export_batch(job.exporter, &batch, in_ms(LONG_MS)), VMAFX_EXPORT_FAILED);
+    assert_int_equal(peer_export_end(&job), VMAFX_EXPORT_TIMEOUT);
+    assert_int_equal(job.exporter->export_batch(job.exporter, &peer_batch, in_ms(LONG_MS)), VMAFX_EXPORT_FAILED);
     assert_int_equal(job.exporter->shutdown(job.exporter, in_ms(1)), VMAFX_EXPORT_FAILED);
     vmafx_otlp_exporter_counts(job.exporter, &counts);
     assert_int_equal(counts.timed_out, 3);
@@ -689,19 +414,17 @@ static void shutdown_cancels_an_export_at_its_own_deadline(void **state)
 
 static void shutdown_ends_a_backoff_and_leaves_one_last_attempt(void **state)
 {
-    static const Step busy[] = { SAY(503, "Retry-After: 15\r\n", ""), { 0 } };
+    static const PeerStep busy[] = { SAY(503, "Retry-After: 15\r\n", ""), { 0 } };
     Told told = { 0 };
     VmafxOtlpCounts counts;
-    Peer *peer = peer_open(busy);
+    Peer *peer = peer_open(peer_serve_http, busy);
     VmafxOtlpConfig config = config_for(peer->port, &told);
-    Export job = { .exporter = vmafx_otlp_http_exporter_new(&config) };
-    pthread_t thread;
+    PeerExport job;
 
-    assert_int_equal(pthread_create(&thread, NULL, export_main, &job), 0);
-    wait_for_request(peer);
+    peer_export_begin(&job, vmafx_otlp_http_exporter_new(&config));
+    peer_wait_for_requests(peer, 1);
     assert_int_equal(job.exporter->shutdown(job.exporter, in_ms(LONG_MS / 2)), VMAFX_EXPORT_OK);
-    pthread_join(thread, NULL);
-    assert_int_equal(job.result, VMAFX_EXPORT_OK);
+    assert_int_equal(peer_export_end(&job), VMAFX_EXPORT_OK);
     vmafx_otlp_exporter_counts(job.exporter, &counts);
     assert_int_equal(counts.attempts, 2);
     assert_int_equal(counts.exported, 3);

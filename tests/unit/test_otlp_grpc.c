@@ -12,11 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,10 +22,9 @@
 #include "base/base.h"
 #include "otel/export/otlp_encode.h"
 #include "otel/export/otlp_grpc.h"
+#include "peer.h"
 
-#define MS UINT64_C(1000000)
-
-enum { REQUEST_MAX = 65536, STEPS_MAX = 8, LONG_MS = 20000, SHORT_MS = 200 };
+enum { SHORT_MS = 200 };
 enum {
     DATA = 0,
     HEADERS = 1,
@@ -41,39 +38,6 @@ enum {
 };
 
 /* ---- the peer ---- */
-
-typedef enum Act {
-    ACT_END = 0, /* status 0 */
-    ACT_SAY,     /* grpc-status `code`, with details and body */
-    ACT_HTTP,    /* an HTTP status and no gRPC */
-    ACT_RESET,   /* RST_STREAM with `code` */
-    ACT_GOAWAY,  /* GOAWAY that leaves the stream out, then close */
-    ACT_CLOSE,
-    ACT_SILENT,
-    ACT_GARBAGE,
-} Act;
-
-typedef struct Step {
-    Act act;
-    unsigned code;
-    const char *details; /* base64 */
-    const char *body;
-    size_t len;
-} Step;
-
-typedef struct Peer {
-    int listener;
-    uint16_t port;
-    pthread_t thread;
-    bool stopped;
-    const Step *step;
-
-    pthread_mutex_t lock; /* covers what follows */
-    pthread_cond_t changed;
-    unsigned requests;
-    uint8_t head[8192], body[REQUEST_MAX];
-    size_t head_len, body_len;
-} Peer;
 
 static bool get(int fd, void *bytes, size_t len)
 {
@@ -104,29 +68,29 @@ static size_t literal(uint8_t *out, const char *name, const char *value)
     return 3 + n + v;
 }
 
-static void say(int fd, uint32_t stream, const Step *step)
+static void say(int fd, uint32_t stream, const PeerStep *step)
 {
     uint8_t out[1024] = { 0x88 }; /* :status 200 */
     char code[16];
 
     frame(fd, HEADERS, END_HEADERS, stream, out, 1 + literal(out + 1, "content-type", "application/grpc"));
-    if (step->act == ACT_END || step->code == 0) {
+    if (step->act == ACT_END || step->status == 0) {
         memset(out, 0, 5);
         out[4] = (uint8_t)step->len;
         if (step->len)
             memcpy(out + 5, step->body, step->len);
         frame(fd, DATA, 0, stream, out, step->len + 5);
     }
-    snprintf(code, sizeof code, "%u", step->act == ACT_END ? 0 : step->code);
+    snprintf(code, sizeof code, "%d", step->act == ACT_END ? 0 : step->status);
     size_t len = literal(out, "grpc-status", code);
     len += literal(out + len, "grpc-message", "peer%20says%0ano");
-    if (step->details)
-        len += literal(out + len, "grpc-status-details-bin", step->details);
+    if (step->headers)
+        len += literal(out + len, "grpc-status-details-bin", step->headers);
     frame(fd, HEADERS, END_HEADERS | END_STREAM, stream, out, len);
 }
 
 /* True to go on with this connection. */
-static bool play(int fd, uint32_t stream, const Step *step)
+static bool play(int fd, uint32_t stream, const PeerStep *step)
 {
     uint8_t out[64] = { 0 };
 
@@ -138,11 +102,11 @@ static bool play(int fd, uint32_t stream, const Step *step)
     case ACT_HTTP:
         out[0] = 8; /* :status, a literal value */
         out[1] = 3;
-        snprintf((char *)out + 2, 8, "%u", step->code);
+        snprintf((char *)out + 2, 8, "%d", step->status);
         frame(fd, HEADERS, END_HEADERS | END_STREAM, stream, out, 5 + literal(out + 5, "content-type", "text/html"));
         return true;
     case ACT_RESET:
-        out[3] = (uint8_t)step->code;
+        out[3] = (uint8_t)step->status;
         frame(fd, RST_STREAM, 0, stream, out, 4);
         return true;
     case ACT_GOAWAY:
@@ -183,128 +147,30 @@ static bool one_frame(Peer *peer, int fd)
         peer->body_len += len;
     }
     bool whole = head[4] & END_STREAM;
+    const PeerStep *step = peer_step(peer, peer->requests);
     peer->requests += whole;
     pthread_cond_broadcast(&peer->changed);
     pthread_mutex_unlock(&peer->lock);
     if (!whole)
         return true;
-    const Step *step = peer->step;
-    if (step->act != ACT_END)
-        peer->step++;
     return play(fd, stream, step);
 }
 
-static void *peer_main(void *ctx)
+static void serve(Peer *peer, int fd)
 {
-    Peer *peer = ctx;
     char preface[24];
-    int fd;
 
-    while ((fd = accept(peer->listener, NULL, NULL)) >= 0) {
-        if (get(fd, preface, sizeof preface)) {
-            frame(fd, SETTINGS, 0, 0, "", 0);
-            while (one_frame(peer, fd))
-                ;
-        }
-        close(fd);
-    }
-    return NULL;
-}
-
-static int listen_local(uint16_t *ret_port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(listen(fd, 8), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    *ret_port = ntohs(address.sin_port);
-    return fd;
-}
-
-static Peer *peer_open(const Step *steps)
-{
-    Peer *peer = calloc(1, sizeof *peer);
-
-    assert_non_null(peer);
-    peer->step = steps;
-    peer->listener = listen_local(&peer->port);
-    pthread_mutex_init(&peer->lock, NULL);
-    pthread_cond_init(&peer->changed, NULL);
-    assert_int_equal(pthread_create(&peer->thread, NULL, peer_main, peer), 0);
-    return peer;
-}
-
-/* The exporter has to be gone: the peer waits for the end of its connection. What it saw may then be read. */
-static void peer_stop(Peer *peer)
-{
-    if (peer->stopped)
+    if (!get(fd, preface, sizeof preface))
         return;
-    shutdown(peer->listener, SHUT_RDWR);
-    pthread_join(peer->thread, NULL);
-    close(peer->listener);
-    peer->stopped = true;
-}
-
-static void peer_close(Peer **peer)
-{
-    peer_stop(*peer);
-    pthread_mutex_destroy(&(*peer)->lock);
-    pthread_cond_destroy(&(*peer)->changed);
-    free(*peer);
-    *peer = NULL;
-}
-
-/* ---- what is exported ---- */
-
-static uint64_t in_ms(uint64_t ms)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec + ms * MS;
-}
-
-typedef struct Told {
-    unsigned lines;
-    char last[512];
-} Told;
-
-static void on_error(void *ctx, int severity, const char *message)
-{
-    Told *told = ctx;
-
-    told->lines++;
-    snprintf(told->last, sizeof told->last, "%s", message);
+    frame(fd, SETTINGS, 0, 0, "", 0);
+    while (one_frame(peer, fd))
+        ;
 }
 
 static VmafxOtlpConfig config_for(uint16_t port, Told *told)
 {
-    VmafxOtlpConfig config = { .signal = VMAFX_SIGNAL_TRACES,
-                               .timeout_ms = LONG_MS,
-                               .version = "9.9",
-                               .response_max_bytes = 4096,
-                               .retry = { 2 * MS, 4 * MS, 150, 20, 5 },
-                               .random_seed = 1,
-                               .on_error = on_error,
-                               .on_error_ctx = told };
-    char text[64];
-
-    snprintf(text, sizeof text, "http://127.0.0.1:%u", (unsigned)port);
-    assert_int_equal(vmafx_endpoint_parse(text, strlen(text), VMAFX_OTLP_GRPC, VMAFX_SIGNAL_TRACES, false,
-                                          VMAFX_INSECURE_UNSET, &config.endpoint, NULL),
-                     VMAFX_OK);
-    return config;
+    return peer_config(VMAFX_OTLP_GRPC, port, told);
 }
-
-static const VmafxScope scope = { "room", "1", "", { NULL, 0 } };
-static const VmafxResource resource = { { NULL, 0 }, "" };
-static const VmafxSpanData span = { .trace_id = { 1 }, .span_id = { 2 }, .scope = &scope, .name = "work", .kind = 1 };
-static const VmafxSpanData *const spans[3] = { &span, &span, &span };
-static const VmafxBatch batch = { VMAFX_SIGNAL_TRACES, &resource, spans, NULL, NULL, 3 };
 
 /* ---- tests ---- */
 
@@ -319,7 +185,7 @@ static void every_status_is_counted_once_and_attempted_as_the_table_says(void **
 {
     static const struct {
         const char *why;
-        Step steps[STEPS_MAX];
+        PeerStep steps[PEER_STEPS_MAX];
         uint64_t deadline_ms;
         VmafxExportResult result;
         uint64_t exported, rejected, failed, timed_out, attempts;
@@ -386,10 +252,10 @@ static void every_status_is_counted_once_and_attempted_as_the_table_says(void **
     for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
         Told told = { 0 };
         VmafxOtlpCounts counts;
-        Peer *peer = peer_open(cases[i].steps);
+        Peer *peer = peer_open(serve, cases[i].steps);
         VmafxOtlpConfig config = config_for(peer->port, &told);
         VmafxExporter *exporter = vmafx_otlp_grpc_exporter_new(&config);
-        VmafxExportResult result = exporter->export_batch(exporter, &batch, in_ms(cases[i].deadline_ms));
+        VmafxExportResult result = exporter->export_batch(exporter, &peer_batch, in_ms(cases[i].deadline_ms));
 
         vmafx_otlp_exporter_counts(exporter, &counts);
         exporter->free(exporter);
@@ -409,7 +275,7 @@ static void every_status_is_counted_once_and_attempted_as_the_table_says(void **
 static void a_connection_that_dies_is_counted_and_survived(void **state)
 {
     static const struct {
-        Step steps[2];
+        PeerStep steps[2];
         bool may_fail;
     } cases[] = {
         { { { ACT_CLOSE, 0, NULL, NULL, 0 }, { 0 } }, false },
@@ -420,15 +286,15 @@ static void a_connection_that_dies_is_counted_and_survived(void **state)
     for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
         Told told = { 0 };
         VmafxOtlpCounts counts;
-        Peer *peer = peer_open(cases[i].steps);
+        Peer *peer = peer_open(serve, cases[i].steps);
         VmafxOtlpConfig config = config_for(peer->port, &told);
 
         config.retry.attempts_max = 1000;
         config.retry.first_ns = config.retry.cap_ns = 20 * MS;
         VmafxExporter *exporter = vmafx_otlp_grpc_exporter_new(&config);
-        VmafxExportResult first = exporter->export_batch(exporter, &batch, in_ms(LONG_MS));
+        VmafxExportResult first = exporter->export_batch(exporter, &peer_batch, in_ms(LONG_MS));
         assert_true(first == VMAFX_EXPORT_OK || (cases[i].may_fail && first == VMAFX_EXPORT_FAILED));
-        assert_int_equal(exporter->export_batch(exporter, &batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
+        assert_int_equal(exporter->export_batch(exporter, &peer_batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
         vmafx_otlp_exporter_counts(exporter, &counts);
         assert_int_equal(counts.exported, first ? 3 : 6);
         assert_int_equal(counts.failed, first ? 3 : 0);
@@ -444,16 +310,18 @@ static void an_absent_collector_is_attempted_and_told_once(void **state)
     VmafxOtlpCounts counts;
     uint16_t port;
 
-    close(listen_local(&port)); /* nobody listens there now */
+    close(peer_listen(&port)); /* nobody listens there now */
     VmafxOtlpConfig config = config_for(port, &told);
     VmafxExporter *exporter = vmafx_otlp_grpc_exporter_new(&config);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(exporter->export_batch(exporter, &batch, in_ms(LONG_MS)), VMAFX_EXPORT_FAILED);
+        assert_int_equal(exporter->export_batch(exporter, &peer_batch, in_ms(LONG_MS)), VMAFX_EXPORT_FAILED);
     vmafx_otlp_exporter_counts(exporter, &counts);
     exporter->free(exporter);
     assert_int_equal(counts.attempts, 10);
     assert_int_equal(counts.failed, 6);
-    assert_int_equal(told.lines, 1);
+    assert_int_equal(told.lines, 2);
+    assert_non_null(strstr(told.first, "will try again"));
+    assert_non_null(strstr(told.last, "gave up on a batch"));
 }
 
 static bool head_has(const Peer *peer, const char *text)
@@ -466,19 +334,19 @@ static void the_request_is_what_otlp_says_gzipped_or_not(void **state)
     static const VmafxOtlpHeader headers[] = { { "API-Key", "s3cret" }, { "evil", "a\r\nb" }, { "grpc-status", "0" } };
     VmafxOtlpEncoder encoder;
 
-    vmafx_otlp_encoder_init(&encoder, &batch, 0, 0);
+    vmafx_otlp_encoder_init(&encoder, &peer_batch, 0, 0);
     assert_true(vmafx_otlp_encoder_next(&encoder));
     for (int gzip = 0; gzip < 2; gzip++) {
-        static const Step accept_all[] = { { 0 } };
+        static const PeerStep accept_all[] = { { 0 } };
         Told told = { 0 };
-        Peer *peer = peer_open(accept_all);
+        Peer *peer = peer_open(serve, accept_all);
         VmafxOtlpConfig config = config_for(peer->port, &told);
 
         config.gzip = gzip;
         config.headers = headers;
         config.n_headers = VMAFX_LEN(headers);
         VmafxExporter *exporter = vmafx_otlp_grpc_exporter_new(&config);
-        assert_int_equal(exporter->export_batch(exporter, &batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
+        assert_int_equal(exporter->export_batch(exporter, &peer_batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
         exporter->free(exporter);
         peer_stop(peer);
         assert_true(head_has(peer, "/opentelemetry.proto.collector.trace.v1.TraceService/Export"));
@@ -498,40 +366,45 @@ static void the_request_is_what_otlp_says_gzipped_or_not(void **state)
     vmafx_otlp_encoder_done(&encoder);
 }
 
-typedef struct Export {
-    VmafxExporter *exporter;
-    VmafxExportResult result;
-} Export;
-
-static void *export_main(void *ctx)
-{
-    Export *job = ctx;
-
-    job->result = job->exporter->export_batch(job->exporter, &batch, in_ms(LONG_MS * 10));
-    return NULL;
-}
-
 static void shutdown_cancels_a_call_at_its_own_deadline(void **state)
 {
-    static const Step silent[] = { { ACT_SILENT, 0, NULL, NULL, 0 }, { 0 } };
+    static const PeerStep silent[] = { { ACT_SILENT, 0, NULL, NULL, 0 }, { 0 } };
     Told told = { 0 };
     VmafxOtlpCounts counts;
-    Peer *peer = peer_open(silent);
+    Peer *peer = peer_open(serve, silent);
     VmafxOtlpConfig config = config_for(peer->port, &told);
-    Export job = { .exporter = vmafx_otlp_grpc_exporter_new(&config) };
-    pthread_t thread;
+    PeerExport job;
 
-    assert_int_equal(pthread_create(&thread, NULL, export_main, &job), 0);
-    pthread_mutex_lock(&peer->lock);
-    while (!peer->requests)
-        pthread_cond_wait(&peer->changed, &peer->lock);
-    pthread_mutex_unlock(&peer->lock);
+    peer_export_begin(&job, vmafx_otlp_grpc_exporter_new(&config));
+    peer_wait_for_requests(peer, 1);
     assert_int_equal(job.exporter->shutdown(job.exporter, in_ms(1)), VMAFX_EXPORT_TIMEOUT);
-    pthread_join(thread, NULL);
-    assert_int_equal(job.result, VMAFX_EXPORT_TIMEOUT);
+    assert_int_equal(peer_export_end(&job), VMAFX_EXPORT_TIMEOUT);
     vmafx_otlp_exporter_counts(job.exporter, &counts);
     assert_int_equal(counts.timed_out, 3);
     job.exporter->free(job.exporter);
+    peer_close(&peer);
+}
+
+static void a_forked_child_is_told_that_grpc_is_gone(void **state)
+{
+    Told told = { 0 };
+    Peer *peer = peer_open(serve, NULL);
+    VmafxOtlpConfig config = config_for(peer->port, &told);
+    VmafxExporter *exporter = vmafx_otlp_grpc_exporter_new(&config);
+    int status;
+
+    assert_int_equal(exporter->export_batch(exporter, &peer_batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        VmafxExporter *mine = vmafx_otlp_grpc_exporter_new(&config);
+        VmafxExportResult result = mine->export_batch(mine, &peer_batch, in_ms(LONG_MS));
+        _exit(result == VMAFX_EXPORT_FAILED && strstr(told.last, "http/protobuf") ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(exporter->export_batch(exporter, &peer_batch, in_ms(LONG_MS)), VMAFX_EXPORT_OK);
+    exporter->free(exporter);
     peer_close(&peer);
 }
 
@@ -543,6 +416,7 @@ int main(void)
         cmocka_unit_test(an_absent_collector_is_attempted_and_told_once),
         cmocka_unit_test(the_request_is_what_otlp_says_gzipped_or_not),
         cmocka_unit_test(shutdown_cancels_a_call_at_its_own_deadline),
+        cmocka_unit_test(a_forked_child_is_told_that_grpc_is_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,7 @@ static void every_row_is_found_by_its_name_which_is_well_formed_and_unique(void 
     for (int i = 0; i < VMAFX_SPAN_ID_COUNT; i++) {
         const VmafxSpanRow *row = vmafx_span_row((VmafxSpanNameId)i);
 
+        assert_true(*row->attributes);
         if (*row->name == '<')
             continue; /* made by a rule of the conventions */
         check_name(row->name);
@@ -121,9 +122,20 @@ static void the_names_that_the_design_promises_are_there(void **state)
         { "vmafx.score", VMAFX_KIND_HISTOGRAM, "1" },
         { "hw.gpu.utilization", VMAFX_KIND_OBSERVABLE_GAUGE, "1" },
         { "hw.gpu.memory.usage", VMAFX_KIND_OBSERVABLE_UP_DOWN_COUNTER, "By" },
+        { "hw.gpu.memory.limit", VMAFX_KIND_OBSERVABLE_UP_DOWN_COUNTER, "By" },
         { "vmafx.node.gpu.utilization", VMAFX_KIND_OBSERVABLE_GAUGE, "1" },
+        { "vmafx.node.cpu.utilization", VMAFX_KIND_OBSERVABLE_GAUGE, "1" },
+        { "vmafx.node.memory.usage", VMAFX_KIND_OBSERVABLE_GAUGE, "By" },
+        { "vmafx.node.slots", VMAFX_KIND_OBSERVABLE_UP_DOWN_COUNTER, "{slot}" },
+        { "vmafx.leases.expired", VMAFX_KIND_COUNTER, "{lease}" },
+        { "vmafx.results.fenced", VMAFX_KIND_COUNTER, "{result}" },
+        { "vmafx.encoder.frames", VMAFX_KIND_COUNTER, "{frame}" },
+        { "vmafx.encoder.io", VMAFX_KIND_COUNTER, "By" },
+        { "vmafx.inference.duration", VMAFX_KIND_HISTOGRAM, "s" },
         { "vmafx.nodes", VMAFX_KIND_OBSERVABLE_UP_DOWN_COUNTER, "{node}" },
         { "rpc.server.call.duration", VMAFX_KIND_HISTOGRAM, "s" },
+        { "rpc.client.call.duration", VMAFX_KIND_HISTOGRAM, "s" },
+        { "http.client.request.duration", VMAFX_KIND_HISTOGRAM, "s" },
         { "http.server.request.duration", VMAFX_KIND_HISTOGRAM, "s" },
         { "db.client.operation.duration", VMAFX_KIND_HISTOGRAM, "s" },
         { "process.cpu.time", VMAFX_KIND_OBSERVABLE_COUNTER, "s" },
@@ -179,19 +191,158 @@ static void attributes_that_do_not_fit_are_told_with_their_key(void **state)
     }
 }
 
-static void spans_and_metrics_that_are_not_in_the_table_are_told(void **state)
+static void keys_of_others_are_refused_only_where_our_scopes_say_them(void **state)
+{
+    const char *key = NULL;
+    VmafxAttrs foreign = VMAFX_ATTRS(VMAFX_ATTR_STR("code.function.name", "x"));
+
+    (void)state;
+    assert_null(vmafx_attributes_check(foreign, &key));
+    assert_non_null(vmafx_attributes_check_strictly(foreign, &key));
+    assert_string_equal(key, "code.function.name");
+    assert_null(
+        vmafx_attributes_check_strictly(VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ACTION, "job.cancel")), &key));
+    assert_null(key);
+}
+
+static void spans_are_told_by_name_kind_and_attributes(void **state)
+{
+    const struct {
+        const char *why, *name;
+        VmafxSpanKind kind;
+        VmafxAttrs attrs;
+        bool fits;
+    } cases[] = {
+        { "as in the table", "vmafx.job", VMAFX_SPAN_INTERNAL, VMAFX_NO_ATTRS, true },
+        { "another kind", "vmafx.job", VMAFX_SPAN_SERVER, VMAFX_NO_ATTRS, false },
+        { "ours, and not there", "vmafx.jobb", VMAFX_SPAN_INTERNAL, VMAFX_NO_ATTRS, false },
+        { "neither there nor by a rule", "work", VMAFX_SPAN_INTERNAL, VMAFX_NO_ATTRS, false },
+        { "no name", NULL, VMAFX_SPAN_SERVER, VMAFX_NO_ATTRS, false },
+        { "a key of its row", "vmafx.scoring", VMAFX_SPAN_INTERNAL, VMAFX_ATTRS(VMAFX_ATTR_INT("vmafx.frame.count", 1)),
+          true },
+        { "a key of another row", "vmafx.scoring", VMAFX_SPAN_INTERNAL,
+          VMAFX_ATTRS(VMAFX_ATTR_STR("vmafx.queue.outcome", "leased")), false },
+        { "a star does not make keys", "vmafx.job", VMAFX_SPAN_INTERNAL,
+          VMAFX_ATTRS(VMAFX_ATTR_STR("vmafx.job.mood", "x")), false },
+        { "a star wants its dot", "vmafx.job", VMAFX_SPAN_INTERNAL, VMAFX_ATTRS(VMAFX_ATTR_STR("vmafx.jobs", "x")),
+          false },
+        { "another type", "vmafx.scoring", VMAFX_SPAN_INTERNAL, VMAFX_ATTRS(VMAFX_ATTR_STR("vmafx.frame.count", "1")),
+          false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        const char *key, *wrong = vmafx_span_check(cases[i].name, (int)cases[i].kind, cases[i].attrs, &key);
+
+        if (!wrong != cases[i].fits)
+            fail_msg("%s: %s", cases[i].why, wrong ? wrong : "let pass");
+    }
+}
+
+#define METHOD(m) VMAFX_ATTR_STR(VMAFX_KEY_HTTP_REQUEST_METHOD, m)
+#define ROUTE(r)  VMAFX_ATTR_STR(VMAFX_KEY_HTTP_ROUTE, r)
+#define GRPC      VMAFX_ATTR_STR(VMAFX_KEY_RPC_SYSTEM, "grpc")
+#define RPC(m)    VMAFX_ATTR_STR(VMAFX_KEY_RPC_METHOD, m)
+#define SQLITE    VMAFX_ATTR_STR(VMAFX_KEY_DB_SYSTEM, "sqlite")
+
+static void names_by_a_rule_are_what_their_attributes_make(void **state)
+{
+    const struct {
+        const char *why, *name;
+        VmafxSpanKind kind;
+        VmafxAttrs attrs;
+        bool fits;
+    } cases[] = {
+        { "method and route", "GET /jobs/{id}", VMAFX_SPAN_SERVER, VMAFX_ATTRS(METHOD("GET"), ROUTE("/jobs/{id}")),
+          true },
+        { "no route", "GET", VMAFX_SPAN_SERVER, VMAFX_ATTRS(METHOD("GET")), true },
+        { "the raw path", "GET /jobs/1", VMAFX_SPAN_SERVER, VMAFX_ATTRS(METHOD("GET"), ROUTE("/jobs/{id}")), false },
+        { "a path without a route", "GET /jobs/1", VMAFX_SPAN_SERVER, VMAFX_ATTRS(METHOD("GET")), false },
+        { "the method that is not known", "HTTP", VMAFX_SPAN_SERVER, VMAFX_ATTRS(METHOD("_OTHER")), true },
+        { "_OTHER is no name", "_OTHER", VMAFX_SPAN_SERVER, VMAFX_ATTRS(METHOD("_OTHER")), false },
+        { "a client has no route", "POST", VMAFX_SPAN_CLIENT, VMAFX_ATTRS(METHOD("POST")), true },
+        { "our RPC", "vmafx.v1.Jobs/Submit", VMAFX_SPAN_SERVER, VMAFX_ATTRS(GRPC, RPC("vmafx.v1.Jobs/Submit")), true },
+        { "another RPC's name", "vmafx.v1.Jobs/Get", VMAFX_SPAN_CLIENT, VMAFX_ATTRS(GRPC, RPC("vmafx.v1.Jobs/Submit")),
+          false },
+        { "an unknown RPC", "grpc", VMAFX_SPAN_SERVER, VMAFX_ATTRS(GRPC, RPC("_OTHER")), true },
+        { "an RPC of kind internal", "vmafx.v1.Jobs/Get", VMAFX_SPAN_INTERNAL,
+          VMAFX_ATTRS(GRPC, RPC("vmafx.v1.Jobs/Get")), false },
+        { "a summary", "submit job", VMAFX_SPAN_CLIENT,
+          VMAFX_ATTRS(SQLITE, VMAFX_ATTR_STR(VMAFX_KEY_DB_QUERY_SUMMARY, "submit job")), true },
+        { "half of it", "submit", VMAFX_SPAN_CLIENT,
+          VMAFX_ATTRS(SQLITE, VMAFX_ATTR_STR(VMAFX_KEY_DB_QUERY_SUMMARY, "submit job")), false },
+        { "a database span with a job", "s", VMAFX_SPAN_CLIENT,
+          VMAFX_ATTRS(SQLITE, VMAFX_ATTR_STR(VMAFX_KEY_DB_QUERY_SUMMARY, "s"), VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, "x")),
+          false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        const char *key, *wrong = vmafx_span_check(cases[i].name, (int)cases[i].kind, cases[i].attrs, &key);
+
+        if (!wrong != cases[i].fits)
+            fail_msg("%s: %s", cases[i].why, wrong ? wrong : "let pass");
+    }
+}
+
+static void a_status_text_has_no_path_and_quotes_nothing(void **state)
+{
+    static const struct {
+        const char *why, *text;
+        bool fits;
+    } cases[] = {
+        { "none", NULL, true },
+        { "empty", "", true },
+        { "words", "the lease has passed to another attempt", true },
+        { "a slash between words", "reading and/or writing failed", true },
+        { "a slash by itself", "3 / 4 done", true },
+        { "an apostrophe within a word", "the peer's answer", true },
+        { "a path", "/srv/in.y4m ended", false },
+        { "a path in a sentence", "cannot open /srv/in.y4m", false },
+        { "a path in quotes", "cannot open '/srv/in.y4m'", false },
+        { "a name in quotes", "cannot open 'in.y4m'", false },
+        { "after a colon", "no such file:/srv/in.y4m", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++)
+        if (!vmafx_status_check(cases[i].text) != cases[i].fits)
+            fail_msg("%s", cases[i].why);
+    for (int err = 0; err < VMAFX_ERR_COUNT; err++)
+        if (vmafx_status_check(vmafx_err_text((VmafxErr)err)))
+            fail_msg("'%s' cannot be a status text", vmafx_err_text((VmafxErr)err));
+}
+
+static void scopes_and_events_are_known_by_name(void **state)
 {
     const char *key;
 
     (void)state;
-    assert_null(vmafx_span_check("vmafx.job", VMAFX_SPAN_INTERNAL, VMAFX_NO_ATTRS, NULL));
-    assert_non_null(vmafx_span_check("vmafx.job", VMAFX_SPAN_SERVER, VMAFX_NO_ATTRS, NULL));
-    assert_non_null(vmafx_span_check("vmafx.jobb", VMAFX_SPAN_INTERNAL, VMAFX_NO_ATTRS, NULL));
-    assert_null(vmafx_span_check("GET /jobs", VMAFX_SPAN_SERVER, VMAFX_NO_ATTRS, NULL));
-    assert_non_null(vmafx_span_check(NULL, VMAFX_SPAN_SERVER, VMAFX_NO_ATTRS, NULL));
+    assert_true(vmafx_scope_is_known(VMAFX_SCOPE_NAME_SCORE));
+    assert_true(vmafx_scope_is_known("vmafx.controller"));
+    assert_false(vmafx_scope_is_known("vmafx.control"));
+    assert_false(vmafx_scope_is_known(NULL));
+    assert_true(vmafx_signal_is_ours("vmafx.x"));
+    assert_false(vmafx_signal_is_ours("vmafxx"));
+    assert_false(vmafx_signal_is_ours(NULL));
+    assert_null(vmafx_event_check(VMAFX_EVENT_NAME_EXCEPTION,
+                                  VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_TYPE, "x")), &key));
+    assert_non_null(vmafx_event_check("exception", VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, "x")), &key));
+    assert_string_equal(key, "vmafx.job.id");
+    assert_non_null(vmafx_event_check("frame dropped", VMAFX_NO_ATTRS, &key));
+    assert_null(key);
+    assert_non_null(vmafx_event_check(NULL, VMAFX_NO_ATTRS, NULL));
+}
+
+static void metrics_that_are_not_in_the_table_are_told(void **state)
+{
+    const char *key;
+
+    (void)state;
     assert_non_null(vmafx_metric_check("vmafx.frames", VMAFX_KIND_COUNTER, "1"));
     assert_non_null(vmafx_metric_check("vmafx.frames", VMAFX_KIND_GAUGE, "{frame}"));
     assert_non_null(vmafx_metric_check("vmafx.framez", VMAFX_KIND_COUNTER, "{frame}"));
+    assert_non_null(vmafx_metric_check(NULL, VMAFX_KIND_COUNTER, "{frame}"));
     assert_null(vmafx_metric_attributes_check("vmafx.jobs.failed",
                                               VMAFX_ATTRS(VMAFX_ATTR_STR("vmafx.job.failure_class", "input")), &key));
     assert_non_null(vmafx_metric_attributes_check(
@@ -209,7 +360,12 @@ int main(void)
         cmocka_unit_test(attributes_of_metrics_are_in_the_table_and_none_is_an_unbounded_id),
         cmocka_unit_test(the_names_that_the_design_promises_are_there),
         cmocka_unit_test(attributes_that_do_not_fit_are_told_with_their_key),
-        cmocka_unit_test(spans_and_metrics_that_are_not_in_the_table_are_told),
+        cmocka_unit_test(keys_of_others_are_refused_only_where_our_scopes_say_them),
+        cmocka_unit_test(spans_are_told_by_name_kind_and_attributes),
+        cmocka_unit_test(names_by_a_rule_are_what_their_attributes_make),
+        cmocka_unit_test(a_status_text_has_no_path_and_quotes_nothing),
+        cmocka_unit_test(scopes_and_events_are_known_by_name),
+        cmocka_unit_test(metrics_that_are_not_in_the_table_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

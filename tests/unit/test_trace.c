@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* Tracing: the API alone, samplers, how a span starts, what it keeps, how it ends, and what a fork leaves. */
+/* Tracing: the API alone, how a span starts, what it keeps, how it ends, and what a fork leaves. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -262,110 +262,86 @@ static void a_tracers_identity_is_name_version_schema_and_attributes(void **stat
     vmafx_trace_provider_free(&p);
 }
 
-/* ---- samplers ---- */
-
-static void samplers_are_known_by_name_and_describe_themselves(void **state)
+static void the_apis_tracers_have_the_same_identity_and_bring_it_along(void **state)
 {
-#define PARENT(root)                                                                                                   \
-    "ParentBased{root:" root ",remoteParentSampled:AlwaysOnSampler,remoteParentNotSampled:AlwaysOffSampler,"           \
-    "localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler}"
-    static const struct {
-        const char *name, *description;
-    } cases[] = {
-        { "always_on", "AlwaysOnSampler" },
-        { "ALWAYS_off", "AlwaysOffSampler" },
-        { "traceidratio", "TraceIdRatioBased{0.000100}" },
-        { "parentbased_always_on", PARENT("AlwaysOnSampler") },
-        { "parentbased_always_off", PARENT("AlwaysOffSampler") },
-        { "ParentBased_traceidratio", PARENT("TraceIdRatioBased{0.000100}") },
-        { "jaeger_remote", NULL },
-        { "parentbased_", NULL },
-        { "parentbased_parentbased_always_on", NULL },
-        { "", NULL },
-    };
+    VmafxAttrs a = VMAFX_ATTRS(VMAFX_ATTR_STR("k", "v"), VMAFX_ATTR_INT("i", 1));
+    VmafxAttrs turned = VMAFX_ATTRS(VMAFX_ATTR_INT("i", 1), VMAFX_ATTR_STR("k", "v"));
+    VmafxTracer *tracer = vmafx_tracer_get_with("whole", "v", "s", a);
+    VmafxTraceProvider *p = sampled_by(NULL);
 
-    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
-        VMAFX_AUTO(vmafx_sampler_free) VmafxSampler *sampler = vmafx_sampler_by_name(cases[i].name, 0.0001);
+    assert_ptr_equal(tracer, vmafx_tracer_get_with("whole", "v", "s", turned));
+    assert_ptr_not_equal(tracer, vmafx_tracer_get_with("whole", "v", "t", a));
+    assert_ptr_not_equal(tracer, vmafx_tracer_get_with("whole", "v", "s", VMAFX_NO_ATTRS));
+    assert_ptr_not_equal(tracer, vmafx_tracer_get("whole", "v"));
+    assert_ptr_equal(vmafx_tracer_get("whole", "v"), vmafx_tracer_get_with("whole", "v", NULL, VMAFX_NO_ATTRS));
 
-        if (!cases[i].description) {
-            assert_null(sampler);
-            continue;
-        }
-        assert_non_null(sampler);
-        assert_string_equal(sampler->description, cases[i].description);
-    }
-
-    VMAFX_AUTO(vmafx_sampler_free) VmafxSampler *record = vmafx_sampler_always_record(vmafx_sampler_always_off());
-
-    assert_string_equal(record->description, "AlwaysRecord{AlwaysOffSampler}");
+    vmafx_tracer_provider_set(vmafx_trace_provider_api(p));
+    VmafxSpan *span = vmafx_span_start(tracer, "x");
+    vmafx_span_end(&span);
+    assert_string_equal(kept(0)->scope->schema_url, "s");
+    assert_int_equal(kept(0)->scope->attrs.n, 2);
+    assert_text(kept(0)->scope->attrs, "k", "v");
+    vmafx_tracer_provider_set(NULL);
+    vmafx_trace_provider_free(&p);
 }
 
-static VmafxSamplingDecision ask(const VmafxSampler *sampler, const uint8_t *trace_id)
-{
-    VmafxSamplingResult result = { VMAFX_SAMPLE_DROP, VMAFX_NO_ATTRS, NULL };
+/* ---- samplers; by themselves they are in test_sampler.c ---- */
 
-    sampler->sample(sampler, &(VmafxSamplingInput){ .trace_id = trace_id, .name = "" }, &result);
-    return result.decision;
+static int warnings;
+
+static void count_warning(void *ctx, int severity, const char *message)
+{
+    assert_string_equal(ctx, "mine");
+    assert_int_equal(severity, 13);
+    assert_non_null(strstr(message, "traceidratio"));
+    warnings++;
 }
 
-static void the_ratio_sampler_compares_the_low_63_bits_with_its_bound(void **state)
+static void a_samplers_warning_reaches_the_providers_handler_once(void **state)
 {
-    static const struct {
-        const char *why;
-        double ratio;
-        uint64_t low; /* the trace id's second half */
-        bool sampled;
-    } cases[] = {
-        { "0 is never", 0, 0, false },
-        { "below 0 is never", -1, 0, false },
-        { "not a number is never", __builtin_nan(""), 0, false },
-        { "1 is always", 1, UINT64_MAX, true },
-        { "above 1 is always", 7, UINT64_MAX, true },
-        { "half: the last below the bound", 0.5, 0x7fffffffffffffff, true },
-        { "half: the bound itself", 0.5, 0x8000000000000000, false },
-        { "the lowest bit does not count", 0.5, 0x7ffffffffffffffe, true },
-        { "a quarter: just above", 0.25, 0x4000000000000000, false },
-        { "a quarter: just below", 0.25, 0x3fffffffffffffff, true },
-    };
+    VMAFX_AUTO(vmafx_context_unref) VmafxContext *parent = context_of(1, true, NULL);
+    VmafxTraceProviderConfig config = VMAFX_TRACE_PROVIDER_DEFAULT;
+    char mine[] = "mine";
 
-    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
-        VMAFX_AUTO(vmafx_sampler_free) VmafxSampler *sampler = vmafx_sampler_trace_id_ratio(cases[i].ratio);
-        uint8_t id[16] = { 0xff };
+    config.sampler = vmafx_sampler_trace_id_ratio(1);
+    config.error = count_warning;
+    config.error_ctx = mine;
+    warnings = 0;
 
-        for (int b = 0; b < 8; b++)
-            id[8 + b] = (uint8_t)(cases[i].low >> (56 - 8 * b));
-        if (ask(sampler, id) != (cases[i].sampled ? VMAFX_SAMPLE_RECORD_AND_SAMPLE : VMAFX_SAMPLE_DROP))
-            fail_msg("%s", cases[i].why);
+    VmafxTraceProvider *p = provider_of(config);
+
+    for (int children = 0; children < 3; children++) {
+        VmafxSpan *root = vmafx_span_start(tracer_of(p), "root");
+        assert_int_equal(warnings, children > 0);
+        VmafxSpan *child = vmafx_span_start_with(tracer_of(p), "child", &(VmafxSpanOptions){ .parent = parent });
+        assert_int_equal(warnings, 1);
+        vmafx_span_end(&child);
+        vmafx_span_end(&root);
     }
+    vmafx_trace_provider_free(&p);
 }
 
-static void a_higher_ratio_samples_a_superset(void **state)
+static void the_threshold_of_a_sampled_root_goes_down_its_trace(void **state)
 {
-    static const double ratios[] = { 0.0001, 0.01, 0.1, 0.3, 0.9, 1 };
-    VmafxSampler *samplers[VMAFX_LEN(ratios)];
-    size_t sampled[VMAFX_LEN(ratios)] = { 0 };
-    const size_t n = 100000;
+    VmafxTraceProvider *p = sampled_by(vmafx_sampler_parent_probability(1));
+    VmafxSpan *root = vmafx_span_start(tracer_of(p), "root");
+    VmafxContextToken token = vmafx_span_attach(root);
+    VmafxSpan *child = vmafx_span_start(tracer_of(p), "child");
 
-    for (size_t r = 0; r < VMAFX_LEN(ratios); r++)
-        samplers[r] = vmafx_sampler_trace_id_ratio(ratios[r]);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t id[16];
-        bool before = false;
+    vmafx_span_end(&child);
+    vmafx_span_detach(&token);
+    vmafx_span_end(&root);
+    assert_string_equal(kept(0)->trace_state, "ot=th:0");
+    assert_string_equal(kept(1)->trace_state, "ot=th:0");
+    vmafx_trace_provider_free(&p);
 
-        vmafx_ids_trace(id);
-        for (size_t r = 0; r < VMAFX_LEN(ratios); r++) {
-            bool now = ask(samplers[r], id) != VMAFX_SAMPLE_DROP;
-
-            assert_true(now || !before);
-            sampled[r] += now;
-            before = now;
-        }
-    }
-    /* 0.3 ± 6 standard deviations: 6 · sqrt(n · 0.3 · 0.7) < 900 */
-    assert_in_range(sampled[3], 30000 - 900, 30000 + 900);
-    assert_int_equal(sampled[5], n);
-    for (size_t r = 0; r < VMAFX_LEN(ratios); r++)
-        vmafx_sampler_free(&samplers[r]);
+    /* A state that was made for one span alone lives as long as that. */
+    VMAFX_AUTO(vmafx_context_unref) VmafxContext *parent = context_of(3, true, "ot=th:8;x:y,a=b");
+    p = sampled_by(vmafx_sampler_probability(1));
+    child = vmafx_span_start_with(tracer_of(p), "child", &(VmafxSpanOptions){ .parent = parent });
+    vmafx_span_end(&child);
+    assert_string_equal(kept(0)->trace_state, "ot=th:0;x:y,a=b");
+    vmafx_trace_provider_free(&p);
 }
 
 static void a_parent_based_sampler_asks_one_of_five(void **state)
@@ -1110,9 +1086,9 @@ int main(void)
         cmocka_unit_test(null_is_accepted_everywhere),
         cmocka_unit_test(a_tracer_taken_early_works_once_a_provider_is_set_and_stops_after),
         cmocka_unit_test(a_tracers_identity_is_name_version_schema_and_attributes),
-        cmocka_unit_test(samplers_are_known_by_name_and_describe_themselves),
-        cmocka_unit_test(the_ratio_sampler_compares_the_low_63_bits_with_its_bound),
-        cmocka_unit_test(a_higher_ratio_samples_a_superset),
+        cmocka_unit_test(the_apis_tracers_have_the_same_identity_and_bring_it_along),
+        cmocka_unit_test(a_samplers_warning_reaches_the_providers_handler_once),
+        cmocka_unit_test(the_threshold_of_a_sampled_root_goes_down_its_trace),
         cmocka_unit_test(a_parent_based_sampler_asks_one_of_five),
         cmocka_unit_test(a_child_has_its_parents_trace_and_a_root_its_own),
         cmocka_unit_test(a_dropped_child_keeps_the_trace_id_and_gets_a_span_id),

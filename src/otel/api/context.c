@@ -50,19 +50,15 @@ uint64_t vmafx_context_drops(VmafxContextDrop what)
 
 /* ---- contexts ---- */
 
-static bool any_set(const uint8_t *bytes, size_t n)
-{
-    uint8_t seen = 0;
-
-    for (size_t i = 0; i < n; i++)
-        seen |= bytes[i];
-    return seen != 0;
-}
-
 bool vmafx_span_context_valid(const VmafxSpanContext *context)
 {
-    return context && any_set(context->trace_id, sizeof context->trace_id) &&
-           any_set(context->span_id, sizeof context->span_id);
+    uint64_t trace[2], span;
+
+    if (!context)
+        return false;
+    memcpy(trace, context->trace_id, sizeof trace);
+    memcpy(&span, context->span_id, sizeof span);
+    return (trace[0] | trace[1]) && span;
 }
 
 VmafxContext *vmafx_context_ref(VmafxContext *context)
@@ -148,11 +144,14 @@ VmafxContext *vmafx_context_with_baggage(VmafxContext *context, VmafxBaggage *ba
 
 bool vmafx_context_span(const VmafxContext *context, VmafxSpanContext *ret)
 {
-    VmafxSpanContext span = context ? context->span : (VmafxSpanContext){ 0 };
-
     if (ret)
-        *ret = span;
-    return vmafx_span_context_valid(&span);
+        *ret = context ? context->span : (VmafxSpanContext){ 0 };
+    return context && vmafx_span_context_valid(&context->span);
+}
+
+const VmafxSpanContext *vmafx_context_span_at(const VmafxContext *context)
+{
+    return context && vmafx_span_context_valid(&context->span) ? &context->span : NULL;
 }
 
 VmafxBaggage *vmafx_context_baggage(const VmafxContext *context)
@@ -218,7 +217,8 @@ typedef struct Stack {
     Frame at_hand[FRAMES_AT_HAND];
 } Stack;
 
-static _Thread_local Stack this_thread;
+static _Thread_local Stack this_thread __attribute__((tls_model("initial-exec")));
+_Thread_local VmafxContext *vmafx_context_here; /* the context of this thread's top frame */
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key_of_stack; /* both are written by the once and never again */
@@ -234,6 +234,8 @@ static void unwind(Stack *stack, uint32_t depth)
 {
     while (stack->depth > depth) {
         VmafxContext *top = frames(stack)[--stack->depth].context;
+
+        vmafx_context_here = stack->depth ? frames(stack)[stack->depth - 1].context : NULL;
         vmafx_context_unref(&top);
     }
 }
@@ -283,13 +285,6 @@ static bool make_room(Stack *stack)
     return true;
 }
 
-VmafxContext *vmafx_context_current(void)
-{
-    Stack *stack = &this_thread;
-
-    return stack->depth ? frames(stack)[stack->depth - 1].context : NULL;
-}
-
 VmafxContextToken vmafx_context_attach(VmafxContext *context)
 {
     Stack *stack = &this_thread;
@@ -301,6 +296,7 @@ VmafxContextToken vmafx_context_attach(VmafxContext *context)
 
     VmafxContextToken token = { .thread = stack, .serial = ++stack->serial, .depth = stack->depth };
     frames(stack)[stack->depth++] = (Frame){ vmafx_context_ref(context), token.serial };
+    vmafx_context_here = context;
     return token;
 }
 

@@ -121,6 +121,8 @@ VmafxContext *vmafx_context_with_span(VmafxContext *context, const VmafxSpanCont
 VmafxContext *vmafx_context_with_baggage(VmafxContext *context, VmafxBaggage *baggage);
 /** False, and zeroes, when there is none. The state is borrowed from the context. */
 bool vmafx_context_span(const VmafxContext *context, VmafxSpanContext *ret);
+/** The same without a copy: NULL when there is none; lives as long as the context. */
+const VmafxSpanContext *vmafx_context_span_at(const VmafxContext *context);
 VmafxBaggage *vmafx_context_baggage(const VmafxContext *context); /* borrowed */
 
 /** Names a value of another room by its own address; must outlive every context. */
@@ -135,7 +137,7 @@ VmafxContext *vmafx_context_with_value(VmafxContext *context, const VmafxContext
 void *vmafx_context_value(const VmafxContext *context, const VmafxContextKey *key); /* borrowed; NULL: none */
 
 /** This thread's current context (borrowed until it is detached; NULL: root). */
-VmafxContext *vmafx_context_current(void);
+static inline VmafxContext *vmafx_context_current(void);
 
 /** What was attached, where and when. A zeroed one stands for nothing. */
 typedef struct VmafxContextToken {
@@ -206,4 +208,12 @@ typedef enum VmafxContextDrop {
 
 /** How often since the process began; any thread. */
 uint64_t vmafx_context_drops(VmafxContextDrop what);
+
+/* Inline, because every span and every measurement asks. Written by attach and detach alone. */
+extern _Thread_local VmafxContext *vmafx_context_here __attribute__((tls_model("initial-exec")));
+
+static inline VmafxContext *vmafx_context_current(void)
+{
+    return vmafx_context_here;
+}
 #endif

@@ -17,20 +17,8 @@
 
 enum { INSTRUMENTS_MAX = 4096, BOUND_MAX = 2000, BOUNDS_MAX = 1000, METERS_MAX = 1024 };
 
-/* Connected when sdk is not NULL: its release store pairs with the acquire load in live(). */
-typedef struct Link {
-    _Atomic(const VmafxMetricsSdk *) sdk;
-    _Atomic(void *) impl;
-} Link;
-
-struct VmafxBound {
-    Link link;
-    VmafxAttrs attrs;
-    VmafxBound *next;
-};
-
 typedef struct Instrument {
-    Link link;
+    VmafxMetricLink link;
     VmafxInstrumentInfo info;
     double *bounds;
     VmafxMeter *meter;
@@ -67,12 +55,37 @@ static const VmafxMetricsSdk *global_sdk;
 static VmafxMeter *global_meters;
 static size_t n_global_meters;
 
-static inline const VmafxMetricsSdk *live(const Link *link)
+/* A fork waits for who is at the lists, so that the child finds them whole and the lock free. */
+static void lock_for_fork(void)
+{
+    pthread_mutex_lock(&handles_lock);
+}
+
+static void unlock_handles(void)
+{
+    pthread_mutex_unlock(&handles_lock);
+}
+
+static void watch_forks(void)
+{
+    /* Fails on no memory only; then the lock may be held for ever in a child. */
+    (void)pthread_atfork(lock_for_fork, unlock_handles, unlock_handles);
+}
+
+static void lock_handles(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&handles_lock);
+}
+
+static inline const VmafxMetricsSdk *live(const VmafxMetricLink *link)
 {
     return atomic_load_explicit(&link->sdk, memory_order_acquire);
 }
 
-static void link_set(Link *link, const VmafxMetricsSdk *sdk, void *impl)
+static void link_set(VmafxMetricLink *link, const VmafxMetricsSdk *sdk, void *impl)
 {
     atomic_store_explicit(&link->sdk, NULL, memory_order_release);
     atomic_store_explicit(&link->impl, impl, memory_order_release);
@@ -80,7 +93,7 @@ static void link_set(Link *link, const VmafxMetricsSdk *sdk, void *impl)
         atomic_store_explicit(&link->sdk, sdk, memory_order_release);
 }
 
-static inline void *impl_of(const Link *link)
+static inline void *impl_of(const VmafxMetricLink *link)
 {
     return atomic_load_explicit(&link->impl, memory_order_relaxed);
 }
@@ -138,19 +151,19 @@ void vmafx_metrics_sdk_set(const VmafxMetricsSdk *sdk)
 {
     void *callback;
 
-    pthread_mutex_lock(&handles_lock);
+    lock_handles();
     const VmafxMetricsSdk *old = global_sdk;
 
     global_sdk = NULL;
     while (old && (callback = take_callback_of(old))) {
-        pthread_mutex_unlock(&handles_lock); /* the removal waits for a running callback, which may make handles */
+        unlock_handles(); /* the removal waits for a running callback, which may make handles */
         old->callback_remove(old->provider, callback);
-        pthread_mutex_lock(&handles_lock);
+        lock_handles();
     }
     global_sdk = sdk;
     for (VmafxMeter *meter = global_meters; meter; meter = meter->next)
         connect_meter(meter, sdk);
-    pthread_mutex_unlock(&handles_lock);
+    unlock_handles();
 }
 
 /* ---- Meters ---- */
@@ -184,7 +197,7 @@ VmafxMeter *vmafx_meter_get(const char *name, const char *version, const char *s
 
     if (!vmafx_attr_set_copy(attrs, &info.attrs))
         return NULL;
-    pthread_mutex_lock(&handles_lock);
+    lock_handles();
     for (meter = global_meters; meter && !meter_is(meter, &info);)
         meter = meter->next;
     if (!meter && n_global_meters < METERS_MAX && (meter = meter_make(&info))) {
@@ -193,7 +206,7 @@ VmafxMeter *vmafx_meter_get(const char *name, const char *version, const char *s
         global_meters = meter;
         n_global_meters++;
     }
-    pthread_mutex_unlock(&handles_lock);
+    unlock_handles();
     free((void *)info.attrs.items);
     return meter;
 }
@@ -301,7 +314,7 @@ static Instrument *instrument_get(VmafxMeter *meter, VmafxInstrumentInfo info)
     if (!info.bounds || info.n_bounds > BOUNDS_MAX)
         info.bounds = NULL, info.n_bounds = 0;
 
-    pthread_mutex_lock(&handles_lock);
+    lock_handles();
     for (instrument = meter->instruments; instrument && !instrument_is(instrument, &info);)
         instrument = instrument->next;
     if (!instrument && meter->n_instruments < INSTRUMENTS_MAX && (instrument = instrument_make(meter, &info))) {
@@ -310,7 +323,7 @@ static Instrument *instrument_get(VmafxMeter *meter, VmafxInstrumentInfo info)
         meter->instruments = instrument;
         meter->n_instruments++;
     }
-    pthread_mutex_unlock(&handles_lock);
+    unlock_handles();
     return instrument;
 }
 
@@ -346,7 +359,7 @@ static VmafxBound *instrument_bind(Instrument *instrument, VmafxAttrs attrs)
 
     if (!instrument || !vmafx_attr_set_copy(attrs, &set))
         return NULL;
-    pthread_mutex_lock(&handles_lock);
+    lock_handles();
     VmafxBound *bound = bound_find(instrument, set);
 
     if (!bound && instrument->n_bound < BOUND_MAX) {
@@ -358,7 +371,7 @@ static VmafxBound *instrument_bind(Instrument *instrument, VmafxAttrs attrs)
         if (!bound)
             bound = bound_make(instrument, overflow);
     }
-    pthread_mutex_unlock(&handles_lock);
+    unlock_handles();
     free((void *)set.items);
     return bound;
 }
@@ -435,22 +448,6 @@ VmafxHistogram *vmafx_histogram_bounds(VmafxMeter *meter, const char *name, cons
         meter, (VmafxInstrumentInfo){ name, unit, description, VMAFX_KIND_HISTOGRAM, false, bounds, n_bounds });
 }
 
-void vmafx_bound_int(VmafxBound *bound, int64_t value)
-{
-    const VmafxMetricsSdk *sdk = bound ? live(&bound->link) : NULL;
-
-    if (sdk)
-        sdk->bound_int(impl_of(&bound->link), value);
-}
-
-void vmafx_bound_double(VmafxBound *bound, double value)
-{
-    const VmafxMetricsSdk *sdk = bound ? live(&bound->link) : NULL;
-
-    if (sdk)
-        sdk->bound_double(impl_of(&bound->link), value);
-}
-
 /* ---- Observable instruments ---- */
 
 static VmafxCallback *callback_make(VmafxMeter *meter, VmafxObserveFn fn, VmafxObservable *self, void *state)
@@ -460,11 +457,11 @@ static VmafxCallback *callback_make(VmafxMeter *meter, VmafxObserveFn fn, VmafxO
     if (!callback)
         return NULL;
     *callback = (VmafxCallback){ .meter = meter, .fn = fn, .self = self, .state = state };
-    pthread_mutex_lock(&handles_lock);
+    lock_handles();
     connect_callback(callback, meter->sdk);
     callback->next = meter->callbacks;
     meter->callbacks = callback;
-    pthread_mutex_unlock(&handles_lock);
+    unlock_handles();
     return callback;
 }
 
@@ -504,7 +501,7 @@ void vmafx_callback_remove(VmafxCallback **callback)
     if (!c)
         return;
     *callback = NULL;
-    pthread_mutex_lock(&handles_lock);
+    lock_handles();
     const VmafxMetricsSdk *sdk = c->sdk;
     VmafxCallback **at = &c->meter->callbacks;
 
@@ -512,7 +509,7 @@ void vmafx_callback_remove(VmafxCallback **callback)
         at = &(*at)->next;
     if (*at)
         *at = c->next;
-    pthread_mutex_unlock(&handles_lock);
+    unlock_handles();
     if (sdk)
         sdk->callback_remove(sdk->provider, c->impl); /* may wait for a running callback, which may make handles */
     free(c);

@@ -18,6 +18,8 @@
 #ifndef VMAFX_OTEL_API_METRICS_H
 #define VMAFX_OTEL_API_METRICS_H
 
+#include <stdatomic.h>
+
 #include "otel/api/attr.h"
 #include "otel/api/context.h"
 
@@ -93,8 +95,8 @@ VmafxHistogram *vmafx_histogram_bounds(VmafxMeter *meter, const char *name, cons
                                        const double *bounds, size_t n_bounds);
 
 /** Adds to or records on a bound series; a number of the instrument's other type is converted (toward zero). */
-void vmafx_bound_int(VmafxBound *bound, int64_t value);
-void vmafx_bound_double(VmafxBound *bound, double value);
+static inline void vmafx_bound_int(VmafxBound *bound, int64_t value);
+static inline void vmafx_bound_double(VmafxBound *bound, double value);
 
 /* ---- Observable instruments ---- */
 
@@ -161,4 +163,35 @@ void vmafx_metrics_sdk_set(const VmafxMetricsSdk *sdk);
 /** A meter of one provider, made for it and freed by it with all its handles. NULL on no memory. */
 VmafxMeter *vmafx_meter_new(const VmafxMetricsSdk *sdk, const VmafxMeterInfo *info);
 void vmafx_meter_free(VmafxMeter **meter);
+
+/* ---- What instrumented code has of bound series in itself ---- */
+
+/** Whom a handle calls. Connected when sdk is not NULL: its release store pairs with the acquire load below. */
+typedef struct VmafxMetricLink {
+    _Atomic(const VmafxMetricsSdk *) sdk;
+    _Atomic(void *) impl; /* the SDK's object */
+} VmafxMetricLink;
+
+/** Made and changed by metrics.c alone. */
+struct VmafxBound {
+    VmafxMetricLink link;
+    VmafxAttrs attrs;
+    VmafxBound *next;
+};
+
+static inline void vmafx_bound_int(VmafxBound *bound, int64_t value)
+{
+    const VmafxMetricsSdk *sdk = bound ? atomic_load_explicit(&bound->link.sdk, memory_order_acquire) : NULL;
+
+    if (sdk)
+        sdk->bound_int(atomic_load_explicit(&bound->link.impl, memory_order_relaxed), value);
+}
+
+static inline void vmafx_bound_double(VmafxBound *bound, double value)
+{
+    const VmafxMetricsSdk *sdk = bound ? atomic_load_explicit(&bound->link.sdk, memory_order_acquire) : NULL;
+
+    if (sdk)
+        sdk->bound_double(atomic_load_explicit(&bound->link.impl, memory_order_relaxed), value);
+}
 #endif

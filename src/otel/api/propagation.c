@@ -21,30 +21,53 @@ static atomic_uint propagators = VMAFX_PROPAGATE_TRACECONTEXT | VMAFX_PROPAGATE_
 
 enum { TRACEPARENT_LEN = VMAFX_TRACEPARENT_SIZE - 1, AT_TRACE_ID = 3, AT_SPAN_ID = 36, AT_FLAGS = 53, FLAGS_KNOWN = 3 };
 
-static int hex_value(char c)
+/* The value of a digit, lower case only; 0xf0 for what is none, so that an or over many shows whether one was. */
+static inline uint8_t hex_value(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    uint8_t digit = (uint8_t)(c - '0'), letter = (uint8_t)(c - 'a');
+
+    return digit < 10 ? digit : letter < 6 ? (uint8_t)(letter + 10) : 0xf0;
 }
 
 /* n bytes from 2 n lower-case digits. */
-static bool read_hex(const char *text, uint8_t *ret, size_t n)
+static inline bool read_hex(const char *text, uint8_t *ret, size_t n)
 {
+    uint8_t any = 0;
+
     for (size_t i = 0; i < n; i++) {
-        int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
+        uint8_t high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
+
+        any |= high | low;
         ret[i] = (uint8_t)(high << 4 | low);
     }
-    return true;
+    return any < 16;
 }
 
-static void write_hex(const uint8_t *bytes, size_t n, char *ret)
+typedef uint8_t Bytes16 __attribute__((vector_size(16)));
+typedef uint64_t Words2 __attribute__((vector_size(16)));
+
+/* The digits of 16 numbers below 16. */
+static inline Bytes16 hex_digits(Bytes16 n)
 {
-    for (size_t i = 0; i < n; i++) {
-        ret[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
-        ret[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+    return n + '0' + ((Bytes16)(n > 9) & ('a' - '0' - 10));
+}
+
+/* The digits of the first 8 bytes. */
+static inline Bytes16 hex_of_first(Bytes16 bytes)
+{
+    return hex_digits(
+        __builtin_shufflevector(bytes >> 4, bytes & 15, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+}
+
+/* Eight bytes at a time: ids are all that is written, with every request that goes out. */
+static inline void write_hex(const uint8_t *bytes, size_t n, char *ret)
+{
+    for (size_t i = 0; i < n; i += 8) {
+        uint64_t eight;
+
+        memcpy(&eight, bytes + i, sizeof eight);
+        Bytes16 digits = hex_of_first((Bytes16)(Words2){ eight, 0 });
+        memcpy(ret + 2 * i, &digits, sizeof digits);
     }
 }
 
@@ -90,13 +113,12 @@ bool vmafx_traceparent_format(const VmafxSpanContext *context, char ret[VMAFX_TR
     *ret = 0;
     if (!vmafx_span_context_valid(context))
         return false;
-    uint8_t flags = context->flags & FLAGS_KNOWN;
-    memset(ret, '-', TRACEPARENT_LEN);
-    memcpy(ret, "00", 2);
+    memcpy(ret, "00-", AT_TRACE_ID);
     write_hex(context->trace_id, sizeof context->trace_id, ret + AT_TRACE_ID);
+    ret[AT_SPAN_ID - 1] = '-';
     write_hex(context->span_id, sizeof context->span_id, ret + AT_SPAN_ID);
-    write_hex(&flags, 1, ret + AT_FLAGS);
-    ret[TRACEPARENT_LEN] = 0;
+    memcpy(ret + AT_FLAGS - 1, "-00", 4);
+    ret[AT_FLAGS + 1] = (char)('0' + (context->flags & FLAGS_KNOWN));
     return true;
 }
 
@@ -127,31 +149,40 @@ size_t vmafx_propagation_fields(const char *ret[VMAFX_PROPAGATE_FIELDS_MAX])
     return n;
 }
 
-static void inject_span(const VmafxContext *context, const VmafxCarrierSetter *setter, void *carrier)
+static void inject_span(const VmafxSpanContext *span, const VmafxCarrierSetter *setter, void *carrier)
 {
     char traceparent[VMAFX_TRACEPARENT_SIZE];
-    VmafxSpanContext span;
 
-    if (!vmafx_context_span(context, &span) || !vmafx_traceparent_format(&span, traceparent))
+    if (!vmafx_traceparent_format(span, traceparent))
         return;
     setter->set(carrier, "traceparent", traceparent);
+    if (!span->state)
+        return;
     VMAFX_AUTO(vmafx_tracestate_unref)
-    VmafxTraceState *state = vmafx_tracestate_shorten(span.state, VMAFX_TRACESTATE_EMIT_MAX);
+    VmafxTraceState *state = vmafx_tracestate_shorten(span->state, VMAFX_TRACESTATE_EMIT_MAX);
     if (state)
         setter->set(carrier, "tracestate", vmafx_tracestate_text(state));
 }
 
+static void inject_baggage(const VmafxBaggage *baggage, const VmafxCarrierSetter *setter, void *carrier)
+{
+    VMAFX_AUTO(vmafx_free_p) char *text = vmafx_baggage_format(baggage);
+
+    if (text)
+        setter->set(carrier, "baggage", text);
+}
+
 void vmafx_context_inject(const VmafxContext *context, const VmafxCarrierSetter *setter, void *carrier)
 {
+    const VmafxSpanContext *span = vmafx_context_span_at(context);
+    const VmafxBaggage *baggage = vmafx_context_baggage(context);
+
     if (!setter || !setter->set)
         return;
-    if (uses(VMAFX_PROPAGATE_TRACECONTEXT))
-        inject_span(context, setter, carrier);
-    if (uses(VMAFX_PROPAGATE_BAGGAGE)) {
-        VMAFX_AUTO(vmafx_free_p) char *baggage = vmafx_baggage_format(vmafx_context_baggage(context));
-        if (baggage)
-            setter->set(carrier, "baggage", baggage);
-    }
+    if (span && uses(VMAFX_PROPAGATE_TRACECONTEXT))
+        inject_span(span, setter, carrier);
+    if (baggage && uses(VMAFX_PROPAGATE_BAGGAGE))
+        inject_baggage(baggage, setter, carrier);
 }
 
 /* The values of one header, joined with ','. One byte over max is kept, so that the parser sees that it is too long. */

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * The half of tracing that instrumented code links: finds the provider, dispatches to its spans, and is the no-op when
- * there is none.
- *
- * A no-op span is no object. It is either the static `nothing` or a reference to the parent's context with the lowest
- * bit of the pointer set, so that starting one allocates nothing and the parent's span context still goes out.
+ * there is none. A no-op span is no object but a reference to the parent's context (trace.h, at its end), so that
+ * starting one allocates nothing and the parent's span context still goes out.
  *
  * At file scope change: the provider slot, and the list of tracers (which only grows). Both are touched with atomics
  * alone, so a fork can interrupt nothing.
@@ -16,103 +14,120 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "otel/api/attr_set.h"
 
-static const VmafxSpan nothing;
-static VmafxTracer unnamed = { .name = "", .version = "" };
-static _Atomic(VmafxTracerProvider *) global_provider;
+static VmafxTracer unnamed = { .name = "", .version = "", .schema_url = "" };
+_Atomic(VmafxTracerProvider *) vmafx_tracer_provider_global;
 static _Atomic(VmafxTracer *) tracers;
 static atomic_uint n_tracers;
 
-/* ---- no-op spans ---- */
+/* ---- what a span may be ---- */
 
 static bool holds_context(const VmafxSpan *span)
 {
-    return (uintptr_t)span & 1;
+    return (uintptr_t)span & VMAFX_SPAN_IS_CONTEXT;
 }
 
+/* The reference of a no-op; NULL when it has none. */
 static VmafxContext *held_context(const VmafxSpan *span)
 {
-    return (VmafxContext *)((uintptr_t)span & ~(uintptr_t)1);
+    return (VmafxContext *)((uintptr_t)span & ~(uintptr_t)VMAFX_SPAN_IS_CONTEXT);
 }
 
-/* The span, when an SDK made it. */
+/* The address of one that an SDK made, recording or not; NULL for a no-op. */
 static VmafxSpan *real(const VmafxSpan *span)
 {
-    if (!span || holds_context(span) || !span->ops)
-        return NULL;
-    return (VmafxSpan *)(uintptr_t)span;
-}
-
-VmafxSpan *vmafx_span_none(void)
-{
-    return (VmafxSpan *)(uintptr_t)&nothing; /* never written: its ops are NULL */
+    return holds_context(span) ? NULL : (VmafxSpan *)((uintptr_t)span & ~(uintptr_t)VMAFX_SPAN_IS_IDLE);
 }
 
 VmafxSpan *vmafx_span_passthrough(VmafxContext *parent)
 {
     if (!parent)
         parent = vmafx_context_current();
-    if (!parent)
-        return vmafx_span_none();
-    return (VmafxSpan *)((uintptr_t)vmafx_context_ref(parent) | 1);
+    return (VmafxSpan *)((uintptr_t)vmafx_context_ref(parent) | VMAFX_SPAN_IS_CONTEXT);
 }
 
 /* ---- tracers ---- */
 
-static VmafxTracer *find_tracer(VmafxTracer *first, const VmafxTracer *last, const char *name, const char *version)
+static VmafxTracer *find_tracer(VmafxTracer *first, const VmafxTracer *last, const VmafxTracer *wanted)
 {
     for (VmafxTracer *t = first; t != last; t = t->next)
-        if (!strcmp(t->name, name) && !strcmp(t->version, version))
+        if (!strcmp(t->name, wanted->name) && !strcmp(t->version, wanted->version) &&
+            !strcmp(t->schema_url, wanted->schema_url) && vmafx_attr_set_equal(t->attrs, wanted->attrs))
             return t;
     return NULL;
 }
 
-VmafxTracer *vmafx_tracer_get(const char *name, const char *version)
+static void tracer_free(VmafxTracer **tracer)
 {
-    name = name ? name : "";
-    version = version ? version : "";
+    if (*tracer)
+        free((void *)(*tracer)->attrs.items);
+    free(VMAFX_TAKE(*tracer));
+}
 
-    VmafxTracer *head = atomic_load_explicit(&tracers, memory_order_acquire);
-    VmafxTracer *known = find_tracer(head, NULL, name, version);
-
-    if (known)
-        return known;
-    if (atomic_fetch_add_explicit(&n_tracers, 1, memory_order_relaxed) >= VMAFX_TRACERS_MAX) {
-        atomic_fetch_sub_explicit(&n_tracers, 1, memory_order_relaxed);
-        return &unnamed;
-    }
-
-    size_t name_size = strlen(name) + 1, version_size = strlen(version) + 1;
-    VmafxTracer *tracer = calloc(1, sizeof *tracer + name_size + version_size);
+/* Takes over the attributes of wanted, also on failure. */
+static VmafxTracer *tracer_make(const VmafxTracer *wanted)
+{
+    size_t sizes[] = { strlen(wanted->name) + 1, strlen(wanted->version) + 1, strlen(wanted->schema_url) + 1 };
+    VmafxTracer *tracer = calloc(1, sizeof *tracer + sizes[0] + sizes[1] + sizes[2]);
 
     if (!tracer) {
-        atomic_fetch_sub_explicit(&n_tracers, 1, memory_order_relaxed);
-        return &unnamed;
+        free((void *)wanted->attrs.items);
+        return NULL;
     }
 
     char *text = (char *)(tracer + 1);
 
-    tracer->name = memcpy(text, name, name_size);
-    tracer->version = memcpy(text + name_size, version, version_size);
-    for (;;) {
+    tracer->name = memcpy(text, wanted->name, sizes[0]);
+    tracer->version = memcpy(text + sizes[0], wanted->version, sizes[1]);
+    tracer->schema_url = memcpy(text + sizes[0] + sizes[1], wanted->schema_url, sizes[2]);
+    tracer->attrs = wanted->attrs;
+    return tracer;
+}
+
+VmafxTracer *vmafx_tracer_get_with(const char *name, const char *version, const char *schema_url, VmafxAttrs attrs)
+{
+    VmafxTracer wanted = { .name = name ? name : "",
+                           .version = version ? version : "",
+                           .schema_url = schema_url ? schema_url : "" };
+
+    if (!vmafx_attr_set_copy(attrs, &wanted.attrs))
+        return &unnamed;
+
+    VmafxTracer *head = atomic_load_explicit(&tracers, memory_order_acquire);
+    VmafxTracer *known = find_tracer(head, NULL, &wanted);
+
+    if (known) {
+        free((void *)wanted.attrs.items);
+        return known;
+    }
+
+    bool room = atomic_fetch_add_explicit(&n_tracers, 1, memory_order_relaxed) < VMAFX_TRACERS_MAX;
+    VMAFX_AUTO(tracer_free) VmafxTracer *tracer = tracer_make(&wanted);
+
+    while (room && tracer) {
         VmafxTracer *seen = head;
 
         tracer->next = head;
         if (atomic_compare_exchange_strong_explicit(&tracers, &head, tracer, memory_order_acq_rel,
                                                     memory_order_acquire))
-            return tracer;
-        known = find_tracer(head, seen, name, version); /* someone was faster: perhaps with the same name */
-        if (known) {
-            free(tracer);
-            atomic_fetch_sub_explicit(&n_tracers, 1, memory_order_relaxed);
-            return known;
-        }
+            return VMAFX_TAKE(tracer);
+        known = find_tracer(head, seen, &wanted); /* someone was faster: perhaps with the same name */
+        if (known)
+            break;
     }
+    atomic_fetch_sub_explicit(&n_tracers, 1, memory_order_relaxed);
+    return known ? known : &unnamed;
+}
+
+VmafxTracer *vmafx_tracer_get(const char *name, const char *version)
+{
+    return vmafx_tracer_get_with(name, version, NULL, VMAFX_NO_ATTRS);
 }
 
 void vmafx_tracer_provider_set(VmafxTracerProvider *provider)
 {
-    atomic_store(&global_provider, provider);
+    atomic_store(&vmafx_tracer_provider_global, provider);
     atomic_store(&unnamed.sdk, NULL);
     for (VmafxTracer *t = atomic_load(&tracers); t; t = t->next)
         atomic_store(&t->sdk, NULL);
@@ -120,7 +135,7 @@ void vmafx_tracer_provider_set(VmafxTracerProvider *provider)
 
 VmafxTracerProvider *vmafx_tracer_provider_get(void)
 {
-    return atomic_load(&global_provider);
+    return atomic_load(&vmafx_tracer_provider_global);
 }
 
 /*
@@ -130,15 +145,15 @@ VmafxTracerProvider *vmafx_tracer_provider_get(void)
 static __attribute__((noinline)) VmafxTracerSdk *look_up(VmafxTracer *tracer)
 {
     for (;;) {
-        VmafxTracerProvider *provider = atomic_load(&global_provider);
+        VmafxTracerProvider *provider = atomic_load(&vmafx_tracer_provider_global);
 
         if (!provider)
             return NULL;
 
-        VmafxTracerSdk *sdk = provider->tracer(provider, tracer->name, tracer->version);
+        VmafxTracerSdk *sdk = provider->tracer(provider, tracer);
 
         atomic_store(&tracer->sdk, sdk);
-        if (atomic_load(&global_provider) == provider)
+        if (atomic_load(&vmafx_tracer_provider_global) == provider)
             return sdk;
         atomic_store(&tracer->sdk, NULL);
     }
@@ -151,7 +166,7 @@ static VmafxTracerSdk *tracer_sdk(VmafxTracer *tracer)
 
     VmafxTracerSdk *sdk = atomic_load_explicit(&tracer->sdk, memory_order_acquire);
 
-    if (sdk || !atomic_load_explicit(&global_provider, memory_order_relaxed))
+    if (sdk || !atomic_load_explicit(&vmafx_tracer_provider_global, memory_order_relaxed))
         return sdk;
     return look_up(tracer);
 }
@@ -165,12 +180,13 @@ bool vmafx_tracer_enabled(VmafxTracer *tracer)
 
 /* ---- spans ---- */
 
-VmafxSpan *vmafx_span_start(VmafxTracer *tracer, const char *name)
+const VmafxSpanOptions vmafx_span_defaults = { .kind = VMAFX_SPAN_INTERNAL };
+
+VmafxSpan *vmafx_span_start_slowly(VmafxTracer *tracer, const char *name)
 {
-    static const VmafxSpanOptions defaults = { .kind = VMAFX_SPAN_INTERNAL };
     VmafxTracerSdk *sdk = tracer_sdk(tracer);
 
-    return sdk ? sdk->start(sdk, name ? name : "", &defaults) : vmafx_span_passthrough(NULL);
+    return sdk ? sdk->start(sdk, name ? name : "", &vmafx_span_defaults) : vmafx_span_passthrough(NULL);
 }
 
 VmafxSpan *vmafx_span_start_with(VmafxTracer *tracer, const char *name, const VmafxSpanOptions *options)
@@ -184,67 +200,53 @@ VmafxSpan *vmafx_span_start_with(VmafxTracer *tracer, const char *name, const Vm
     return options->root ? vmafx_span_none() : vmafx_span_passthrough(options->parent);
 }
 
-static void drop_held(VmafxSpan *span)
+static void drop_held(const VmafxSpan *span)
 {
-    if (holds_context(span)) {
-        VmafxContext *context = held_context(span);
+    VmafxContext *context = held_context(span);
 
-        vmafx_context_unref(&context);
-    }
+    vmafx_context_unref(&context);
 }
 
-void vmafx_span_end(VmafxSpan **span)
+void vmafx_span_end_slowly(VmafxSpan *span)
 {
-    VmafxSpan *taken = span ? VMAFX_TAKE(*span) : NULL;
+    VmafxSpan *known = real(span);
 
-    if (!taken || taken == &nothing)
-        return;
-    if (real(taken))
-        taken->ops->end(taken, 0, true);
+    if (known)
+        known->ops->end(known, 0, true);
     else
-        drop_held(taken);
+        drop_held(span);
 }
 
 void vmafx_span_end_at(VmafxSpan *span, uint64_t end_ns)
 {
-    span = real(span);
-    if (span)
+    if (vmafx_span_may_record(span))
         span->ops->end(span, end_ns, false);
 }
 
 VmafxSpan *vmafx_span_ref(VmafxSpan *span)
 {
-    if (holds_context(span))
+    VmafxSpan *known = real(span);
+
+    if (known)
+        known->ops->ref(known);
+    else
         vmafx_context_ref(held_context(span));
-    else if (real(span))
-        span->ops->ref(span);
     return span;
 }
 
 void vmafx_span_unref(VmafxSpan **span)
 {
-    if (!span || !*span)
-        return;
+    VmafxSpan *taken = span ? VMAFX_TAKE(*span) : NULL, *known = real(taken);
 
-    VmafxSpan *taken = VMAFX_TAKE(*span), *to_drop = real(taken);
-
-    if (to_drop)
-        to_drop->ops->unref(to_drop);
+    if (known)
+        known->ops->unref(known);
     else
         drop_held(taken);
 }
 
-void vmafx_span_set_attr(VmafxSpan *span, VmafxAttr attr)
-{
-    span = real(span);
-    if (span)
-        span->ops->set_attrs(span, (VmafxAttrs){ &attr, 1 });
-}
-
 void vmafx_span_set_attrs(VmafxSpan *span, VmafxAttrs attrs)
 {
-    span = real(span);
-    if (span && attrs.items && attrs.n)
+    if (vmafx_span_may_record(span) && attrs.items && attrs.n)
         span->ops->set_attrs(span, attrs);
 }
 
@@ -255,29 +257,25 @@ void vmafx_span_add_event(VmafxSpan *span, const char *name, VmafxAttrs attrs)
 
 void vmafx_span_add_event_at(VmafxSpan *span, const char *name, VmafxAttrs attrs, uint64_t time_ns)
 {
-    span = real(span);
-    if (span)
+    if (vmafx_span_may_record(span))
         span->ops->add_event(span, name ? name : "", attrs, time_ns);
 }
 
 void vmafx_span_add_link(VmafxSpan *span, const VmafxSpanContext *context, VmafxAttrs attrs)
 {
-    span = real(span);
-    if (span && context)
+    if (vmafx_span_may_record(span) && context)
         span->ops->add_link(span, context, attrs);
 }
 
 void vmafx_span_set_status(VmafxSpan *span, VmafxSpanStatus status, const char *description)
 {
-    span = real(span);
-    if (span)
+    if (vmafx_span_may_record(span))
         span->ops->set_status(span, status, description ? description : "");
 }
 
 void vmafx_span_update_name(VmafxSpan *span, const char *name)
 {
-    span = real(span);
-    if (span)
+    if (vmafx_span_may_record(span))
         span->ops->update_name(span, name ? name : "");
 }
 
@@ -308,13 +306,12 @@ bool vmafx_span_context(const VmafxSpan *span, VmafxSpanContext *ret)
 
     if (known && ret)
         return known->ops->context(known, ret);
-    return vmafx_context_span(holds_context(span) ? held_context(span) : NULL, ret);
+    return vmafx_context_span(known ? NULL : held_context(span), ret);
 }
 
 bool vmafx_span_is_recording(const VmafxSpan *span)
 {
-    span = real(span);
-    return span && span->ops->is_recording(span);
+    return vmafx_span_may_record(span) && span->ops->is_recording(span);
 }
 
 VmafxContext *vmafx_span_to_context(const VmafxSpan *span, VmafxContext *context)

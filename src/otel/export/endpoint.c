@@ -179,7 +179,7 @@ VmafxErr vmafx_endpoint_parse(const char *text, size_t len, VmafxOtlpProtocol pr
         if (ret->tls)
             ret->warning = NULL; /* the standard's own reading of host:port with insecure=false */
     }
-    if (protocol == VMAFX_OTLP_HTTP)
+    if (protocol != VMAFX_OTLP_GRPC)
         http_target(&parts, signal, own, ret);
     else
         grpc_target(&parts, ret);

@@ -22,11 +22,11 @@
 #include <vmafx/error.h>
 
 #include "otel/sdk/data.h"
+#include "otel/sdk/env.h"
 
 #define VMAFX_ENDPOINT_TEXT_MAX 2048
 #define VMAFX_ENDPOINT_HOST_MAX 255
 
-typedef enum VmafxOtlpProtocol { VMAFX_OTLP_GRPC, VMAFX_OTLP_HTTP } VmafxOtlpProtocol;
 typedef enum VmafxInsecure { VMAFX_INSECURE_UNSET, VMAFX_INSECURE_FALSE, VMAFX_INSECURE_TRUE } VmafxInsecure;
 
 typedef struct VmafxEndpoint {

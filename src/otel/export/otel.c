@@ -14,12 +14,16 @@
 #include "otel/api/metrics.h"
 #include "otel/api/trace.h"
 #include "otel/export/console.h"
+#include "otel/export/otel_lines.h"
 #include "otel/export/otlp_grpc.h"
 #include "otel/export/otlp_http.h"
 #include "otel/export/prometheus.h"
 #include "otel/export/self.h"
+#include "otel/export/together.h"
+#include "otel/export/signals_check.h"
 #include "otel/sdk/batch.h"
 #include "otel/sdk/env.h"
+#include "otel/sdk/ids.h"
 #include "otel/sdk/log_provider.h"
 #include "otel/sdk/meter_provider.h"
 #include "otel/sdk/resource.h"
@@ -27,7 +31,10 @@
 
 enum { LOG_QUEUE_MAX = 1 << 22 };
 
+#define LINES_NS UINT64_C(100000000) /* of a stop's or a flush's time, at most: what is left for lines */
+
 struct VmafxOtel {
+    unsigned generation; /* of forks */
     VmafxOtelSettings settings;
     VmafxOtelErrorHandler on_error;
     void *on_error_ctx;
@@ -35,8 +42,10 @@ struct VmafxOtel {
     VmafxResource *resource;
     VmafxOtelParts parts;    /* owns the providers, which own the rest */
     VmafxMetricReader *page; /* for Prometheus; the meter provider's; NULL: none */
+    bool has_lines;
     atomic_bool page_complained;
     VmafxSelf *self;
+    VmafxSignalsCheck *check; /* NULL: signals are not checked */
 };
 
 /* ctx is the lowest severity: threads that stop could not end may come here when there is no VmafxOtel any more. */
@@ -79,7 +88,6 @@ static void note_server(VmafxOtelWay *way, const VmafxEndpoint *endpoint)
 static bool otlp_exporter(VmafxOtel *otel, VmafxSignal signal, VmafxOtelWay *ret)
 {
     const VmafxOtlpSettings *s = &otel->settings.otlp[signal];
-    VmafxOtlpProtocol protocol = s->protocol == VMAFX_PROTOCOL_GRPC ? VMAFX_OTLP_GRPC : VMAFX_OTLP_HTTP;
     VMAFX_AUTO(vmafx_free_p) VmafxOtlpHeader *headers = calloc(s->headers.n + 1, sizeof *headers);
     VmafxErrInfo info = { 0 };
     VmafxOtlpConfig config = { .signal = signal,
@@ -97,8 +105,8 @@ static bool otlp_exporter(VmafxOtel *otel, VmafxSignal signal, VmafxOtelWay *ret
     for (size_t i = 0; i < config.n_headers; i++)
         headers[i] = (VmafxOtlpHeader){ s->headers.items[i].key, s->headers.items[i].value };
     if (!s->endpoint ||
-        vmafx_endpoint_parse(s->endpoint, strlen(s->endpoint), protocol, signal, s->endpoint_from == VMAFX_FROM_SIGNAL,
-                             VMAFX_INSECURE_UNSET, &config.endpoint, &info)) {
+        vmafx_endpoint_parse(s->endpoint, strlen(s->endpoint), s->protocol, signal,
+                             s->endpoint_from == VMAFX_FROM_SIGNAL, VMAFX_INSECURE_UNSET, &config.endpoint, &info)) {
         complain(otel, info.message[0] ? info.message : "no memory for an OTLP exporter");
         return false;
     }
@@ -106,21 +114,28 @@ static bool otlp_exporter(VmafxOtel *otel, VmafxSignal signal, VmafxOtelWay *ret
         complain(otel, config.endpoint.warning);
     *ret = (VmafxOtelWay){ .signal = signal, .otlp = true };
     ret->exporter =
-        protocol == VMAFX_OTLP_GRPC ? vmafx_otlp_grpc_exporter_new(&config) : vmafx_otlp_http_exporter_new(&config);
+        s->protocol == VMAFX_OTLP_GRPC ? vmafx_otlp_grpc_exporter_new(&config) : vmafx_otlp_http_exporter_new(&config);
     note_server(ret, &config.endpoint);
     return ret->exporter != vmafx_otlp_exporter_none(); /* that has complained itself */
 }
 
+/* The console first: it is quick, and at the end of the program the other may take all the time there is. */
 static size_t make_exporters(VmafxOtel *otel, VmafxSignal signal, unsigned which,
                              VmafxOtelWay ret[VMAFX_OTEL_EXPORTERS])
 {
     size_t n = 0;
 
-    if (which & VMAFX_EXPORT_TO_OTLP && otlp_exporter(otel, signal, &ret[n]))
-        n++;
     if (which & VMAFX_EXPORT_TO_CONSOLE)
         ret[n++] = (VmafxOtelWay){ .signal = signal, .exporter = vmafx_console_exporter_new(signal, stderr) };
+    if (which & VMAFX_EXPORT_TO_OTLP && otlp_exporter(otel, signal, &ret[n]))
+        n++;
     return n;
+}
+
+/* What a processor or reader takes over: the exporter, timed. */
+static VmafxExporter *timed(VmafxOtelWay *way)
+{
+    return vmafx_timed_exporter_new(way->exporter, &way->timed);
 }
 
 /* Only what has found an owner: the others are freed already. */
@@ -145,6 +160,10 @@ static size_t limit(int32_t v)
 
 static VmafxSampler *sampler_of(const VmafxOtelSettings *settings)
 {
+    if (settings->sampler == VMAFX_SAMPLER_PROBABILITY)
+        return settings->sampler_parent_based ? vmafx_sampler_parent_probability(settings->sampler_ratio)
+                                              : vmafx_sampler_probability(settings->sampler_ratio);
+
     VmafxSampler *root = settings->sampler == VMAFX_SAMPLER_ALWAYS_OFF ? vmafx_sampler_always_off()
                          : settings->sampler == VMAFX_SAMPLER_RATIO
                              ? vmafx_sampler_trace_id_ratio(settings->sampler_ratio)
@@ -163,6 +182,8 @@ static void start_traces(VmafxOtel *otel, unsigned which)
     if (!n)
         return;
     config.sampler = sampler_of(s);
+    config.error = otel->on_error;
+    config.error_ctx = otel->on_error_ctx;
     config.limits.attrs = limit(s->span_limits.count);
     config.limits.value_length = limit(s->span_limits.value_length);
     config.limits.events = limit(s->span_events);
@@ -171,7 +192,7 @@ static void start_traces(VmafxOtel *otel, unsigned which)
     config.limits.link_attrs = limit(s->link_attributes);
     config.records_max = VMAFX_MAX(config.records_max, 2 * (size_t)s->span_batch.queue_size);
     for (size_t i = 0; i < n; i++) {
-        VmafxBatchConfig batch = { .exporter = ways[i].exporter,
+        VmafxBatchConfig batch = { .exporter = timed(&ways[i]),
                                    .resource = otel->resource,
                                    .max_queue = (size_t)s->span_batch.queue_size,
                                    .max_batch = (size_t)s->span_batch.batch_size,
@@ -185,6 +206,7 @@ static void start_traces(VmafxOtel *otel, unsigned which)
         config.processors[config.n_processors++] = ways[i].spans;
         note_way(otel, &ways[i]);
     }
+    vmafx_signals_check_traces(otel->check, &config);
     otel->parts.traces = vmafx_trace_provider_new(&config);
     if (otel->parts.traces)
         vmafx_tracer_provider_set(vmafx_trace_provider_api(otel->parts.traces));
@@ -200,12 +222,16 @@ static void start_metrics(VmafxOtel *otel, unsigned which)
     size_t n = make_exporters(otel, VMAFX_SIGNAL_METRICS, which, ways), n_readers = 0;
 
     for (size_t i = 0; i < n; i++) {
-        VmafxReaderOptions options = { .exporter = ways[i].exporter,
+        VmafxReaderOptions options = { .exporter = timed(&ways[i]),
                                        .interval_ms = (uint32_t)s->metric_interval_ms,
                                        .timeout_ms = (uint32_t)s->metric_timeout_ms,
                                        .temporality = s->temporality };
         if (s->exponential_histograms)
             options.aggregation[VMAFX_KIND_HISTOGRAM].kind = VMAFX_AGG_EXP_HISTOGRAM;
+        if (ways[i].timed) {
+            options.collected = vmafx_timed_collected;
+            options.collected_ctx = &ways[i].timed->collections;
+        }
         readers[n_readers] = vmafx_metric_reader_new(&options);
         if (!readers[n_readers])
             continue;
@@ -213,9 +239,11 @@ static void start_metrics(VmafxOtel *otel, unsigned which)
         note_way(otel, &ways[i]);
     }
     if (which & VMAFX_EXPORT_TO_PROMETHEUS) /* cumulative, with explicit buckets: a text page knows nothing else */
-        otel->page = vmafx_metric_reader_new(NULL);
+        otel->page = vmafx_metric_reader_new(
+            &(VmafxReaderOptions){ .collected = vmafx_timed_collected, .collected_ctx = &otel->parts.page });
     if (otel->page)
         readers[n_readers++] = otel->page;
+    otel->parts.has_page = otel->page != NULL;
     if (!n_readers)
         return;
     otel->parts.metrics = vmafx_meter_provider_new(&(VmafxMeterProviderOptions){ .resource = otel->resource,
@@ -224,31 +252,38 @@ static void start_metrics(VmafxOtel *otel, unsigned which)
                                                                                  .exemplars = s->exemplars,
                                                                                  .error_handler = otel->on_error,
                                                                                  .error_ctx = otel->on_error_ctx });
-    vmafx_metrics_sdk_set(vmafx_meter_provider_sdk(otel->parts.metrics));
     if (!otel->parts.metrics) {
         forget_ways(otel, VMAFX_SIGNAL_METRICS);
         otel->page = NULL;
+        otel->parts.has_page = false;
+        return;
     }
+    vmafx_metrics_sdk_set(vmafx_signals_check_metrics(otel->check, vmafx_meter_provider_sdk(otel->parts.metrics)));
 }
 
 static void start_logs(VmafxOtel *otel, unsigned which)
 {
     const VmafxOtelSettings *s = &otel->settings;
     VmafxOtelWay ways[VMAFX_OTEL_EXPORTERS];
-    VmafxLogProcessor *processors[VMAFX_OTEL_EXPORTERS];
-    size_t n = make_exporters(otel, VMAFX_SIGNAL_LOGS, which, ways);
+    VmafxLogProcessor *processors[VMAFX_OTEL_EXPORTERS + 2];
+    size_t n = make_exporters(otel, VMAFX_SIGNAL_LOGS, which, ways), n_processors = 0;
     VmafxLogBatchSettings batch = { .batch = s->log_batch };
 
     batch.batch.queue_size = VMAFX_MIN(batch.batch.queue_size, LOG_QUEUE_MAX);
     for (size_t i = 0; i < n; i++) {
-        processors[i] = ways[i].logs = vmafx_log_batch_new(otel->resource, ways[i].exporter, &batch);
-        ways[i].log_queue_capacity = (uint64_t)batch.batch.queue_size;
-        if (ways[i].logs)
-            note_way(otel, &ways[i]);
+        ways[i].logs = vmafx_log_batch_new(otel->resource, timed(&ways[i]), &batch);
+        if (!ways[i].logs)
+            continue;
+        processors[n_processors++] = ways[i].logs;
+        note_way(otel, &ways[i]);
     }
-    if (!n)
+    if (otel->has_lines)
+        processors[n_processors++] = vmafx_otel_lines_processor();
+    if (!n_processors)
         return;
-    otel->parts.logs = vmafx_log_provider_new(&(VmafxLogProviderSettings){ .limits = s->log_limits }, processors, n);
+    n_processors = vmafx_signals_check_logs(otel->check, processors, n_processors);
+    otel->parts.logs =
+        vmafx_log_provider_new(&(VmafxLogProviderSettings){ .limits = s->log_limits }, processors, n_processors);
     if (otel->parts.logs)
         vmafx_log_provider_set(otel->parts.logs);
     else
@@ -263,6 +298,7 @@ static void free_otel(VmafxOtel *otel)
     vmafx_trace_provider_free(&otel->parts.traces);
     vmafx_meter_provider_free(&otel->parts.metrics);
     vmafx_log_provider_free(&otel->parts.logs);
+    vmafx_signals_check_free(&otel->check);
     vmafx_resource_free(&otel->resource);
     vmafx_otel_settings_done(&otel->settings);
     free(otel->version);
@@ -281,15 +317,13 @@ static void warn_of_unavailable(const VmafxOtelSettings *settings, VmafxOtelWarn
     bool json = false, to_stdout = false;
 
     for (int i = 0; i < 3; i++) {
-        json |= settings->otlp[i].protocol == VMAFX_PROTOCOL_HTTP_JSON;
+        json |= settings->otlp[i].protocol == VMAFX_OTLP_HTTP_JSON;
         to_stdout |= (settings->exporters[i] & VMAFX_EXPORT_TO_OTLP_STDOUT) != 0;
     }
     if (json)
         vmafx_otel_warn(warnings, "OTLP as JSON is not available in this version; protobuf over HTTP is used");
     if (to_stdout)
         vmafx_otel_warn(warnings, "the exporter otlp/stdout is not available in this version; it is left out");
-    if (settings->sampler == VMAFX_SAMPLER_PROBABILITY)
-        vmafx_otel_warn(warnings, "the sampler vmafx_probability is not available in this version; always_on is used");
 }
 
 VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start)
@@ -297,19 +331,27 @@ VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start)
     VMAFX_AUTO(vmafx_free_p) VmafxOtelWarnings *warnings = calloc(1, sizeof *warnings);
     VmafxOtel *otel = calloc(1, sizeof *otel);
     VmafxAttr service = VMAFX_ATTR_STR("service.name", start->service);
-    unsigned which[3], any = 0;
+    unsigned which[3], any = start->log_lines;
 
     if (!otel || !warnings) {
         free(otel);
         return NULL;
     }
+    vmafx_fork_watch();
+    otel->generation = vmafx_fork_generation();
+    vmafx_timed_init(&otel->parts.page);
     vmafx_otel_settings_init(&otel->settings, start->environment ? start->environment : environ, warnings);
     otel->on_error = start->on_error ? start->on_error : print_error;
     otel->on_error_ctx = start->on_error ? start->on_error_ctx : (void *)(intptr_t)otel->settings.log_level;
+    otel->has_lines = start->log_lines;
+    if (start->log_lines && !start->on_error)
+        otel->on_error = vmafx_otel_lines_complain;
     otel->version = vmafx_strdup(start->version);
     vmafx_propagators_set(otel->settings.propagators);
     for (int i = 0; i < 3; i++)
         any |= which[i] = wanted(&otel->settings, (VmafxSignal)i, start->only_when_asked);
+    if (start->prometheus_page && !otel->settings.disabled)
+        any |= which[VMAFX_SIGNAL_METRICS] |= VMAFX_EXPORT_TO_PROMETHEUS;
     if (!any) {
         free_otel(otel);
         return NULL;
@@ -321,9 +363,13 @@ VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start)
     VmafxResourceInput input = { .settings = &otel->settings, .service_version = start->version };
     if (!named && start->service)
         input.attrs = (VmafxAttrs){ &service, 1 };
+    if (start->log_lines && !vmafx_otel_lines_open(&otel->settings))
+        vmafx_otel_warn(warnings, "no memory or no thread for log lines; log records are not written to stderr");
     otel->resource = vmafx_resource_detect(&input, warnings);
     warn_of_unavailable(&otel->settings, warnings);
     report_warnings(otel, warnings);
+    otel->check =
+        vmafx_signals_check_new(start->environment ? start->environment : environ, otel->on_error, otel->on_error_ctx);
     start_traces(otel, which[VMAFX_SIGNAL_TRACES]);
     start_metrics(otel, which[VMAFX_SIGNAL_METRICS]);
     start_logs(otel, which[VMAFX_SIGNAL_LOGS]);
@@ -331,37 +377,106 @@ VmafxOtel *vmafx_otel_start(const VmafxOtelStart *start)
     return otel;
 }
 
-/* When one signal has to be done: each of those after it keeps a fifth of the time that is left. */
-static uint64_t deadline_of(uint64_t last, unsigned after)
+VmafxOtel *vmafx_otel_start_in_child(VmafxOtel **parents, const VmafxOtelStart *start)
 {
-    uint64_t now = vmafx_monotonic_ns(), left = last > now ? last - now : 0;
+    VmafxOtel *parent = *parents;
 
-    return last - left / 5 * after;
+    *parents = NULL;
+    if (parent && parent->generation == vmafx_fork_generation())
+        return parent; /* no child: it goes on as it is */
+    vmafx_tracer_provider_set(NULL);
+    vmafx_log_provider_set(NULL);
+    return vmafx_otel_start(start);
+}
+
+/* ---- Flush and stop ---- */
+
+static VmafxExportResult flush_traces(void *of, uint64_t deadline_ns)
+{
+    return vmafx_trace_provider_force_flush(of, deadline_ns);
+}
+
+static VmafxExportResult flush_logs(void *of, uint64_t deadline_ns)
+{
+    return vmafx_log_provider_flush(of, deadline_ns);
+}
+
+static VmafxExportResult flush_metrics(void *of, uint64_t deadline_ns)
+{
+    return vmafx_meter_provider_flush(of, deadline_ns);
+}
+
+static VmafxExportResult stop_traces(void *of, uint64_t deadline_ns)
+{
+    return vmafx_trace_provider_shutdown(of, deadline_ns);
+}
+
+static VmafxExportResult stop_logs(void *of, uint64_t deadline_ns)
+{
+    return vmafx_log_provider_shutdown(of, deadline_ns);
+}
+
+static VmafxExportResult stop_metrics(void *of, uint64_t deadline_ns)
+{
+    return vmafx_meter_provider_shutdown(of, deadline_ns);
+}
+
+/* Lines are last, since the others may have something to say. */
+static uint64_t before_lines(const VmafxOtel *otel, uint64_t last_ns)
+{
+    uint64_t now = vmafx_monotonic_ns();
+
+    return otel->has_lines && last_ns > now ? last_ns - VMAFX_MIN((last_ns - now) / 4, LINES_NS) : last_ns;
+}
+
+static uint64_t deadline_after(uint64_t ms)
+{
+    return vmafx_monotonic_ns() + VMAFX_MIN(ms, (uint64_t)INT32_MAX) * 1000000u;
+}
+
+VmafxExportResult vmafx_otel_flush(VmafxOtel *otel, uint64_t within_ms)
+{
+    uint64_t last = deadline_after(within_ms);
+
+    if (!otel)
+        return VMAFX_EXPORT_OK;
+    if (otel->generation != vmafx_fork_generation())
+        return VMAFX_EXPORT_FAILED;
+
+    const VmafxWait waits[] = { { flush_traces, otel->parts.traces },
+                                { flush_logs, otel->parts.logs },
+                                { flush_metrics, otel->parts.metrics } };
+    VmafxExportResult result = vmafx_wait_together(waits, VMAFX_LEN(waits), before_lines(otel, last));
+    VmafxExportResult lines = otel->has_lines ? vmafx_otel_lines_flush(last) : VMAFX_EXPORT_OK;
+
+    return VMAFX_MAX(result, lines);
 }
 
 VmafxExportResult vmafx_otel_stop(VmafxOtel **otel_p, uint64_t within_ms)
 {
     VmafxOtel *otel = *otel_p;
-    VmafxExportResult traces = VMAFX_EXPORT_OK, metrics = VMAFX_EXPORT_OK, logs = VMAFX_EXPORT_OK;
-    uint64_t last = vmafx_monotonic_ns() + VMAFX_MIN(within_ms, (uint64_t)INT32_MAX) * 1000000u;
+    uint64_t last = deadline_after(within_ms);
 
     if (!otel)
         return VMAFX_EXPORT_OK;
     *otel_p = NULL;
-
-    unsigned with_logs = otel->parts.logs != NULL, with_metrics = otel->parts.metrics != NULL;
-
     vmafx_tracer_provider_set(NULL);
     vmafx_log_provider_set(NULL);
-    if (otel->parts.traces)
-        traces = vmafx_trace_provider_shutdown(otel->parts.traces, deadline_of(last, with_logs + with_metrics));
-    if (otel->parts.logs)
-        logs = vmafx_log_provider_shutdown(otel->parts.logs, deadline_of(last, with_metrics));
-    if (otel->parts.metrics)
-        metrics = vmafx_meter_provider_shutdown(otel->parts.metrics, last);
+    if (otel->generation != vmafx_fork_generation())
+        return VMAFX_EXPORT_FAILED; /* a forked child: all of it is left alone */
+    for (size_t i = 0; i < otel->parts.n_ways; i++)
+        vmafx_otlp_exporter_hurry(otel->parts.ways[i].exporter);
+
+    const VmafxWait waits[] = { { stop_traces, otel->parts.traces },
+                                { stop_logs, otel->parts.logs },
+                                { stop_metrics, otel->parts.metrics } };
+    VmafxExportResult result = vmafx_wait_together(waits, VMAFX_LEN(waits), before_lines(otel, last)), lines;
+
     vmafx_metrics_sdk_set(NULL); /* only now: the last collection runs the program's callbacks once more */
+    bool has_lines = otel->has_lines;
     free_otel(otel);
-    return VMAFX_MAX(traces, VMAFX_MAX(metrics, logs));
+    lines = has_lines ? vmafx_otel_lines_close(last) : VMAFX_EXPORT_OK;
+    return VMAFX_MAX(result, lines);
 }
 
 /* ---- Questions ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * One batch's way out. Each request of it is attempted, and again after a backoff while the batch's deadline allows.
+ * In a hurry the backoffs are short, and there are as many as the deadline allows; one that is under way begins anew.
  *
  * Shutdown ends a backoff; the request then has one last attempt if there is time. Whatever is under way when
  * shutdown's own deadline comes is cancelled.
@@ -27,6 +28,15 @@
 
 enum { TIMEOUT_MS_DEFAULT = 10000, COMPLAIN_EVERY_S = 60, WARNING = 13, INFO = 9 };
 
+/* What may be complained of, each kind as often as the others: one must not hide another. */
+typedef enum Complaint { AGAIN, GAVE_UP, REJECTED, WARNS, TOO_LARGE, COMPLAINTS } Complaint;
+
+static const VmafxRetryPolicy hurried = { .first_ns = 75 * NS_PER_MS, /* 50 … 100 ms with the jitter */
+                                          .cap_ns = NS_PER_S,
+                                          .factor_percent = 200,
+                                          .jitter_percent = 33,
+                                          .attempts_max = UINT32_MAX };
+
 typedef struct Counters {
     atomic_uint_fast64_t exported, rejected, failed, timed_out, too_large, requests, attempts, retries, warnings;
 } Counters;
@@ -43,12 +53,13 @@ typedef struct OtlpExporter {
     Counters counts;
 
     /* the exporting thread's alone */
-    uint64_t random, complained_ns;
-    bool failing;
+    uint64_t random;
+    uint64_t complained_ns[COMPLAINTS]; /* 0: never */
+    int status;                         /* of the last answer; -1: none */
 
     pthread_mutex_t lock; /* covers what follows */
     pthread_cond_t changed;
-    bool busy, stopping;
+    bool busy, hurry, stopping;
     uint64_t stop_ns; /* while stopping: its deadline */
 } OtlpExporter;
 
@@ -76,16 +87,15 @@ void vmafx_otlp_user_agent(const VmafxOtlpConfig *config, char *ret, size_t size
              config->product ? " " : "", config->version ? config->version : "0");
 }
 
-/* An absent collector is a quiet state: a line when it begins, one a minute while it lasts. */
-static void complain(OtlpExporter *exporter, const char *what, const char *why)
+/* An absent collector, or one that comes and goes, is a quiet state: of each kind a line, and then one a minute. */
+static void complain(OtlpExporter *exporter, Complaint kind, const char *what, const char *why)
 {
-    uint64_t now = vmafx_monotonic_ns();
+    uint64_t now = vmafx_monotonic_ns(), *last = &exporter->complained_ns[kind];
     char text[512];
 
-    if (exporter->failing && now - exporter->complained_ns < COMPLAIN_EVERY_S * NS_PER_S)
+    if (*last && now - *last < COMPLAIN_EVERY_S * NS_PER_S)
         return;
-    exporter->failing = true;
-    exporter->complained_ns = now;
+    *last = now;
     if (!exporter->on_error)
         return;
     snprintf(text, sizeof text, "%s: %s: %s", exporter->base.component_type, what, why);
@@ -100,18 +110,55 @@ static struct timespec timespec_of(uint64_t ns)
 
 /* ---- one request ---- */
 
-/* Sleeps until then, or until shutdown, which gives its deadline. */
-static void back_off(OtlpExporter *exporter, uint64_t until_ns, uint64_t *deadline_ns, bool *ret_stopping)
+/* One request's attempts. */
+typedef struct Attempts {
+    VmafxBackoff backoff;
+    uint64_t deadline_ns;
+    bool hurry, last; /* last: shutdown has begun, after this one there is no other */
+} Attempts;
+
+static void hurry_up(OtlpExporter *exporter, Attempts *attempts)
 {
-    struct timespec until = timespec_of(until_ns);
+    attempts->hurry = true;
+    vmafx_backoff_init(&attempts->backoff, &hurried, &exporter->random);
+}
+
+/*
+ * Sleeps until another attempt is due, or until shutdown, which gives its deadline. False: there is no point in it. The
+ * delay that the server asked for is kept also when a hurry begins in the middle of it.
+ */
+static bool back_off(OtlpExporter *exporter, Attempts *attempts, uint64_t server_delay_ns, const char *why)
+{
+    uint64_t now = vmafx_monotonic_ns(), earliest = now + VMAFX_MIN(server_delay_ns, UINT64_MAX / 2);
+    uint64_t wait_ns;
+    bool told = false;
 
     pthread_mutex_lock(&exporter->lock);
-    while (!exporter->stopping && pthread_cond_timedwait(&exporter->changed, &exporter->lock, &until) == 0)
-        ;
-    *ret_stopping = exporter->stopping;
-    if (exporter->stopping)
-        *deadline_ns = VMAFX_MIN(*deadline_ns, exporter->stop_ns);
+    do {
+        now = vmafx_monotonic_ns();
+        if (exporter->hurry && !attempts->hurry)
+            hurry_up(exporter, attempts);
+        if (attempts->last || !vmafx_backoff_next(&attempts->backoff, earliest > now ? earliest - now : 0, now,
+                                                  attempts->deadline_ns, &wait_ns)) {
+            pthread_mutex_unlock(&exporter->lock);
+            return false;
+        }
+        if (!told) {
+            pthread_mutex_unlock(&exporter->lock);
+            complain(exporter, AGAIN, "will try again", why);
+            pthread_mutex_lock(&exporter->lock);
+            told = true;
+        }
+        struct timespec until = timespec_of(now + wait_ns);
+        while (!exporter->stopping && exporter->hurry == attempts->hurry &&
+               pthread_cond_timedwait(&exporter->changed, &exporter->lock, &until) == 0)
+            ;
+        attempts->last = exporter->stopping;
+        if (exporter->stopping)
+            attempts->deadline_ns = VMAFX_MIN(attempts->deadline_ns, exporter->stop_ns);
+    } while (!exporter->stopping && exporter->hurry != attempts->hurry);
     pthread_mutex_unlock(&exporter->lock);
+    return true;
 }
 
 static void delivered(OtlpExporter *exporter, const VmafxOtlpAttempt *attempt, uint64_t items)
@@ -124,51 +171,46 @@ static void delivered(OtlpExporter *exporter, const VmafxOtlpAttempt *attempt, u
         char what[80];
 
         snprintf(what, sizeof what, "the collector rejected %" PRIu64 " of %" PRIu64, rejected, items);
-        complain(exporter, what, attempt->partial.message);
+        complain(exporter, REJECTED, what, attempt->partial.message);
     } else if (attempt->partial.present || attempt->unreadable) {
         count(&exporter->counts.warnings, 1);
-        complain(exporter, "the collector warns",
+        complain(exporter, WARNS, "the collector warns",
                  attempt->partial.present ? attempt->partial.message : "its answer cannot be read");
-    } else
-        exporter->failing = false;
+    }
 }
 
 static VmafxExportResult send_request(OtlpExporter *exporter, const VmafxWire *wire, uint64_t items,
                                       uint64_t deadline_ns)
 {
-    VmafxBackoff backoff;
-    bool last = false;
+    Attempts attempts = { .deadline_ns = deadline_ns };
 
-    vmafx_backoff_init(&backoff, &exporter->retry, &exporter->random);
+    vmafx_backoff_init(&attempts.backoff, &exporter->retry, &exporter->random);
     count(&exporter->counts.requests, 1);
     for (;;) {
-        VmafxOtlpAttempt attempt = { .outcome = VMAFX_OTLP_GIVE_UP };
-        uint64_t wait_ns;
+        VmafxOtlpAttempt attempt = { .outcome = VMAFX_OTLP_GIVE_UP, .status = -1 };
 
-        if (vmafx_monotonic_ns() >= deadline_ns)
+        if (vmafx_monotonic_ns() >= attempts.deadline_ns)
             attempt.outcome = VMAFX_OTLP_DEADLINE;
         else {
             count(&exporter->counts.attempts, 1);
-            exporter->transport.attempt(exporter->self, wire->bytes, wire->len, deadline_ns, &attempt);
+            exporter->transport.attempt(exporter->self, wire->bytes, wire->len, attempts.deadline_ns, &attempt);
         }
+        exporter->status = attempt.status;
         if (attempt.outcome == VMAFX_OTLP_DELIVERED) {
             delivered(exporter, &attempt, items);
             return VMAFX_EXPORT_OK;
         }
         if (attempt.outcome == VMAFX_OTLP_DEADLINE) {
             count(&exporter->counts.timed_out, items);
-            complain(exporter, "gave up on a batch", "the deadline passed");
+            complain(exporter, GAVE_UP, "gave up on a batch", "the deadline passed");
             return VMAFX_EXPORT_TIMEOUT;
         }
-        uint64_t now = vmafx_monotonic_ns();
-        if (attempt.outcome == VMAFX_OTLP_GIVE_UP || last ||
-            !vmafx_backoff_next(&backoff, attempt.server_delay_ns, now, deadline_ns, &wait_ns)) {
+        if (attempt.outcome == VMAFX_OTLP_GIVE_UP ||
+            !back_off(exporter, &attempts, attempt.server_delay_ns, attempt.message)) {
             count(&exporter->counts.failed, items);
-            complain(exporter, "gave up on a batch", attempt.message);
+            complain(exporter, GAVE_UP, "gave up on a batch", attempt.message);
             return VMAFX_EXPORT_FAILED;
         }
-        complain(exporter, "will try again", attempt.message);
-        back_off(exporter, now + wait_ns, &deadline_ns, &last);
         count(&exporter->counts.retries, 1);
     }
 }
@@ -215,7 +257,7 @@ static VmafxExportResult otlp_export(VmafxExporter *base, const VmafxBatch *batc
     }
     if (encoder.dropped) {
         count(&exporter->counts.too_large, encoder.dropped);
-        complain(exporter, "dropped a part of a batch", "it exceeds the size of a request");
+        complain(exporter, TOO_LARGE, "dropped a part of a batch", "it exceeds the size of a request");
         if (!result)
             result = VMAFX_EXPORT_FAILED;
     }
@@ -326,12 +368,35 @@ VmafxExporter *vmafx_otlp_exporter_new(const VmafxOtlpConfig *config, const char
     exporter->on_error = config->on_error;
     exporter->on_error_ctx = config->on_error_ctx;
     exporter->random = seed_of(config);
+    exporter->status = -1;
     pthread_mutex_init(&exporter->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&exporter->changed, &attr);
     pthread_condattr_destroy(&attr);
     return &exporter->base;
+}
+
+void vmafx_otlp_exporter_hurry(VmafxExporter *base)
+{
+    OtlpExporter *exporter = (OtlpExporter *)base;
+
+    if (!base || base->export_batch != otlp_export)
+        return;
+    pthread_mutex_lock(&exporter->lock);
+    exporter->hurry = true;
+    pthread_cond_broadcast(&exporter->changed);
+    pthread_mutex_unlock(&exporter->lock);
+}
+
+int vmafx_otlp_exporter_status(const VmafxExporter *base, bool *ret_grpc)
+{
+    const OtlpExporter *exporter = (const OtlpExporter *)base;
+
+    if (!base || base->export_batch != otlp_export)
+        return -1;
+    *ret_grpc = exporter->transport.grpc;
+    return exporter->status;
 }
 
 void vmafx_otlp_exporter_counts(const VmafxExporter *base, VmafxOtlpCounts *ret)

@@ -32,7 +32,8 @@ typedef struct VmafxOtlpConfig {
     size_t response_max_bytes;                  /* 0: 4 MiB */
     VmafxRetryPolicy retry;                     /* attempts_max 0: VMAFX_RETRY_POLICY_DEFAULT */
     uint64_t random_seed;                       /* 0: taken from the system */
-    VmafxOtelErrorHandler on_error;             /* NULL: nobody is told; called on the exporting thread */
+    VmafxOtelErrorHandler on_error;             /* NULL: nobody is told; on the exporting thread, a line a minute of
+                                                   each kind */
     void *on_error_ctx;
 } VmafxOtlpConfig;
 
@@ -50,6 +51,19 @@ typedef struct VmafxOtlpCounts {
 /** Any thread, any time before free; zeroes for an exporter that is not one of these two. */
 void vmafx_otlp_exporter_counts(const VmafxExporter *exporter, VmafxOtlpCounts *ret);
 
+/**
+ * For the end of a program: from now on a request is attempted again after 50 … 100 ms, then after twice that and so on
+ * up to a second, as often as its deadline allows, and a backoff under way begins anew like that. A delay that the
+ * server asks for is kept. For good; any thread; nothing for an exporter that is not one of these two.
+ */
+void vmafx_otlp_exporter_hurry(VmafxExporter *exporter);
+
+/**
+ * The status of the last answer to the latest export_batch: HTTP's, or with *ret_grpc gRPC's; -1 when there was none.
+ * On the exporting thread, after the call.
+ */
+int vmafx_otlp_exporter_status(const VmafxExporter *exporter, bool *ret_grpc);
+
 /* ---- for the transports ---- */
 
 typedef enum VmafxOtlpOutcome {
@@ -61,6 +75,7 @@ typedef enum VmafxOtlpOutcome {
 
 typedef struct VmafxOtlpAttempt {
     VmafxOtlpOutcome outcome;
+    int status;               /* of the answer; left alone when there is none */
     uint64_t server_delay_ns; /* RETRY: 0 when none was given */
     VmafxOtlpPartial partial; /* DELIVERED */
     bool unreadable;          /* DELIVERED, with a body that is no OTLP answer */
@@ -72,6 +87,7 @@ typedef struct VmafxOtlpTransport {
     void (*attempt)(void *self, const uint8_t *body, size_t len, uint64_t deadline_ns, VmafxOtlpAttempt *ret);
     void (*cancel)(void *self);
     void (*free)(void *self);
+    bool grpc; /* whose status it is */
 } VmafxOtlpTransport;
 
 /** Takes self over. Never NULL: on no memory an exporter that drops everything. */

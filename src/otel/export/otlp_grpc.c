@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "otel/sdk/ids.h"
 #include "rpc/unary_client.h"
 
 #define DEADLINE_SLACK_NS UINT64_C(20000000) /* the library counts in milliseconds */
@@ -24,6 +25,19 @@ typedef struct GrpcTransport {
     size_t n_metadata;
     atomic_bool cancelled; /* a flag: tells our own CANCELLED from the server's */
 } GrpcTransport;
+
+/* The fork generation in which this process first used the library, plus one; 0: never. */
+static atomic_uint library_used;
+
+/* Its threads and locks do not survive a fork, and it cannot be begun anew: in the child the next call might hang. */
+static bool library_lost(void)
+{
+    unsigned here, before = 0;
+
+    vmafx_fork_watch();
+    here = vmafx_fork_generation() + 1;
+    return !atomic_compare_exchange_strong(&library_used, &before, here) && before != here;
+}
 
 static void grpc_free(void *self)
 {
@@ -73,6 +87,7 @@ static void grpc_attempt(void *self, const uint8_t *body, size_t len, uint64_t d
 
     vmafx_rpc_call(transport->client, transport->method, transport->metadata, transport->n_metadata, body, len,
                    deadline_ns, response);
+    ret->status = response->status;
     if (response->status != STATUS_OK) {
         refused(transport, deadline_ns, ret);
         return;
@@ -114,7 +129,7 @@ static VmafxErr set_up(GrpcTransport *transport, const VmafxOtlpConfig *config, 
 
 VmafxExporter *vmafx_otlp_grpc_exporter_new(const VmafxOtlpConfig *config)
 {
-    static const VmafxOtlpTransport functions = { grpc_attempt, grpc_cancel, grpc_free };
+    static const VmafxOtlpTransport functions = { grpc_attempt, grpc_cancel, grpc_free, true };
     static const struct {
         const char *type, *method;
     } signals[] = {
@@ -125,9 +140,13 @@ VmafxExporter *vmafx_otlp_grpc_exporter_new(const VmafxOtlpConfig *config)
         [VMAFX_SIGNAL_LOGS] = { "otlp_grpc_log_exporter", "/opentelemetry.proto.collector.logs.v1.LogsService/Export" },
     };
     unsigned signal = (unsigned)config->signal <= VMAFX_SIGNAL_LOGS ? config->signal : VMAFX_SIGNAL_TRACES;
-    GrpcTransport *transport = calloc(1, sizeof *transport);
+    GrpcTransport *transport = library_lost() ? NULL : calloc(1, sizeof *transport);
     VmafxErrInfo info = { "no memory" };
 
+    if (atomic_load(&library_used) != vmafx_fork_generation() + 1)
+        vmafx_fail(&info, VMAFX_ERR_INVALID,
+                   "gRPC cannot be used in a process forked from one that used it; set OTEL_EXPORTER_OTLP_PROTOCOL to "
+                   "http/protobuf");
     if (transport) {
         transport->method = signals[signal].method;
         if (!set_up(transport, config, &info))

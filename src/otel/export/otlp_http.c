@@ -85,6 +85,7 @@ static void answered(const VmafxHttpResponse *response, VmafxOtlpAttempt *ret)
 {
     VmafxRpcStatus status;
 
+    ret->status = response->status;
     if (response->status >= 200 && response->status < 300) {
         ret->outcome = VMAFX_OTLP_DELIVERED;
         ret->unreadable = vmafx_otlp_partial_parse(response->body, response->len, &ret->partial) != VMAFX_OK;
@@ -165,7 +166,7 @@ static VmafxErr set_up(HttpTransport *transport, const VmafxOtlpConfig *config, 
 
 VmafxExporter *vmafx_otlp_http_exporter_new(const VmafxOtlpConfig *config)
 {
-    static const VmafxOtlpTransport functions = { http_attempt, http_cancel, http_free };
+    static const VmafxOtlpTransport functions = { http_attempt, http_cancel, http_free, false };
     static const char *const types[] = { [VMAFX_SIGNAL_TRACES] = "otlp_http_span_exporter",
                                          [VMAFX_SIGNAL_METRICS] = "otlp_http_metric_exporter",
                                          [VMAFX_SIGNAL_LOGS] = "otlp_http_log_exporter" };

@@ -9,6 +9,9 @@
 #include "otel/export/otlp_exporter.h"
 #include "otel/sdk/ids.h"
 
+#define READER_TYPE "periodic_metric_reader"
+#define PAGE_TYPE   "prometheus_http_text_metric_exporter"
+
 enum { COMPONENT_MAX = 64, ATTRS_MAX = 5 };
 
 /* Instruments of one signal; metrics have only the last. */
@@ -18,11 +21,11 @@ typedef struct Instruments {
 
 typedef struct Names {
     const char *processor_type; /* NULL: none */
-    char processor[COMPONENT_MAX], exporter[COMPONENT_MAX];
+    char processor[COMPONENT_MAX], exporter[COMPONENT_MAX], reader[COMPONENT_MAX];
 } Names;
 
 struct VmafxSelf {
-    const VmafxOtelParts *parts;
+    VmafxOtelParts *parts;
     unsigned fork_generation;
     Instruments of[3]; /* by signal */
     Names names[VMAFX_OTEL_WAYS];
@@ -70,7 +73,7 @@ static void read_logs(const VmafxOtelWay *way, Processed *p, Exported *e)
     VmafxLogBatchCounts c = vmafx_log_batch_counts(way->logs);
     uint64_t handed_on = minus(c.accepted, c.queued);
 
-    *p = (Processed){ c.queued, way->log_queue_capacity, handed_on, c.dropped_full, c.dropped_late, 0 };
+    *p = (Processed){ c.queued, c.queue_capacity, handed_on, c.dropped_full, c.dropped_late, 0 };
     *e = (Exported){ true, minus(handed_on, c.exported + c.failed), c.exported, .failed = c.failed };
 }
 
@@ -130,17 +133,26 @@ static void observe_processor(VmafxObserver *observer, const Instruments *to, co
         observe(observer, to->processed, p->no_memory, items, 2, "no_memory");
 }
 
-static void observe_exporter(VmafxObserver *observer, const Instruments *to, const Names *names,
-                             const VmafxOtelWay *way, const Exported *e)
+/* Who an exporter is; items has room for ATTRS_MAX, and one of them stays free. */
+static size_t exporter_attrs(const Names *names, const VmafxOtelWay *way, VmafxAttr *items)
 {
-    VmafxAttr items[ATTRS_MAX] = { VMAFX_ATTR_STR("otel.component.name", names->exporter),
-                                   VMAFX_ATTR_STR("otel.component.type", way->exporter->component_type) };
-    size_t n = 2;
+    size_t n = 0;
 
+    items[n++] = VMAFX_ATTR_STR("otel.component.name", names->exporter);
+    items[n++] = VMAFX_ATTR_STR("otel.component.type", way->exporter->component_type);
     if (way->address[0])
         items[n++] = VMAFX_ATTR_STR("server.address", way->address);
     if (way->port)
         items[n++] = VMAFX_ATTR_INT("server.port", way->port);
+    return n;
+}
+
+static void observe_exporter(VmafxObserver *observer, const Instruments *to, const Names *names,
+                             const VmafxOtelWay *way, const Exported *e)
+{
+    VmafxAttr items[ATTRS_MAX];
+    size_t n = exporter_attrs(names, way, items);
+
     if (to->inflight)
         observe(observer, to->inflight, e->inflight, items, n, NULL);
     observe(observer, to->exported, e->exported, items, n, NULL);
@@ -269,9 +281,49 @@ static void name_component(const VmafxOtelParts *parts, const VmafxOtelWay *way,
     if (ret->processor_type)
         snprintf(ret->processor, sizeof ret->processor, "%s/%u", ret->processor_type, same_signal);
     snprintf(ret->exporter, sizeof ret->exporter, "%s/%u", way->exporter->component_type, same_exporter);
+    snprintf(ret->reader, sizeof ret->reader, READER_TYPE "/%u", same_signal);
 }
 
-VmafxSelf *vmafx_self_new(const VmafxOtelParts *parts, const char *version)
+static void begin_durations(VmafxMeter *meter, VmafxSelf *self)
+{
+    /* signals.def, CALL: the bounds of the conventions for calls, in seconds */
+    static const double bounds[] = { 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10 };
+    VmafxHistogram *exports = vmafx_histogram_bounds(meter, "otel.sdk.exporter.operation.duration", "s",
+                                                     "The duration of exporting a batch.", bounds, VMAFX_LEN(bounds));
+    VmafxHistogram *collections =
+        vmafx_histogram_bounds(meter, "otel.sdk.metric_reader.collection.duration", "s",
+                               "The duration of a collection by a metric reader.", bounds, VMAFX_LEN(bounds));
+
+    for (size_t i = 0; i < self->parts->n_ways; i++) {
+        VmafxOtelWay *way = &self->parts->ways[i];
+        VmafxAttr items[ATTRS_MAX];
+
+        if (!way->timed)
+            continue;
+        vmafx_timed_begin(&way->timed->exports, exports,
+                          (VmafxAttrs){ items, exporter_attrs(&self->names[i], way, items) });
+        if (way->signal == VMAFX_SIGNAL_METRICS)
+            vmafx_timed_begin(&way->timed->collections, collections,
+                              VMAFX_ATTRS(VMAFX_ATTR_STR("otel.component.name", self->names[i].reader),
+                                          VMAFX_ATTR_STR("otel.component.type", READER_TYPE)));
+    }
+    if (self->parts->has_page)
+        vmafx_timed_begin(&self->parts->page, collections,
+                          VMAFX_ATTRS(VMAFX_ATTR_STR("otel.component.name", PAGE_TYPE "/0"),
+                                      VMAFX_ATTR_STR("otel.component.type", PAGE_TYPE)));
+}
+
+static void end_durations(VmafxSelf *self)
+{
+    for (size_t i = 0; i < self->parts->n_ways; i++)
+        if (self->parts->ways[i].timed) {
+            vmafx_timed_end(&self->parts->ways[i].timed->exports);
+            vmafx_timed_end(&self->parts->ways[i].timed->collections);
+        }
+    vmafx_timed_end(&self->parts->page);
+}
+
+VmafxSelf *vmafx_self_new(VmafxOtelParts *parts, const char *version)
 {
     VmafxMeter *meter = vmafx_meter_provider_meter(parts->metrics, VMAFX_SELF_METER, version, "", VMAFX_NO_ATTRS);
     VmafxSelf *self = meter ? calloc(1, sizeof *self) : NULL;
@@ -293,6 +345,7 @@ VmafxSelf *vmafx_self_new(const VmafxOtelParts *parts, const char *version)
                                          "failed.",
                                          NULL, NULL);
     }
+    begin_durations(meter, self);
     self->callback = vmafx_meter_callback(meter, publish, self);
     if (!self->callback)
         vmafx_self_free(&self);
@@ -309,6 +362,7 @@ void vmafx_self_free(VmafxSelf **self)
     if (s->fork_generation != vmafx_fork_generation())
         return; /* the lock that the removal takes may be held by a thread that is no more */
     vmafx_callback_remove(&s->callback);
+    end_durations(s);
     free(s);
 }
 

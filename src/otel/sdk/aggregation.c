@@ -14,20 +14,6 @@
 const double vmafx_histogram_default_bounds[VMAFX_HISTOGRAM_DEFAULTS] = { 0,   5,   10,   25,   50,   75,   100,  250,
                                                                           500, 750, 1000, 2500, 5000, 7500, 10000 };
 
-void vmafx_agg_config_done(VmafxAggConfig *config)
-{
-    uint32_t size = config->max_size ? config->max_size : VMAFX_EXP_SIZE_DEFAULT;
-
-    size = size < 2 ? 2 : size > VMAFX_EXP_SIZE_MAX ? VMAFX_EXP_SIZE_MAX : size;
-    config->max_size = size;
-    for (config->ring = 2; config->ring < size;)
-        config->ring *= 2;
-    if (config->max_scale > VMAFX_EXP_SCALE_MAX)
-        config->max_scale = VMAFX_EXP_SCALE_MAX;
-    if (config->max_scale < VMAFX_EXP_SCALE_MIN)
-        config->max_scale = VMAFX_EXP_SCALE_MIN;
-}
-
 bool vmafx_histogram_bounds_valid(const double *bounds, size_t n_bounds)
 {
     if (n_bounds > VMAFX_HISTOGRAM_MAX || (n_bounds && !bounds))
@@ -111,6 +97,72 @@ static inline size_t histogram_index(const double *bounds, size_t n_bounds, doub
 size_t vmafx_histogram_index(const double *bounds, size_t n_bounds, double value)
 {
     return histogram_index(bounds, n_bounds, value);
+}
+
+/* ---- The table of a config: a cell is a power of two, or one of a few equal parts of it ---- */
+
+enum { CELL_BITS_MAX = 4 };
+
+static int64_t cell_of(double value, uint32_t shift)
+{
+    int64_t bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    return bits >> shift;
+}
+
+static size_t n_below_cell(const VmafxAggConfig *config, int64_t cell, uint32_t shift)
+{
+    int64_t bits = (int64_t)((uint64_t)cell << shift);
+    double edge;
+
+    memcpy(&edge, &bits, sizeof edge);
+    return histogram_index(config->bounds, config->n_bounds, edge);
+}
+
+/* False where cells of this size do not keep the boundaries apart, or are too many; then there is no table. */
+static bool make_table(VmafxAggConfig *config, uint32_t shift)
+{
+    size_t n = config->n_bounds, positive = histogram_index(config->bounds, n, 0);
+
+    positive += positive < n && config->bounds[positive] == 0;
+    if (positive == n || n > UINT8_MAX)
+        return false;
+
+    int64_t first = cell_of(config->bounds[positive], shift) - 1; /* the cell of all that is smaller */
+    int64_t n_cells = cell_of(config->bounds[n - 1], shift) - first + 2;
+
+    if (n_cells > VMAFX_HISTOGRAM_CELLS)
+        return false;
+    for (int64_t i = 0; i < n_cells; i++) {
+        size_t start = i ? n_below_cell(config, first + i, shift) : 0;
+
+        if (i + 1 < n_cells && n_below_cell(config, first + i + 1, shift) > start + 1)
+            return false;
+        config->starts[i] = (uint8_t)(start < n ? start : n - 1); /* above all: that one is below the value too */
+    }
+    config->shift = shift;
+    config->first = first;
+    config->n_cells = (uint32_t)n_cells;
+    return true;
+}
+
+void vmafx_agg_config_done(VmafxAggConfig *config)
+{
+    uint32_t size = config->max_size ? config->max_size : VMAFX_EXP_SIZE_DEFAULT;
+
+    size = size < 2 ? 2 : size > VMAFX_EXP_SIZE_MAX ? VMAFX_EXP_SIZE_MAX : size;
+    config->max_size = size;
+    for (config->ring = 2; config->ring < size;)
+        config->ring *= 2;
+    if (config->max_scale > VMAFX_EXP_SCALE_MAX)
+        config->max_scale = VMAFX_EXP_SCALE_MAX;
+    if (config->max_scale < VMAFX_EXP_SCALE_MIN)
+        config->max_scale = VMAFX_EXP_SCALE_MIN;
+    config->n_cells = 0;
+    for (uint32_t bits = 0; config->kind == VMAFX_AGG_HISTOGRAM && bits <= CELL_BITS_MAX; bits++)
+        if (make_table(config, 52 - bits))
+            return;
 }
 
 /* ---- Exponential buckets ---- */
@@ -202,7 +254,7 @@ static VmafxExpRange joined(VmafxExpRange a, VmafxExpRange b)
     return (VmafxExpRange){ a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi };
 }
 
-static __attribute__((noinline)) void record_exp(VmafxAggState *state, const VmafxAggConfig *config, double v)
+static void exp_add(VmafxAggState *state, const VmafxAggConfig *config, double v)
 {
     int sign = v < 0;
 
@@ -255,32 +307,10 @@ static void merge_exp(VmafxAggState *dst, const VmafxAggConfig *config, const Vm
 
 /* ---- All of them ---- */
 
-void vmafx_agg_record(VmafxAggState *state, const VmafxAggConfig *config, VmafxNumber value)
+void vmafx_agg_record_exp(VmafxAggState *state, const VmafxAggConfig *config, double v)
 {
-    state->count++;
-    switch (config->kind) {
-    case VMAFX_AGG_SUM:
-        if (config->is_int)
-            vmafx_agg_add_int(state, value.i);
-        else
-            vmafx_agg_add_double(state, value.d);
-        return;
-    case VMAFX_AGG_LAST_VALUE:
-        state->last = value;
-        return;
-    case VMAFX_AGG_HISTOGRAM:
-        state->counts[histogram_index(config->bounds, config->n_bounds, value.d)]++;
-        break;
-    case VMAFX_AGG_EXP_HISTOGRAM:
-        record_exp(state, config, value.d);
-        break;
-    case VMAFX_AGG_DEFAULT:
-    case VMAFX_AGG_DROP:
-        return;
-    }
-    vmafx_agg_add_double(state, value.d);
-    state->min = value.d < state->min ? value.d : state->min;
-    state->max = value.d > state->max ? value.d : state->max;
+    exp_add(state, config, v);
+    vmafx_agg_record_value(state, v);
 }
 
 void vmafx_agg_merge(VmafxAggState *dst, const VmafxAggConfig *config, const VmafxAggState *src)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define VMAFX_EXP_SIZE_DEFAULT   160
 #define VMAFX_EXP_SIZE_MAX       320
@@ -19,6 +20,7 @@
 #define VMAFX_EXP_SCALE_MIN      (-10)
 #define VMAFX_HISTOGRAM_MAX      1000 /* boundaries */
 #define VMAFX_HISTOGRAM_DEFAULTS 15
+#define VMAFX_HISTOGRAM_CELLS    64
 
 /** 0 5 10 25 50 75 100 250 500 750 1000 2500 5000 7500 10000 */
 extern const double vmafx_histogram_default_bounds[VMAFX_HISTOGRAM_DEFAULTS];
@@ -54,6 +56,11 @@ typedef struct VmafxAggConfig {
     uint32_t max_size;         /* EXP_HISTOGRAM: most buckets per sign */
     uint32_t ring;             /* EXP_HISTOGRAM: counts kept per sign, a power of two ≥ max_size */
     int32_t max_scale;
+    /* HISTOGRAM, where it can be: a table from the first bits of a value to its bucket (vmafx_histogram_bucket) */
+    uint32_t n_cells; /* 0: no table */
+    uint32_t shift;   /* a cell is what doubles have in common without their last bits */
+    int64_t first;    /* of cell 0, which also has whatever is below */
+    uint8_t starts[VMAFX_HISTOGRAM_CELLS];
 } VmafxAggConfig;
 
 /** A measurement in both forms; instruments of integers use i for sums, and d for histograms. */
@@ -85,7 +92,7 @@ typedef struct VmafxAggState {
     uint64_t counts[];
 } VmafxAggState;
 
-/** Fills the derived fields of a config (ring) and puts the others into their ranges. */
+/** Fills the derived fields of a config (ring, table) and puts the others into their ranges. */
 void vmafx_agg_config_done(VmafxAggConfig *config);
 
 /** False when there are more than 1000, one is not finite, or they do not increase strictly. */
@@ -96,12 +103,11 @@ void vmafx_agg_init(VmafxAggState *state, const VmafxAggConfig *config); /* of z
 void vmafx_agg_reset(VmafxAggState *state, const VmafxAggConfig *config);
 
 /** Takes one measurement; d is finite. */
-void vmafx_agg_record(VmafxAggState *state, const VmafxAggConfig *config, VmafxNumber value);
+static inline void vmafx_agg_record(VmafxAggState *state, const VmafxAggConfig *config, VmafxNumber value);
 
 /** Adds src to dst; the LAST_VALUE of src wins when it has one. An exponential dst takes the smaller scale or less. */
 void vmafx_agg_merge(VmafxAggState *dst, const VmafxAggConfig *config, const VmafxAggState *src);
 
-/** The parts of vmafx_agg_record, for who wants them without a call. */
 static inline void vmafx_agg_add_int(VmafxAggState *state, int64_t v)
 {
     if (__builtin_expect(__builtin_add_overflow(state->sum_int, v, &state->sum_int), 0)) {
@@ -146,5 +152,53 @@ static inline uint64_t vmafx_exp_count(const VmafxAggState *state, const VmafxAg
                                        int32_t index)
 {
     return state->counts[(size_t)sign * config->ring + ((uint32_t)index & (config->ring - 1))];
+}
+
+/**
+ * vmafx_histogram_index for a config. A cell of the table has one boundary at most, the first that is not below the
+ * cell, so one comparison decides; the last cell has whatever is above.
+ */
+static inline size_t vmafx_histogram_bucket(const VmafxAggConfig *config, double value)
+{
+    int64_t cell;
+
+    if (__builtin_expect(!config->n_cells, 0))
+        return vmafx_histogram_index(config->bounds, config->n_bounds, value);
+    memcpy(&cell, &value, sizeof cell); /* the bits of doubles are in the order of their values, negative ones first */
+    cell = (cell >> config->shift) - config->first;
+    cell = cell < 0 ? 0 : cell;
+    cell = cell < config->n_cells ? cell : config->n_cells - 1;
+
+    size_t start = config->starts[cell];
+
+    return start + (config->bounds[start] < value);
+}
+
+void vmafx_agg_record_exp(VmafxAggState *state, const VmafxAggConfig *config, double v);
+
+/** What explicit and exponential histograms have in common. */
+static inline void vmafx_agg_record_value(VmafxAggState *state, double v)
+{
+    vmafx_agg_add_double(state, v);
+    state->min = v < state->min ? v : state->min;
+    state->max = v > state->max ? v : state->max;
+}
+
+static inline void vmafx_agg_record(VmafxAggState *state, const VmafxAggConfig *config, VmafxNumber value)
+{
+    state->count++;
+    if (config->kind == VMAFX_AGG_SUM) {
+        if (config->is_int)
+            vmafx_agg_add_int(state, value.i);
+        else
+            vmafx_agg_add_double(state, value.d);
+    } else if (config->kind == VMAFX_AGG_HISTOGRAM) {
+        state->counts[vmafx_histogram_bucket(config, value.d)]++;
+        vmafx_agg_record_value(state, value.d);
+    } else if (config->kind == VMAFX_AGG_EXP_HISTOGRAM) {
+        vmafx_agg_record_exp(state, config, value.d);
+    } else {
+        state->last = value;
+    }
 }
 #endif

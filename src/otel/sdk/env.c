@@ -108,12 +108,12 @@ static bool read_endpoint(const VmafxEnvReader *r, const char *name, bool secure
 
 static void read_otlp(const VmafxEnvReader *r, int signal, VmafxOtlpSettings *s)
 {
-    static const VmafxEnvChoice protocols[] = { { "grpc", VMAFX_PROTOCOL_GRPC },
-                                                { "http/protobuf", VMAFX_PROTOCOL_HTTP_PROTOBUF },
-                                                { "http/json", VMAFX_PROTOCOL_HTTP_JSON },
+    static const VmafxEnvChoice protocols[] = { { "grpc", VMAFX_OTLP_GRPC },
+                                                { "http/protobuf", VMAFX_OTLP_HTTP },
+                                                { "http/json", VMAFX_OTLP_HTTP_JSON },
                                                 { NULL, 0 } };
     static const VmafxEnvChoice compressions[] = { { "none", 0 }, { "gzip", 1 }, { NULL, 0 } };
-    int protocol = VMAFX_PROTOCOL_GRPC, gzip = 0;
+    int protocol = VMAFX_OTLP_GRPC, gzip = 0;
 
     s->timeout_ms = 10000;
     OTLP_READ(r, signal, "PROTOCOL", vmafx_env_choice, protocols, &protocol);
@@ -123,16 +123,15 @@ static void read_otlp(const VmafxEnvReader *r, int signal, VmafxOtlpSettings *s)
     OTLP_READ(r, signal, "CERTIFICATE", read_path, &s->certificate);
     OTLP_READ(r, signal, "CLIENT_CERTIFICATE", read_path, &s->client_certificate);
     OTLP_READ(r, signal, "CLIENT_KEY", read_path, &s->client_key);
-    s->protocol = (VmafxOtelProtocol)protocol;
+    s->protocol = (VmafxOtlpProtocol)protocol;
     s->gzip = gzip;
 
     bool insecure_set = OTLP_READ(r, signal, "INSECURE", vmafx_env_bool, &s->insecure) != VMAFX_FROM_DEFAULT;
     s->endpoint_from = OTLP_READ(r, signal, "ENDPOINT", read_endpoint, insecure_set && !s->insecure,
-                                 s->protocol == VMAFX_PROTOCOL_GRPC ? ":4317" : ":4318", &s->endpoint);
+                                 s->protocol == VMAFX_OTLP_GRPC ? ":4317" : ":4318", &s->endpoint);
     if (!s->endpoint) {
         s->endpoint_from = VMAFX_FROM_DEFAULT;
-        s->endpoint =
-            vmafx_strdup(s->protocol == VMAFX_PROTOCOL_GRPC ? "http://localhost:4317" : "http://localhost:4318");
+        s->endpoint = vmafx_strdup(s->protocol == VMAFX_OTLP_GRPC ? "http://localhost:4317" : "http://localhost:4318");
     }
     if (!s->client_certificate != !s->client_key) {
         vmafx_otel_warn(r->warnings, "OTLP %s: client certificate and key need each other, ignored",
@@ -325,15 +324,22 @@ void vmafx_otel_settings_init(VmafxOtelSettings *ret, char *const *environment, 
                                                   { "baggage", VMAFX_PROPAGATE_BAGGAGE },
                                                   { "none", 0 },
                                                   { NULL, 0 } };
+    static const VmafxEnvChoice formats[] = { { "logfmt", 0 }, { "json", 1 }, { NULL, 0 } };
     const VmafxEnvReader r = { environment, warnings };
+    int json = 0;
     const char *text;
     size_t len;
 
-    *ret = (VmafxOtelSettings){ .log_level = 9, .propagators = VMAFX_PROPAGATE_TRACECONTEXT | VMAFX_PROPAGATE_BAGGAGE };
+    *ret = (VmafxOtelSettings){ .log_level = 9,
+                                .lines_level = 9,
+                                .propagators = VMAFX_PROPAGATE_TRACECONTEXT | VMAFX_PROPAGATE_BAGGAGE };
     if (vmafx_env_lookup(&r, "OTEL_CONFIG_FILE", &text, &len))
         vmafx_otel_warn(warnings, "OTEL_CONFIG_FILE: not supported yet; the other variables count");
     vmafx_env_bool(&r, "OTEL_SDK_DISABLED", &ret->disabled);
     vmafx_env_choice(&r, "OTEL_LOG_LEVEL", levels, &ret->log_level);
+    vmafx_env_choice(&r, "VMAFX_LOG_LEVEL", levels, &ret->lines_level);
+    vmafx_env_choice(&r, "VMAFX_LOG_FORMAT", formats, &json);
+    ret->lines_json = json;
     ret->service_name = vmafx_env_string(&r, "OTEL_SERVICE_NAME");
     vmafx_env_pairs(&r, "OTEL_RESOURCE_ATTRIBUTES", &ret->resource_attributes);
     vmafx_env_bits(&r, "OTEL_PROPAGATORS", propagators, &ret->propagators);

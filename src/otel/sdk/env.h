@@ -60,11 +60,12 @@ enum {
     VMAFX_EXPORT_TO_OTLP_STDOUT = 8,
 };
 
-typedef enum VmafxOtelProtocol {
-    VMAFX_PROTOCOL_GRPC,
-    VMAFX_PROTOCOL_HTTP_PROTOBUF,
-    VMAFX_PROTOCOL_HTTP_JSON,
-} VmafxOtelProtocol;
+/** OTEL_EXPORTER_OTLP_PROTOCOL. HTTP: protobuf bodies; JSON is known, and not available in this version. */
+typedef enum VmafxOtlpProtocol {
+    VMAFX_OTLP_GRPC,
+    VMAFX_OTLP_HTTP,
+    VMAFX_OTLP_HTTP_JSON,
+} VmafxOtlpProtocol;
 
 typedef enum VmafxOtelSource {
     VMAFX_FROM_DEFAULT,
@@ -76,7 +77,7 @@ typedef enum VmafxOtelSource {
 typedef struct VmafxOtlpSettings {
     char *endpoint; /* "http://…", "https://…" or "unix:…"; never NULL unless there was no memory */
     VmafxOtelSource endpoint_from;
-    VmafxOtelProtocol protocol;
+    VmafxOtlpProtocol protocol;
     VmafxOtelPairs headers; /* names in lower case, values decoded and without control characters; secret */
     int32_t timeout_ms;     /* of one batch, retries included */
     bool gzip;
@@ -100,6 +101,8 @@ typedef struct VmafxAttrLimits {
 typedef struct VmafxOtelSettings {
     bool disabled;
     int log_level; /* lowest severity of the SDK's own lines: 1 trace, 5 debug, 9 info, 13 warn, 17 error, 25 nothing */
+    int lines_level;                    /* VMAFX_LOG_LEVEL, the same for a program's own lines on stderr */
+    bool lines_json;                    /* VMAFX_LOG_FORMAT=json; else logfmt */
     char *service_name;                 /* OTEL_SERVICE_NAME, or NULL */
     VmafxOtelPairs resource_attributes; /* OTEL_RESOURCE_ATTRIBUTES, decoded */
     unsigned propagators;               /* VMAFX_PROPAGATE_… or-ed */

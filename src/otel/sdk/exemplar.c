@@ -90,7 +90,7 @@ static uint64_t next_random(VmafxReservoir *r)
 static size_t slot_for(VmafxReservoir *r, VmafxNumber value)
 {
     if (r->config->kind == VMAFX_AGG_HISTOGRAM && r->n > 1)
-        return vmafx_histogram_index(r->config->bounds, r->config->n_bounds, value.d);
+        return vmafx_histogram_bucket(r->config, value.d);
 
     uint64_t seen = r->seen++;
     if (seen < r->n)

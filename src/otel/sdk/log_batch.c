@@ -385,6 +385,7 @@ VmafxLogBatchCounts vmafx_log_batch_counts(VmafxLogProcessor *processor)
     pthread_mutex_lock(&b->lock);
     counts = b->counts;
     counts.queued = b->n;
+    counts.queue_capacity = (uint64_t)b->settings.queue_size;
     pthread_mutex_unlock(&b->lock);
     return counts;
 }

@@ -52,7 +52,7 @@ VmafxLogProcessor *vmafx_log_batch_new(const VmafxResource *resource, VmafxExpor
 typedef struct VmafxLogBatchCounts {
     uint64_t accepted, exported, failed; /* records; failed: given to the exporter in vain */
     uint64_t dropped_full, dropped_late; /* queue full (or no memory), after shutdown */
-    uint64_t queued;                     /* now */
+    uint64_t queued, queue_capacity;     /* records: now, and at most */
 } VmafxLogBatchCounts;
 
 /** Any thread; zeroes for anything but a batching processor. */

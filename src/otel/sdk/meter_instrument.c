@@ -163,6 +163,7 @@ static SdkInstrument *sdk_instrument_new(VmafxMeterProvider *p, const Scope *sco
     instrument->provider = p;
     instrument->scope = scope;
     instrument->info = *info;
+    instrument->least = info->kind == VMAFX_KIND_COUNTER || info->kind == VMAFX_KIND_HISTOGRAM ? 0 : -DBL_MAX;
     instrument->info.name = vmafx_strdup(info->name);
     instrument->info.unit = vmafx_strdup(info->unit);
     instrument->info.description = vmafx_strdup(info->description);
@@ -255,7 +256,7 @@ void *vmafx_sdk_instrument(void *provider, const VmafxMeterInfo *meter, const Vm
 {
     VmafxMeterProvider *p = provider;
 
-    if (atomic_load_explicit(&p->stopped, memory_order_relaxed))
+    if (atomic_load_explicit(&p->stopped, memory_order_relaxed) || !vmafx_metric_env_alive(&p->env))
         return NULL;
     if (!vmafx_instrument_name_valid(info->name)) {
         pthread_mutex_lock(&p->lock);
@@ -279,8 +280,7 @@ bool vmafx_sdk_enabled(void *instrument)
 /* Not the whole filter, but what keeps nearly every measurement away from it. */
 static inline bool may_be_exemplar(const VmafxSeries *series, const VmafxContext *context)
 {
-    return series->reservoir &&
-           (context || series->env->exemplars == VMAFX_EXEMPLARS_ALWAYS_ON || vmafx_context_current());
+    return context || vmafx_context_current() || series->exemplars_anywhere;
 }
 
 static inline void measure(SdkInstrument *instrument, VmafxNumber value, VmafxAttrs attrs, VmafxContext *context)
@@ -305,12 +305,15 @@ void vmafx_sdk_measure_int(void *instrument, int64_t value, VmafxAttrs attrs, Vm
 
 void vmafx_sdk_measure_double(void *instrument, double value, VmafxAttrs attrs, VmafxContext *context)
 {
-    measure(instrument, number_of_double(instrument, value), attrs, context);
+    measure(instrument, number_of_double(((SdkInstrument *)instrument)->info.is_int, value), attrs, context);
 }
 
 void *vmafx_sdk_bind(void *instrument, VmafxAttrs attrs)
 {
     SdkInstrument *i = instrument;
+
+    if (!vmafx_metric_env_alive(&i->provider->env))
+        return NULL;
     SdkBound *bound = calloc(1, sizeof *bound + i->n_streams * sizeof bound->series[0]);
 
     if (!bound || !vmafx_attr_set_copy(attrs, &bound->attrs)) {
@@ -318,8 +321,12 @@ void *vmafx_sdk_bind(void *instrument, VmafxAttrs attrs)
         return NULL;
     }
     bound->instrument = i;
+    bound->least = i->least;
+    bound->is_int = i->info.is_int;
     for (size_t s = 0; s < i->n_streams; s++)
         bound->series[s] = vmafx_kind_observable(i->info.kind) ? NULL : vmafx_stream_series(i->streams[s], attrs);
+    if (i->n_streams == 1)
+        bound->only = bound->series[0];
     pthread_mutex_lock(&i->provider->lock);
     bound->next = i->bounds;
     i->bounds = bound;
@@ -327,7 +334,7 @@ void *vmafx_sdk_bind(void *instrument, VmafxAttrs attrs)
     return bound;
 }
 
-static inline void measure_bound(SdkBound *bound, VmafxNumber value)
+static __attribute__((noinline)) void measure_bound_slowly(SdkBound *bound, VmafxNumber value)
 {
     SdkInstrument *instrument = bound->instrument;
 
@@ -344,6 +351,16 @@ static inline void measure_bound(SdkBound *bound, VmafxNumber value)
     }
 }
 
+static inline void measure_bound(SdkBound *bound, VmafxNumber value)
+{
+    VmafxSeries *series = bound->only;
+
+    if (__builtin_expect(!series || may_be_exemplar(series, NULL) || !in_range(value.d, bound->least), 0))
+        measure_bound_slowly(bound, value);
+    else
+        vmafx_series_record(series, value);
+}
+
 void vmafx_sdk_bound_int(void *bound, int64_t value)
 {
     measure_bound(bound, number_of_int(value));
@@ -351,5 +368,5 @@ void vmafx_sdk_bound_int(void *bound, int64_t value)
 
 void vmafx_sdk_bound_double(void *bound, double value)
 {
-    measure_bound(bound, number_of_double(((SdkBound *)bound)->instrument, value));
+    measure_bound(bound, number_of_double(((SdkBound *)bound)->is_int, value));
 }

@@ -75,7 +75,7 @@ static void tell_messages(VmafxMeterProvider *p)
 static void *sdk_callback_add(void *provider, VmafxObserveFn fn, VmafxObservable *self, void *state)
 {
     VmafxMeterProvider *p = provider;
-    SdkCallback *callback = calloc(1, sizeof *callback);
+    SdkCallback *callback = vmafx_metric_env_alive(&p->env) ? calloc(1, sizeof *callback) : NULL;
 
     if (!callback)
         return NULL;
@@ -108,6 +108,8 @@ static void sdk_callback_remove(void *provider, void *callback)
 {
     VmafxMeterProvider *p = provider;
 
+    if (!vmafx_metric_env_alive(&p->env))
+        return; /* no collection will ever run it here */
     atomic_store_explicit(&((SdkCallback *)callback)->removed, true, memory_order_release);
     if (observing)
         return; /* the round we are in passes over it, the next one frees it */
@@ -138,7 +140,7 @@ static void sdk_observe_int(VmafxObserver *observer, void *instrument, int64_t v
 
 static void sdk_observe_double(VmafxObserver *observer, void *instrument, double value, VmafxAttrs attrs)
 {
-    observe(observer, instrument, number_of_double(instrument, value), attrs);
+    observe(observer, instrument, number_of_double(((SdkInstrument *)instrument)->info.is_int, value), attrs);
 }
 
 /* False: one took too long. */
@@ -186,7 +188,7 @@ static void tell_what_happened(SdkInstrument *instrument)
 
 VmafxMetricSnapshot *vmafx_meter_provider_collect(VmafxMeterProvider *p, unsigned index)
 {
-    if (!p || observing || p->fork_generation != vmafx_fork_generation())
+    if (!p || observing || !vmafx_metric_env_alive(&p->env))
         return NULL;
     VmafxObserver *observer = &p->observers[index];
     observer->round++;
@@ -340,7 +342,7 @@ VmafxMeterProvider *vmafx_meter_provider_new(const VmafxMeterProviderOptions *op
     p->env.exemplars = options->exemplars;
     p->env.asymmetric = vmafx_series_prepare();
     vmafx_fork_watch();
-    p->fork_generation = vmafx_fork_generation();
+    p->env.fork_generation = vmafx_fork_generation();
     sdk_table(p);
     take_readers(p, options);
     if (!copy_resource(p, options->resource) || !copy_views(p, options)) {
@@ -359,6 +361,8 @@ void vmafx_meter_provider_free(VmafxMeterProvider **provider)
     if (!p)
         return;
     *provider = NULL;
+    if (!vmafx_metric_env_alive(&p->env))
+        return; /* a forked child: a thread that is not there may have been in the middle of anything */
     for (unsigned r = 0; r < p->env.n_readers; r++)
         if (!vmafx_metric_reader_free(&p->readers[r]))
             return; /* its thread still uses all this */
@@ -428,7 +432,8 @@ VmafxMeter *vmafx_meter_provider_meter(VmafxMeterProvider *p, const char *name, 
     VmafxMeterInfo info = { name ? name : "", version ? version : "", schema_url ? schema_url : "", VMAFX_NO_ATTRS };
     struct Meter *meter = NULL;
 
-    if (!p || atomic_load_explicit(&p->stopped, memory_order_relaxed) || !vmafx_attr_set_copy(attrs, &info.attrs))
+    if (!p || atomic_load_explicit(&p->stopped, memory_order_relaxed) || !vmafx_metric_env_alive(&p->env) ||
+        !vmafx_attr_set_copy(attrs, &info.attrs))
         return NULL;
     if (!*info.name)
         report(p, "a meter has no name");

@@ -12,6 +12,8 @@
  *     vmafx_meter_provider_shutdown(provider, deadline);
  *     vmafx_meter_provider_free(&provider);           once no thread measures any more
  *
+ * In a forked child a provider is silent, gives out nothing new, and free only forgets it; make a new one there.
+ *
  * Rules: OpenTelemetry Metrics SDK. Where they leave a choice: series of synchronous instruments stay for ever, within
  * the limit, with delta temporality too; observable ones make room when they were not observed in a reader's latest
  * collection and the limit is reached; values that are not finite are ignored everywhere.

@@ -10,6 +10,7 @@
 #ifndef VMAFX_OTEL_SDK_METER_PROVIDER_IMPL_H
 #define VMAFX_OTEL_SDK_METER_PROVIDER_IMPL_H
 
+#include <float.h>
 #include <math.h>
 #include <pthread.h>
 
@@ -27,6 +28,7 @@ typedef struct SdkInstrument {
     VmafxMeterProvider *provider;
     const Scope *scope;
     VmafxInstrumentInfo info;
+    double least;        /* that is not ignored: 0, or all that is finite */
     atomic_bool invalid; /* a value was ignored and no one has been told */
     atomic_bool invalid_told;
     size_t n_streams;
@@ -36,6 +38,9 @@ typedef struct SdkInstrument {
 } SdkInstrument;
 
 typedef struct SdkBound {
+    VmafxSeries *only; /* the series, when there is one stream */
+    double least;      /* this and the next: the instrument's, at hand */
+    bool is_int;
     SdkInstrument *instrument;
     VmafxAttrs attrs; /* whole, for exemplars */
     struct SdkBound *next;
@@ -66,7 +71,6 @@ struct VmafxMeterProvider {
     size_t n_views;
     VmafxOtelErrorHandler error_handler;
     void *error_ctx;
-    unsigned fork_generation;
     atomic_bool stopped;
 
     pthread_mutex_t callbacks_lock; /* a round of callbacks, or their removal */
@@ -102,13 +106,15 @@ void *vmafx_sdk_bind(void *instrument, VmafxAttrs attrs);
 void vmafx_sdk_bound_int(void *bound, int64_t value);
 void vmafx_sdk_bound_double(void *bound, double value);
 
+static inline bool in_range(double value, double least)
+{
+    return value >= least && value <= DBL_MAX; /* not a number is neither */
+}
+
 /* False: it is to be ignored, and that was counted. */
 static inline bool usable(SdkInstrument *instrument, VmafxNumber value)
 {
-    VmafxInstrumentKind kind = instrument->info.kind;
-    bool negative = value.d < 0 && (kind == VMAFX_KIND_COUNTER || kind == VMAFX_KIND_HISTOGRAM);
-
-    if (__builtin_expect(isfinite(value.d) && !negative, 1))
+    if (__builtin_expect(in_range(value.d, instrument->least), 1))
         return true;
     atomic_fetch_add_explicit(&instrument->provider->env.counts.invalid, 1, memory_order_relaxed);
     atomic_store_explicit(&instrument->invalid, true, memory_order_relaxed);
@@ -126,8 +132,8 @@ static inline VmafxNumber number_of_int(int64_t v)
     return (VmafxNumber){ v, (double)v };
 }
 
-static inline VmafxNumber number_of_double(const SdkInstrument *instrument, double v)
+static inline VmafxNumber number_of_double(bool is_int, double v)
 {
-    return (VmafxNumber){ instrument->info.is_int ? to_int(v) : 0, v };
+    return (VmafxNumber){ is_int ? to_int(v) : 0, v };
 }
 #endif

@@ -31,7 +31,7 @@ static inline VmafxAggState *state_of(VmafxSeriesCell *cell)
 
 enum { SLOT_NONE = 0, SLOT_SHARED = VMAFX_THREAD_SLOTS + 1 }; /* between them: 1 + slot */
 
-static _Thread_local unsigned my_slot;
+static _Thread_local unsigned my_slot __attribute__((tls_model("initial-exec")));
 static atomic_uint_fast64_t slots_used; /* acquired and released: a slot's next thread sees its cells */
 static pthread_once_t slots_once = PTHREAD_ONCE_INIT;
 static pthread_key_t slots_key;
@@ -96,6 +96,8 @@ VmafxSeries *vmafx_series_new(VmafxMetricEnv *env, const VmafxAggConfig *config,
         return NULL;
     }
     s->env = env;
+    s->asymmetric = env->asymmetric;
+    s->exemplars_anywhere = env->exemplars == VMAFX_EXEMPLARS_ALWAYS_ON;
     s->config = config;
     s->attrs = attrs;
     s->hash = hash;
@@ -194,7 +196,7 @@ static inline VmafxSeriesCell *enter_own(VmafxSeries *s, unsigned slot)
 
     if (__builtin_expect(!cell || atomic_load_explicit(&cell->busy, memory_order_relaxed), 0))
         return NULL; /* busy: we are a signal handler */
-    if (__builtin_expect(s->env->asymmetric, 1)) {
+    if (__builtin_expect(s->asymmetric, 1)) {
         atomic_store_explicit(&cell->busy, true, memory_order_relaxed);
         atomic_signal_fence(memory_order_seq_cst); /* membarrier makes it a fence of the processor */
     } else {
@@ -207,7 +209,7 @@ static inline VmafxSeriesCell *enter_own(VmafxSeries *s, unsigned slot)
     return NULL;
 }
 
-static void record_in(VmafxSeriesCell *cell, const VmafxAggConfig *config, VmafxNumber value)
+static inline void record_in(VmafxSeriesCell *cell, const VmafxAggConfig *config, VmafxNumber value)
 {
     vmafx_agg_record(state_of(cell), config, value);
     cell_leave(cell);
@@ -230,7 +232,7 @@ static __attribute__((noinline)) void record_slowly(VmafxSeries *s, VmafxNumber 
         atomic_fetch_add_explicit(&s->env->counts.no_memory, 1, memory_order_relaxed);
 }
 
-static void record_last(VmafxSeries *s, VmafxNumber value)
+static __attribute__((noinline)) void record_last(VmafxSeries *s, VmafxNumber value)
 {
     uint64_t bits;
 
@@ -246,6 +248,12 @@ static void record_last(VmafxSeries *s, VmafxNumber value)
     atomic_store_explicit(&s->last_set, true, memory_order_release);
 }
 
+/* Apart, because it has a call in it, which the others need not pay for. */
+static __attribute__((noinline)) void record_exp(VmafxSeriesCell *cell, const VmafxAggConfig *config, VmafxNumber value)
+{
+    record_in(cell, config, value);
+}
+
 void vmafx_series_record(VmafxSeries *s, VmafxNumber value)
 {
     const VmafxAggConfig *config = s->config;
@@ -256,20 +264,12 @@ void vmafx_series_record(VmafxSeries *s, VmafxNumber value)
     }
     VmafxSeriesCell *cell = enter_own(s, my_slot);
 
-    if (__builtin_expect(!cell, 0)) {
+    if (__builtin_expect(!cell, 0))
         record_slowly(s, value);
-    } else if (config->kind == VMAFX_AGG_SUM) { /* the same as below, without the calls */
-        VmafxAggState *state = state_of(cell);
-
-        state->count++;
-        if (config->is_int)
-            vmafx_agg_add_int(state, value.i);
-        else
-            vmafx_agg_add_double(state, value.d);
-        cell_leave(cell);
-    } else {
+    else if (__builtin_expect(config->kind == VMAFX_AGG_EXP_HISTOGRAM || (!config->n_cells && config->n_bounds), 0))
+        record_exp(cell, config, value);
+    else
         record_in(cell, config, value);
-    }
 }
 
 /* ---- Draining ---- */

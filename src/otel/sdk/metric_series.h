@@ -20,6 +20,7 @@
 #include "otel/sdk/aggregation.h"
 #include "otel/sdk/data.h"
 #include "otel/sdk/exemplar.h"
+#include "otel/sdk/ids.h"
 
 #define VMAFX_METRIC_READERS_MAX 8
 #define VMAFX_THREAD_SLOTS       64
@@ -50,8 +51,15 @@ typedef struct VmafxMetricEnv {
     VmafxExemplarFilter exemplars;
     unsigned n_readers;
     bool asymmetric; /* membarrier works */
+    unsigned fork_generation;
     VmafxMetricCounters counts;
 } VmafxMetricEnv;
+
+/** False in a forked child, where locks may be held by threads that are not there. */
+static inline bool vmafx_metric_env_alive(const VmafxMetricEnv *env)
+{
+    return env->fork_generation == vmafx_fork_generation();
+}
 
 /** Makes membarrier ready for this process; false when it is not to be had. */
 bool vmafx_series_prepare(void);
@@ -74,10 +82,12 @@ typedef struct VmafxReaderSeries {
 } VmafxReaderSeries;
 
 typedef struct VmafxSeries {
-    VmafxMetricEnv *env;
-    const VmafxAggConfig *config;
-    VmafxReservoir *reservoir; /* NULL: no exemplars */
     atomic_bool draining;      /* see above; its store and the barrier pair with enter's store and load */
+    bool asymmetric;           /* as in env, at hand */
+    bool exemplars_anywhere;   /* the filter lets measurements outside a span through */
+    VmafxReservoir *reservoir; /* NULL: no exemplars */
+    const VmafxAggConfig *config;
+    VmafxMetricEnv *env;
     _Atomic(VmafxSeriesCell *) cells[VMAFX_THREAD_SLOTS];
     _Atomic(VmafxSeriesCell *) shared[VMAFX_SHARED_CELLS];
     atomic_uint_fast64_t start_ns; /* of the first measurement; 0: none yet */

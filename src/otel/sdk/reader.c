@@ -167,8 +167,12 @@ bool vmafx_metric_reader_delta(const VmafxMetricReader *reader, VmafxInstrumentK
 static VmafxMetricSnapshot *collect(VmafxMetricReader *r)
 {
     pthread_mutex_lock(&r->collect_lock);
+    uint64_t started = vmafx_monotonic_ns();
     VmafxMetricSnapshot *snapshot = vmafx_meter_provider_collect(r->provider, r->index);
+    uint64_t took = vmafx_monotonic_ns() - started;
     pthread_mutex_unlock(&r->collect_lock);
+    if (r->options.collected)
+        r->options.collected(r->options.collected_ctx, took, snapshot != NULL);
     return snapshot;
 }
 

@@ -30,6 +30,9 @@ typedef struct VmafxReaderOptions {
     VmafxTemporality temporality;
     VmafxAggregation aggregation[VMAFX_KINDS]; /* by kind; DEFAULT: the specification's */
     uint32_t cardinality_limit[VMAFX_KINDS];   /* by kind; 0: 2000 */
+    /** After each collection, on the collecting thread and without a lock: how long it took. NULL: nobody. */
+    void (*collected)(void *ctx, uint64_t took_ns, bool ok);
+    void *collected_ctx;
 } VmafxReaderOptions;
 
 typedef struct VmafxMetricReader VmafxMetricReader;

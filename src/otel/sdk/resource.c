@@ -12,8 +12,7 @@
 #include "otel/sdk/detectors.h"
 #include "otel/sdk/values.h"
 
-#define SDK_NAME    "vmafx" /* "opentelemetry" belongs to the official SDKs */
-#define SDK_VERSION "0.1.0"
+#define SDK_NAME "vmafx" /* "opentelemetry" belongs to the official SDKs; VMAFX_SDK_VERSION comes from the build */
 
 static VmafxResource no_resource = { { NULL, 0 }, "" }; /* never written */
 
@@ -141,7 +140,7 @@ VmafxResource *vmafx_resource_detect(const VmafxResourceInput *input, VmafxOtelW
     vmafx_uuid_v4(uuid);
     vmafx_detected_str(&d, "telemetry.sdk.name", SDK_NAME);
     vmafx_detected_str(&d, "telemetry.sdk.language", "c");
-    vmafx_detected_str(&d, "telemetry.sdk.version", SDK_VERSION);
+    vmafx_detected_str(&d, "telemetry.sdk.version", VMAFX_SDK_VERSION);
     vmafx_detected_str(&d, "service.instance.id", uuid);
     if (input->service_version)
         vmafx_detected_str(&d, "service.version", input->service_version);

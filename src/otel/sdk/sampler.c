@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* The six samplers of the environment's table and the decorator that records everything. */
+/* The six samplers of the environment's table and the decorator that records everything; see also
+   sampler_probability.c. */
 
 #include "otel/sdk/sampler.h"
 
+#include <endian.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 
@@ -38,22 +41,30 @@ VmafxSampler *vmafx_sampler_always_off(void)
 
 /* ---- by trace id ---- */
 
+/* True for the first caller only, so that a thing is said once. */
+static bool first(atomic_bool *said)
+{
+    return !atomic_load_explicit(said, memory_order_relaxed) &&
+           !atomic_exchange_explicit(said, true, memory_order_relaxed);
+}
+
 typedef struct RatioSampler {
     VmafxSampler base;
     uint64_t bound; /* of 2^63 */
+    atomic_bool warned;
     char description[40];
 } RatioSampler;
 
 static void sample_ratio(const VmafxSampler *sampler, const VmafxSamplingInput *input, VmafxSamplingResult *ret)
 {
-    uint64_t x = 0;
+    RatioSampler *ratio = (RatioSampler *)(uintptr_t)sampler;
+    uint64_t x;
 
-    for (int i = 8; i < 16; i++)
-        x = x << 8 | input->trace_id[i];
-    if (x >> 1 < ((const RatioSampler *)sampler)->bound)
-        ret->decision = VMAFX_SAMPLE_RECORD_AND_SAMPLE;
-    else
-        ret->decision = VMAFX_SAMPLE_DROP;
+    memcpy(&x, input->trace_id + 8, sizeof x);
+    ret->decision = be64toh(x) >> 1 < ratio->bound ? VMAFX_SAMPLE_RECORD_AND_SAMPLE : VMAFX_SAMPLE_DROP;
+    if (__builtin_expect(input->parent != NULL, 0) && first(&ratio->warned))
+        ret->warning = "the sampler traceidratio decides about spans that have a parent, so traces may be incomplete: "
+                       "parentbased_traceidratio follows the parent";
 }
 
 static void heap_free(VmafxSampler *sampler)
@@ -195,6 +206,8 @@ VmafxSampler *vmafx_sampler_by_name(const char *name, double ratio)
 
     if (!name)
         return NULL;
+    if (!strcasecmp(name, "parentbased_vmafx_probability"))
+        return vmafx_sampler_parent_probability(ratio);
     if (!strncasecmp(name, prefix, sizeof prefix - 1)) {
         const char *rest = name + sizeof prefix - 1;
         VmafxSampler *root = strncasecmp(rest, prefix, sizeof prefix - 1) ? vmafx_sampler_by_name(rest, ratio) : NULL;
@@ -207,6 +220,8 @@ VmafxSampler *vmafx_sampler_by_name(const char *name, double ratio)
         return vmafx_sampler_always_off();
     if (!strcasecmp(name, "traceidratio"))
         return vmafx_sampler_trace_id_ratio(ratio);
+    if (!strcasecmp(name, "vmafx_probability"))
+        return vmafx_sampler_probability(ratio);
     return NULL;
 }
 

@@ -110,12 +110,23 @@ static VmafxParentOrigin origin_of(bool has_parent, bool remote)
     return !has_parent ? VMAFX_PARENT_NONE : remote ? VMAFX_PARENT_REMOTE : VMAFX_PARENT_LOCAL;
 }
 
+/* In halves, as the generator has just written them: a load of the whole would wait for both stores. */
+static inline void copy_trace_id(uint8_t to[16], const uint8_t from[16])
+{
+    uint64_t high, low;
+
+    memcpy(&high, from, sizeof high);
+    memcpy(&low, from + sizeof high, sizeof low);
+    memcpy(to, &high, sizeof high);
+    memcpy(to + sizeof high, &low, sizeof low);
+}
+
 /* Member by member, see vmafx_record_value. */
 static inline void handle_init(SpanHandle *handle, const VmafxSpanOps *ops, const VmafxSpanContext *context)
 {
     handle->span.ops = ops;
     atomic_store_explicit(&handle->refs, 1, memory_order_relaxed);
-    memcpy(handle->context.trace_id, context->trace_id, sizeof context->trace_id);
+    copy_trace_id(handle->context.trace_id, context->trace_id);
     memcpy(handle->context.span_id, context->span_id, sizeof context->span_id);
     handle->context.flags = context->flags;
     handle->context.remote = false;
@@ -151,7 +162,7 @@ static void record_init(SpanRecording *record, const SdkTracer *tracer, const Vm
         .links = record->links,
         .status_description = "",
     };
-    memcpy(data->trace_id, context->trace_id, sizeof data->trace_id);
+    copy_trace_id(data->trace_id, context->trace_id);
     memcpy(data->span_id, context->span_id, sizeof data->span_id);
     data->name = vmafx_record_replace_text(record, "", name);
 }
@@ -166,14 +177,71 @@ static VmafxSpan *no_op(const VmafxSpanOptions *options)
     return options->root ? vmafx_span_none() : vmafx_span_passthrough(options->parent);
 }
 
+/* The trace's id, new or the parent's, the span's, and the flags but for the sampled one. */
+static void choose_ids(const VmafxTraceProvider *provider, const VmafxSpanContext *parent, VmafxSpanContext *context)
+{
+    const VmafxIdGenerator *ids = provider->ids;
+
+    if (parent) {
+        memcpy(context->trace_id, parent->trace_id, sizeof context->trace_id);
+        context->flags = parent->flags & VMAFX_TRACE_FLAG_RANDOM;
+    } else {
+        context->flags = ids->random ? VMAFX_TRACE_FLAG_RANDOM : 0;
+    }
+    if (ids != &vmafx_ids_random) {
+        if (!parent)
+            ids->trace_id(ids, context->trace_id);
+        ids->span_id(ids, context->span_id);
+    } else if (parent) {
+        vmafx_ids_span(context->span_id);
+    } else {
+        vmafx_ids_new(context->trace_id, context->span_id);
+    }
+}
+
+static VmafxSpan *start_idle(TraceLane *lane, const VmafxSpanContext *context, const VmafxSpanOptions *options)
+{
+    SpanHandle *handle = vmafx_slot_take(lane, &lane->handles);
+
+    if (!handle)
+        return no_op(options);
+    handle_init(handle, &handle_ops, context);
+    return vmafx_span_idle(&handle->span);
+}
+
+static VmafxSpan *start_record(SpanRecording *record, const SdkTracer *tracer, TraceLane *lane, const char *name,
+                               const VmafxSpanContext *context, const VmafxSpanContext *parent,
+                               const VmafxSamplingResult *sampling, const VmafxSpanOptions *options)
+{
+    VmafxTraceProvider *provider = tracer->provider;
+
+    record_init(record, tracer, context, name, known_kind(options->kind));
+    record->decision = sampling->decision;
+    if (parent) {
+        record->data.parent_remote = parent->remote;
+        memcpy(record->data.parent_span_id, parent->span_id, sizeof parent->span_id);
+    }
+
+    uint64_t mono = clock_ns(CLOCK_MONOTONIC);
+
+    record->wall_less_mono_ns = anchor(provider, lane, context->trace_id, parent && !parent->remote, mono);
+    record->data.start_ns = options->start_ns ? options->start_ns : mono + record->wall_less_mono_ns;
+    vmafx_record_put_attrs(record, options->attrs);
+    vmafx_record_put_attrs(record, sampling->attrs);
+    for (size_t i = 0; options->links && i < options->n_links; i++)
+        vmafx_record_put_link(record, &options->links[i].context, options->links[i].attrs);
+
+    for (size_t i = 0; i < provider->n_processors; i++)
+        if (provider->processors[i]->on_start)
+            provider->processors[i]->on_start(provider->processors[i], &record->handle.span,
+                                              options->parent ? options->parent : vmafx_context_current());
+    return &record->handle.span;
+}
+
 VmafxSpan *vmafx_sdk_span_start(VmafxTracerSdk *sdk, const char *name, const VmafxSpanOptions *options)
 {
     SdkTracer *tracer = (SdkTracer *)sdk;
     VmafxTraceProvider *provider = tracer->provider;
-    VmafxContext *parent_context = options->parent ? options->parent : vmafx_context_current();
-    VmafxSpanContext parent = { 0 }, context = { 0 };
-    bool has_parent = !options->root && parent_context && vmafx_context_span(parent_context, &parent);
-    VmafxSpanKind kind = known_kind(options->kind);
 
     if (!vmafx_trace_alive(provider) || !provider->n_processors)
         return no_op(options);
@@ -185,81 +253,47 @@ VmafxSpan *vmafx_sdk_span_start(VmafxTracerSdk *sdk, const char *name, const Vma
         return no_op(options);
     }
 
-    bool random = provider->ids == &vmafx_ids_random;
+    const VmafxContext *around = options->parent ? options->parent : vmafx_context_current();
+    const VmafxSpanContext *parent = around && !options->root ? vmafx_context_span_at(around) : NULL;
+    VmafxSpanContext context;
 
-    if (has_parent) {
-        memcpy(context.trace_id, parent.trace_id, sizeof context.trace_id);
-        context.flags = parent.flags & VMAFX_TRACE_FLAG_RANDOM;
-        if (random)
-            vmafx_ids_span(context.span_id);
-    } else {
-        parent = (VmafxSpanContext){ 0 };
-        if (random)
-            vmafx_ids_new(context.trace_id, context.span_id);
-        else
-            provider->ids->trace_id(provider->ids, context.trace_id);
-        context.flags = provider->ids->random ? VMAFX_TRACE_FLAG_RANDOM : 0;
-    }
+    choose_ids(provider, parent, &context);
 
-    VmafxSamplingResult sampling = { .state = parent.state };
+    VmafxSamplingResult sampling = { .state = parent ? parent->state : NULL };
     VmafxSamplingInput input = {
-        .parent = has_parent ? &parent : NULL,
+        .parent = parent,
         .trace_id = context.trace_id,
         .name = name,
-        .kind = kind,
+        .kind = known_kind(options->kind),
         .attrs = options->attrs,
         .links = options->links,
         .n_links = options->n_links,
     };
 
     provider->sampler->sample(provider->sampler, &input, &sampling);
-    if (!random)
-        provider->ids->span_id(provider->ids, context.span_id);
     context.state = sampling.state;
+    if (__builtin_expect(sampling.warning != NULL, 0))
+        vmafx_trace_provider_warn(provider, sampling.warning);
 
     SpanRecording *record = NULL;
-    VmafxSamplingDecision decision = sampling.decision;
 
-    if (decision != VMAFX_SAMPLE_RECORD_ONLY && decision != VMAFX_SAMPLE_RECORD_AND_SAMPLE)
-        decision = VMAFX_SAMPLE_DROP;
-    if (decision != VMAFX_SAMPLE_DROP) {
+    if (sampling.decision == VMAFX_SAMPLE_RECORD_ONLY || sampling.decision == VMAFX_SAMPLE_RECORD_AND_SAMPLE) {
         record = (SpanRecording *)vmafx_slot_take(lane, &lane->records);
-        if (!record) {
+        if (!record)
             count_no_memory(provider);
-            decision = VMAFX_SAMPLE_DROP;
-        }
     }
-    vmafx_lane_count(&lane->counts.started[origin_of(has_parent, parent.remote)][decision], 1);
-
-    if (decision == VMAFX_SAMPLE_DROP) {
-        SpanHandle *handle = vmafx_slot_take(lane, &lane->handles);
-
-        if (!handle)
-            return no_op(options);
-        handle_init(handle, &handle_ops, &context);
-        return &handle->span;
-    }
-
-    if (decision == VMAFX_SAMPLE_RECORD_AND_SAMPLE)
+    if (!record)
+        sampling.decision = VMAFX_SAMPLE_DROP;
+    else if (sampling.decision == VMAFX_SAMPLE_RECORD_AND_SAMPLE)
         context.flags |= VMAFX_TRACE_FLAG_SAMPLED;
-    record_init(record, tracer, &context, name, kind);
-    record->decision = decision;
-    record->data.parent_remote = parent.remote;
-    memcpy(record->data.parent_span_id, parent.span_id, sizeof parent.span_id);
+    vmafx_lane_count(&lane->counts.started[origin_of(parent, parent && parent->remote)][sampling.decision], 1);
 
-    uint64_t mono = clock_ns(CLOCK_MONOTONIC);
+    VmafxSpan *span = record ? start_record(record, tracer, lane, name, &context, parent, &sampling, options)
+                             : start_idle(lane, &context, options);
 
-    record->wall_less_mono_ns = anchor(provider, lane, context.trace_id, has_parent && !parent.remote, mono);
-    record->data.start_ns = options->start_ns ? options->start_ns : mono + record->wall_less_mono_ns;
-    vmafx_record_put_attrs(record, options->attrs);
-    vmafx_record_put_attrs(record, sampling.attrs);
-    for (size_t i = 0; options->links && i < options->n_links; i++)
-        vmafx_record_put_link(record, &options->links[i].context, options->links[i].attrs);
-
-    for (size_t i = 0; i < provider->n_processors; i++)
-        if (provider->processors[i]->on_start)
-            provider->processors[i]->on_start(provider->processors[i], &record->handle.span, parent_context);
-    return &record->handle.span;
+    if (__builtin_expect(sampling.made != NULL, 0))
+        vmafx_tracestate_unref(&sampling.made);
+    return span;
 }
 
 /* ---- ending ---- */
@@ -479,26 +513,6 @@ static const VmafxSpanOps record_ops = {
 
 /* ---- and to one that only has ids ---- */
 
-static void handle_set_attrs(VmafxSpan *span, VmafxAttrs attrs)
-{
-}
-
-static void handle_add_event(VmafxSpan *span, const char *name, VmafxAttrs attrs, uint64_t time_ns)
-{
-}
-
-static void handle_add_link(VmafxSpan *span, const VmafxSpanContext *context, VmafxAttrs attrs)
-{
-}
-
-static void handle_set_status(VmafxSpan *span, VmafxSpanStatus status, const char *description)
-{
-}
-
-static void handle_update_name(VmafxSpan *span, const char *name)
-{
-}
-
 static void handle_unref(VmafxSpan *span)
 {
     SpanHandle *handle = (SpanHandle *)span;
@@ -514,22 +528,11 @@ static void handle_end(VmafxSpan *span, uint64_t end_ns, bool release)
         handle_unref(span);
 }
 
-static bool handle_is_recording(const VmafxSpan *span)
-{
-    return false;
-}
-
 static const VmafxSpanOps handle_ops = {
-    .set_attrs = handle_set_attrs,
-    .add_event = handle_add_event,
-    .add_link = handle_add_link,
-    .set_status = handle_set_status,
-    .update_name = handle_update_name,
     .end = handle_end,
     .ref = any_ref,
     .unref = handle_unref,
     .context = any_context,
-    .is_recording = handle_is_recording,
 };
 
 /* ---- finished ones ---- */

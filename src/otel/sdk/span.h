@@ -109,6 +109,8 @@ struct VmafxTraceProvider {
     VmafxTracerProvider api;
     unsigned generation; /* of forks */
     atomic_bool down;
+    VmafxOtelErrorHandler error;
+    void *error_ctx;
     VmafxSampler *sampler;
     VmafxSpanLimits limits;
     VmafxSpanProcessor *processors[VMAFX_TRACE_PROCESSORS_MAX];
@@ -142,7 +144,7 @@ static inline void vmafx_lane_count(atomic_uint_least64_t *counter, uint64_t n)
 
 /** This thread's lane of the provider, made when needed; NULL when there can be none. */
 TraceLane *vmafx_lane_get_slow(VmafxTraceProvider *provider);
-extern __thread TraceLane *vmafx_lane_last;
+extern _Thread_local TraceLane *vmafx_lane_last __attribute__((tls_model("initial-exec")));
 
 static inline TraceLane *vmafx_lane_get(VmafxTraceProvider *provider)
 {
@@ -262,6 +264,10 @@ void vmafx_record_put_link(SpanRecording *record, const VmafxSpanContext *contex
 void vmafx_record_put_status(SpanRecording *record, VmafxSpanStatus status, const char *description);
 /** A copy of text, where the old copy stands when it fits; the old one when there is no memory. "" is never a copy. */
 const char *vmafx_record_replace_text(SpanRecording *record, const char *old, const char *text);
+
+/* ---- trace_provider.c ---- */
+
+void vmafx_trace_provider_warn(const VmafxTraceProvider *provider, const char *message);
 
 /* ---- span.c ---- */
 

@@ -17,8 +17,8 @@ enum { HANDLE_BYTES = (sizeof(SpanHandle) + 63) / 64 * 64 };
 enum { SLAB_RECORDS = 16, SLAB_HANDLES = 64, CHUNK_MIN = 2048, DEPTH_MAX = 64 };
 
 /* The lane this thread used last, and all it has (linked by next). */
-__thread TraceLane *vmafx_lane_last;
-static __thread TraceLane *thread_lanes;
+_Thread_local TraceLane *vmafx_lane_last;
+static _Thread_local TraceLane *thread_lanes;
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT; /* written by the once alone: */
 static pthread_key_t key;

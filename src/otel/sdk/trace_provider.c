@@ -27,6 +27,8 @@ static void tracer_init(SdkTracer *tracer, VmafxTraceProvider *provider)
     atomic_init(&tracer->api.sdk, &tracer->sdk);
     tracer->api.name = tracer->scope.name;
     tracer->api.version = tracer->scope.version;
+    tracer->api.schema_url = tracer->scope.schema_url;
+    tracer->api.attrs = tracer->scope.attrs;
 }
 
 static bool same_value(const VmafxValue *a, const VmafxValue *b)
@@ -156,11 +158,24 @@ static SdkTracer *get_tracer(VmafxTraceProvider *provider, const VmafxScope *sco
     }
 }
 
-static VmafxTracerSdk *api_tracer(VmafxTracerProvider *api, const char *name, const char *version)
+static VmafxTracerSdk *api_tracer(VmafxTracerProvider *api, const VmafxTracer *tracer)
 {
-    VmafxScope scope = { .name = name, .version = version, .schema_url = "" };
+    return vmafx_trace_provider_tracer((VmafxTraceProvider *)api, tracer->name, tracer->version, tracer->schema_url,
+                                       tracer->attrs)
+        ->sdk;
+}
 
-    return &get_tracer((VmafxTraceProvider *)api, &scope)->sdk;
+/* A warning is a line a process at most, so it may be written by the thread that starts a span. */
+static void error_to_stderr(void *ctx, int severity, const char *message)
+{
+    fprintf(stderr, "telemetry: %s\n", message);
+}
+
+void vmafx_trace_provider_warn(const VmafxTraceProvider *provider, const char *message)
+{
+    enum { WARN = 13 };
+
+    provider->error(provider->error_ctx, WARN, message);
 }
 
 /* ---- the provider ---- */
@@ -185,6 +200,8 @@ VmafxTraceProvider *vmafx_trace_provider_new(const VmafxTraceProviderConfig *con
     provider->api.tracer = api_tracer;
     provider->generation = vmafx_fork_generation();
     provider->sampler = config->sampler ? config->sampler : vmafx_sampler_parent_based(NULL);
+    provider->error = config->error ? config->error : error_to_stderr;
+    provider->error_ctx = config->error_ctx;
     provider->limits = config->limits;
     provider->ids = config->ids ? config->ids : &vmafx_ids_random;
     provider->records_max = config->records_max ? config->records_max : defaults.records_max;

@@ -62,6 +62,8 @@ typedef struct VmafxTraceProviderConfig {
     size_t n_processors;
     const VmafxIdGenerator *ids; /* NULL: random; must outlive the provider */
     size_t records_max; /* spans in memory at one time, of about 2 KiB; beyond it they are dropped and counted */
+    VmafxOtelErrorHandler error; /* what samplers have to say; NULL: a line on stderr. On threads that start spans */
+    void *error_ctx;
 } VmafxTraceProviderConfig;
 
 #define VMAFX_TRACE_PROVIDER_DEFAULT                                                                                   \

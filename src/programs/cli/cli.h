@@ -47,7 +47,9 @@ typedef struct CliCommand {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; the result is the exit code */
 } CliCommand;
 
-extern const CliCommand cli_score, cli_vmaf, cli_models, cli_doctor, cli_completion, cli_man;
+extern const CliCommand cli_score, cli_vmaf, cli_models, cli_certs, cli_doctor, cli_completion, cli_man;
+extern const CliCommand cli_submit, cli_jobs, cli_job, cli_watch, cli_cancel, cli_retry, cli_delete, cli_result,
+    cli_nodes, cli_drain, cli_trace, cli_dev;
 
 /** Every command, in the order in which --help lists them; ended by NULL. */
 extern const CliCommand *const cli_commands[];

@@ -242,8 +242,10 @@ static void print_overview_page(void)
     puts(".PP\n\\fBvmafx vmaf\\fR, and a link to vmafx named vmaf, have the exit codes of the reference tool instead.");
     puts(".SH ENVIRONMENT");
     print_term("VMAFX_MODEL_PATH", "Folders with model files, separated by colons, searched before all others.");
+    print_term("VMAFX_CERTS", "The folder in which `vmafx certs` keeps a private authority and its certificates.");
     print_term("XDG_DATA_HOME",
-               "Where `vmafx models import` keeps models, in vmafx/models; ~/.local/share when not set.");
+               "Where `vmafx models import` keeps models, in vmafx/models, and `vmafx certs` its files, "
+               "in vmafx/certs; ~/.local/share when not set.");
     fputs(".SH SEE ALSO\n", stdout);
     for (size_t i = 0; cli_commands[i]; i++) {
         fputs(i ? ",\n\\fBvmafx\\-" : "\\fBvmafx\\-", stdout);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,54 +12,29 @@
 #include "base/config.h"
 #include "base/cpus.h"
 #include "programs/cli/cli.h"
+#include "programs/cli/pair.h"
 #include "score/report.h"
 #include "score/score.h"
 
 #define WORST_FRAMES        5
 #define PROGRESS_INTERVAL_S 0.2
 #define STOP_WITHIN_S       3 /* after a signal; a reader may hang on a pipe */
-#define FRAMES_MAX          2000000000LL
 
 enum {
-    O_REFERENCE = 1,
-    O_DISTORTED,
-    O_MODEL,
-    O_FEATURE,
-    O_FORMAT,
+    O_FORMAT = 1,
     O_OUTPUT,
     O_JSON,
     O_THREADS,
-    O_SUBSAMPLE,
-    O_FRAMES,
-    O_SKIP_REFERENCE,
-    O_SKIP_DISTORTED,
-    O_ACCEPT_SHORTER,
-    O_SCALE,
-    O_CONVERT_DEPTH,
-    O_CONVERT_RANGE,
-    O_IGNORE_PIXEL_FORMAT,
-    O_IGNORE_RATE,
-    O_IGNORE_START,
-    O_IGNORE_COLOUR,
-    O_ALLOW_HDR,
-    O_WIDTH,
-    O_HEIGHT,
-    O_PIXEL_FORMAT,
-    O_BIT_DEPTH,
     O_NO_DIGEST,
     O_FEATURES_ONLY,
     O_QUIET,
 };
 
 static const CliOption score_options[] = {
-    { O_REFERENCE, 'r', "reference", "FILE", "The video to compare with; '-' is standard input.", NULL },
-    { O_DISTORTED, 'd', "distorted", "FILE", "The video to measure; '-' is standard input.", NULL },
-    { O_MODEL, 'm', "model", "MODEL",
-      "VERSION or path=FILE, then any of :name=N, :disable_clip, :enable_transform, :extractor.option=value. May be "
-      "repeated; VMAFX_MODEL, else vmaf_v0.6.1, when not given.",
-      "vmaf_v0.6.1 vmaf_v0.6.1neg vmaf_4k_v0.6.1 vmaf_4k_v0.6.1neg vmaf_b_v0.6.3" },
-    { O_FEATURE, 0, "feature", "NAME", "One more extractor: NAME or NAME=option=value:option=value. May be repeated.",
-      "adm motion vif" },
+    { PAIR_REFERENCE, 'r', "reference", "FILE", "The video to compare with; '-' is standard input.", NULL },
+    { PAIR_DISTORTED, 'd', "distorted", "FILE", "The video to measure; '-' is standard input.", NULL },
+    PAIR_OPTION_MODEL,
+    PAIR_OPTION_FEATURE,
     { O_FEATURES_ONLY, 0, "features-only", NULL, "No model: compute just what --feature names.", NULL },
     { O_FORMAT, 0, "format", "FORMAT",
       "Format of the report: json, ndjson, csv or xml. When not given, the ending of the output's name decides, else "
@@ -70,126 +44,25 @@ static const CliOption score_options[] = {
     { O_JSON, 0, "json", NULL, "Print the json report on standard output instead of the table.", NULL },
     { O_THREADS, 0, "threads", "N",
       "Threads that compute; VMAFX_THREADS, else as many as there are CPUs, when not given.", NULL },
-    { O_SUBSAMPLE, 0, "subsample", "N", "Score every N-th frame only.", NULL },
-    { O_FRAMES, 0, "frames", "FIRST:COUNT", "Score COUNT frames from number FIRST (from 0) on; COUNT may be left out.",
-      NULL },
-    { O_SKIP_REFERENCE, 0, "skip-reference", "N", "Drop the first N frames of the reference.", NULL },
-    { O_SKIP_DISTORTED, 0, "skip-distorted", "N", "Drop the first N frames of the distorted video.", NULL },
-    { O_ACCEPT_SHORTER, 0, "accept-shorter", NULL, "Let one video have fewer frames than the other.", NULL },
-    { O_SCALE, 0, "scale", "SIZE",
-      "Scale the distorted video to the size of the 'reference', or both to WxH (bicubic).", "reference" },
-    { O_CONVERT_DEPTH, 0, "convert-depth", NULL, "Bring the distorted video to the bit depth of the reference.", NULL },
-    { O_CONVERT_RANGE, 0, "convert-range", NULL,
-      "Bring the distorted video to the quantisation range (limited or full) of the reference.", NULL },
-    { O_IGNORE_PIXEL_FORMAT, 0, "ignore-pixel-format", NULL,
-      "Let the chroma layouts differ; the features of this version read luma only.", NULL },
-    { O_IGNORE_RATE, 0, "ignore-rate", NULL, "Pair frames by number although the frame rates differ.", NULL },
-    { O_IGNORE_START, 0, "ignore-start", NULL, "Pair the first frames although their times differ.", NULL },
-    { O_IGNORE_COLOUR, 0, "ignore-colour", NULL, "Let matrix, transfer function and primaries differ.", NULL },
-    { O_ALLOW_HDR, 0, "allow-hdr", NULL, "Score PQ and HLG video although the models are made for standard range.",
-      NULL },
-    { O_WIDTH, 0, "width", "N", "Width of raw planar video; needs --height, --pixel-format and --bit-depth too.",
-      NULL },
-    { O_HEIGHT, 0, "height", "N", "Height of raw video.", NULL },
-    { O_PIXEL_FORMAT, 0, "pixel-format", "FORMAT", "Chroma layout of raw video: 420, 422, 444 or 400.",
-      "420 422 444 400" },
-    { O_BIT_DEPTH, 0, "bit-depth", "N", "Bits per sample of raw video: 8, 10, 12 or 16.", "8 10 12 16" },
+    PAIR_OPTIONS_COMPARISON,
     { O_NO_DIGEST, 0, "no-digest", NULL, "Do not compute the SHA-256 of the inputs.", NULL },
     { O_QUIET, 'q', "quiet", NULL, "No progress; only the verdict line.", NULL },
     { 0 },
 };
 
 typedef struct Arguments {
-    const char *reference, *distorted, *output;
+    PairArguments what;
+    const char *output;
     bool has_format, json, quiet, features_only;
     VmafxReportFormat format;
-    VmafxRawFormat raw;
-    bool raw_given[4]; /* width, height, pixel format, bit depth */
-    VmafxPairOptions pair;
-    VmafxModelRequest *models;
-    VmafxFeatureRequest *features;
 } Arguments;
 
 static void arguments_done(Arguments *a)
 {
-    for (size_t i = 0; i < a->pair.n_models; i++)
-        vmafx_model_request_done(&a->models[i]);
-    for (size_t i = 0; i < a->pair.n_features; i++)
-        vmafx_feature_request_done(&a->features[i]);
-    free(a->models);
-    free(a->features);
+    pair_arguments_done(&a->what);
 }
 
 /* ---- arguments ---- */
-
-static bool usage_error(const char *fmt, ...) VMAFX_PRINTF(1, 2);
-
-static bool usage_error(const char *fmt, ...)
-{
-    va_list args;
-
-    fputs("vmafx score: ", stderr);
-    va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
-    va_end(args);
-    fputs("; `vmafx score --help` explains the options\n", stderr);
-    return false;
-}
-
-static bool number(const char *option, const char *text, long long lo, long long hi, int *ret)
-{
-    long long v;
-
-    if (!cli_int(option, text, lo, hi, &v))
-        return false;
-    *ret = (int)v;
-    return true;
-}
-
-static bool frame_number(const char *option, const char *text, int64_t *ret)
-{
-    long long v;
-
-    if (!cli_int(option, text, 0, FRAMES_MAX, &v))
-        return false;
-    *ret = v;
-    return true;
-}
-
-/* FIRST:COUNT, FIRST: or FIRST */
-static bool frame_range(const char *text, VmafxPairOptions *pair)
-{
-    VMAFX_AUTO(vmafx_free_p) char *first = vmafx_strdup(text);
-    char *colon = first ? strchr(first, ':') : NULL;
-    long long count = 0;
-
-    if (!first)
-        return false;
-    if (colon)
-        *colon = 0;
-    if (!frame_number("frames", first, &pair->first))
-        return false;
-    if (colon && colon[1] && !cli_int("frames", colon + 1, 1, FRAMES_MAX, &count))
-        return false;
-    pair->count = count;
-    return true;
-}
-
-static bool scaling(const char *text, VmafxPairOptions *pair)
-{
-    char after;
-
-    if (!strcmp(text, "reference")) {
-        pair->scale = VMAFX_SCALING_REFERENCE;
-        return true;
-    }
-    if (strspn(text, "0123456789x") != strlen(text) || strlen(text) > 11 ||
-        sscanf(text, "%dx%d%c", &pair->scale_w, &pair->scale_h, &after) != 2 || pair->scale_w < 1 ||
-        pair->scale_h < 1 || pair->scale_w > VMAFX_DIMENSION_MAX || pair->scale_h > VMAFX_DIMENSION_MAX)
-        return usage_error("--scale takes 'reference' or a size such as 1920x1080, not '%s'", text);
-    pair->scale = VMAFX_SCALING_SIZE;
-    return true;
-}
 
 static bool report_format(const char *text, VmafxReportFormat *ret)
 {
@@ -211,129 +84,29 @@ static bool report_format(const char *text, VmafxReportFormat *ret)
     return false;
 }
 
-static bool pixel_format(const char *text, VmafxPixFmt *ret)
-{
-    static const char *const names[] = { "420", "422", "444", "400" };
-
-    for (size_t i = 0; i < VMAFX_LEN(names); i++)
-        if (!strcmp(text, names[i])) {
-            *ret = (VmafxPixFmt)i;
-            return true;
-        }
-    return usage_error("--pixel-format is 420, 422, 444 or 400, not '%s'", text);
-}
-
-static bool add_model(Arguments *a, const char *text)
-{
-    VmafxModelRequest *more = realloc(a->models, (a->pair.n_models + 1) * sizeof *more);
-    VmafxErrInfo info = { 0 };
-
-    if (!more)
-        return usage_error("out of memory");
-    a->models = more;
-    if (vmafx_model_request_parse(text, true, &a->models[a->pair.n_models], &info))
-        return usage_error("%s", *info.message ? info.message : "out of memory");
-    a->pair.n_models++;
-    return true;
-}
-
-static bool add_feature(Arguments *a, const char *text)
-{
-    VmafxFeatureRequest *more = realloc(a->features, (a->pair.n_features + 1) * sizeof *more);
-    VmafxErrInfo info = { 0 };
-
-    if (!more)
-        return usage_error("out of memory");
-    a->features = more;
-    if (vmafx_feature_request_parse(text, &a->features[a->pair.n_features], &info))
-        return usage_error("%s", *info.message ? info.message : "out of memory");
-    a->pair.n_features++;
-    return true;
-}
-
-static bool raw_argument(Arguments *a, int id, const char *value)
-{
-    a->raw_given[id - O_WIDTH] = true;
-    switch (id) {
-    case O_WIDTH:
-        return number("width", value, 1, VMAFX_DIMENSION_MAX, &a->raw.w);
-    case O_HEIGHT:
-        return number("height", value, 1, VMAFX_DIMENSION_MAX, &a->raw.h);
-    case O_PIXEL_FORMAT:
-        return pixel_format(value, &a->raw.pix);
-    default:
-        if (!number("bit-depth", value, 8, 16, &a->raw.bpc))
-            return false;
-        if (a->raw.bpc != 8 && a->raw.bpc != 10 && a->raw.bpc != 12 && a->raw.bpc != 16)
-            return usage_error("--bit-depth is 8, 10, 12 or 16, not %d", a->raw.bpc);
-        return true;
-    }
-}
-
-static bool value_argument(Arguments *a, int id, const char *value)
+static bool argument(Arguments *a, int id, const char *value)
 {
     switch (id) {
-    case O_REFERENCE:
-        a->reference = value;
-        return true;
-    case O_DISTORTED:
-        a->distorted = value;
-        return true;
-    case O_MODEL:
-        return add_model(a, value);
-    case O_FEATURE:
-        return add_feature(a, value);
     case O_FORMAT:
         a->has_format = true;
-        return report_format(value, &a->format) || usage_error("--format is json, ndjson, csv or xml, not '%s'", value);
+        return report_format(value, &a->format) ||
+               pair_usage_error(&a->what, "--format is json, ndjson, csv or xml, not '%s'", value);
     case O_OUTPUT:
         a->output = value;
         return true;
     case O_THREADS:
-        return number("threads", value, 0, 1024, &a->pair.threads);
-    case O_SUBSAMPLE:
-        return number("subsample", value, 1, 1000000, &a->pair.subsample);
-    case O_FRAMES:
-        return frame_range(value, &a->pair);
-    case O_SKIP_REFERENCE:
-        return frame_number("skip-reference", value, &a->pair.skip_ref);
-    case O_SKIP_DISTORTED:
-        return frame_number("skip-distorted", value, &a->pair.skip_dis);
-    case O_SCALE:
-        return scaling(value, &a->pair);
-    default:
-        return raw_argument(a, id, value);
-    }
-}
-
-/* The switch with that id, or NULL. */
-static bool *switch_of(Arguments *a, int id)
-{
-    switch (id) {
+        return pair_number("threads", value, 0, 1024, &a->what.pair.threads);
+    case O_NO_DIGEST:
+        a->what.pair.digest = false;
+        return true;
     case O_JSON:
-        return &a->json;
+        return a->json = true;
     case O_QUIET:
-        return &a->quiet;
+        return a->quiet = true;
     case O_FEATURES_ONLY:
-        return &a->features_only;
-    case O_ACCEPT_SHORTER:
-        return &a->pair.accept_shorter;
-    case O_CONVERT_DEPTH:
-        return &a->pair.convert_depth;
-    case O_CONVERT_RANGE:
-        return &a->pair.convert_range;
-    case O_IGNORE_PIXEL_FORMAT:
-        return &a->pair.ignore_pixel_format;
-    case O_IGNORE_RATE:
-        return &a->pair.ignore_rate;
-    case O_IGNORE_START:
-        return &a->pair.ignore_start;
-    case O_IGNORE_COLOUR:
-        return &a->pair.ignore_colour;
-    case O_ALLOW_HDR:
-        return &a->pair.allow_hdr;
+        return a->features_only = true;
     default:
-        return NULL;
+        return pair_argument(&a->what, id, value);
     }
 }
 
@@ -345,45 +118,39 @@ static bool apply_settings(Arguments *a)
     VmafxErr err = vmafx_config_load(&config, &info);
 
     if (err)
-        return usage_error("%s", info.message[0] ? info.message : vmafx_err_text(err));
+        return pair_usage_error(&a->what, "%s", info.message[0] ? info.message : vmafx_err_text(err));
     const char *threads = vmafx_config_get(config, "VMAFX_THREADS", NULL);
-    if (a->pair.threads < 0 && threads && !number("VMAFX_THREADS", threads, 0, 1024, &a->pair.threads))
+    if (a->what.pair.threads < 0 && threads && !pair_number("VMAFX_THREADS", threads, 0, 1024, &a->what.pair.threads))
         return false;
-    if (a->pair.threads < 0)
-        a->pair.threads = vmafx_cpus_allowed();
-    if (a->pair.n_models == 0 && !a->features_only && !add_model(a, vmafx_config_get(config, "VMAFX_MODEL", NULL)))
+    if (a->what.pair.threads < 0)
+        a->what.pair.threads = vmafx_cpus_allowed();
+    if (a->what.pair.n_models == 0 && !a->features_only &&
+        !pair_add_model(&a->what, vmafx_config_get(config, "VMAFX_MODEL", NULL)))
         return false;
-    a->pair.models = a->models;
+    a->what.pair.models = a->what.models;
     return true;
 }
 
 /* What can only be seen once all arguments are there. */
 static bool settle(Arguments *a)
 {
-    int n_raw = a->raw_given[0] + a->raw_given[1] + a->raw_given[2] + a->raw_given[3];
-
-    if (!a->reference || !a->distorted)
-        return usage_error("--%s FILE is missing", a->reference ? "distorted" : "reference");
-    if (a->features_only && (a->pair.n_models || !a->pair.n_features))
-        return usage_error("--features-only wants at least one --feature and no --model");
-    if (!strcmp(a->reference, "-") && !strcmp(a->distorted, "-"))
-        return usage_error("only one of the two videos can come from standard input");
-    if (n_raw != 0 && n_raw != 4)
-        return usage_error("raw video needs --width, --height, --pixel-format and --bit-depth together");
-    if (n_raw == 4)
-        a->pair.raw_reference = a->pair.raw_distorted = &a->raw;
+    if (!pair_settle(&a->what))
+        return false;
+    if (a->features_only && (a->what.pair.n_models || !a->what.pair.n_features))
+        return pair_usage_error(&a->what, "--features-only wants at least one --feature and no --model");
+    if (!strcmp(a->what.reference, "-") && !strcmp(a->what.distorted, "-"))
+        return pair_usage_error(&a->what, "only one of the two videos can come from standard input");
     if (a->has_format && !a->output) {
         if (a->json && a->format != VMAFX_REPORT_JSON)
-            return usage_error(
-                "--json and another --format both want standard output: give the report a --output FILE");
+            return pair_usage_error(
+                &a->what, "--json and another --format both want standard output: give the report a --output FILE");
         a->output = a->json ? NULL : "-";
     }
     if (a->output && !strcmp(a->output, "-") && a->json)
-        return usage_error("--json and --output - both want standard output");
+        return pair_usage_error(&a->what, "--json and --output - both want standard output");
     const char *dot = a->output && !a->has_format ? strrchr(a->output, '.') : NULL;
     if (dot)
         VMAFX_IGNORE(!report_format(dot + 1, &a->format)); /* any other ending means json */
-    a->pair.features = a->features;
     return apply_settings(a);
 }
 
@@ -396,19 +163,13 @@ static int read_arguments(Arguments *a, int argc, char **argv)
 
     cli_parser_init(&parser, &cli_score, argc, argv);
     while ((id = cli_next(&parser, &value)) != CLI_END) {
-        bool *on = switch_of(a, id);
-
         if (id == CLI_HELP || id == CLI_ERROR)
             return id;
         if (id == CLI_POSITIONAL) {
-            usage_error("'%s' stands alone: name the videos with --reference and --distorted", value);
+            pair_usage_error(&a->what, "'%s' stands alone: name the videos with --reference and --distorted", value);
             return CLI_ERROR;
         }
-        if (on)
-            *on = true;
-        else if (id == O_NO_DIGEST)
-            a->pair.digest = false;
-        else if (!value_argument(a, id, value))
+        if (!argument(a, id, value))
             return CLI_ERROR;
     }
     return settle(a) ? CLI_END : CLI_ERROR;
@@ -750,12 +511,12 @@ static int score(Arguments *a)
         if (err)
             return fail_with(a, EXIT_OUTPUT, err, info.message);
     }
-    a->pair.progress = on_progress;
-    a->pair.progress_ctx = &progress;
+    a->what.pair.progress = on_progress;
+    a->what.pair.progress_ctx = &progress;
 
     catch_signals();
     scoring = 1;
-    VmafxErr err = vmafx_score_pair(a->reference, a->distorted, &a->pair, &result, &info);
+    VmafxErr err = vmafx_score_pair(a->what.reference, a->what.distorted, &a->what.pair, &result, &info);
     scoring = 0;
     alarm(0);
     erase_progress(&progress);
@@ -770,7 +531,7 @@ static int score(Arguments *a)
 static int run_score(int argc, char **argv)
 {
     VMAFX_AUTO(arguments_done)
-    Arguments a = { .pair = { .threads = -1, .strict = true, .digest = true } };
+    Arguments a = { .what = { .command = "score", .pair = { .threads = -1, .strict = true, .digest = true } } };
 
     switch (read_arguments(&a, argc, argv)) {
     case CLI_HELP:
