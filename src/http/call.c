@@ -252,7 +252,7 @@ static void start(VmafxHttpCall *call, const char *method, const char *protocol)
         refuse(call, 503, "the server is stopping");
     else if (framing.length > call->len_max)
         refuse(call, 413, "the body is longer than this route takes");
-    else if (framing.encoded)
+    else if (framing.encoded && !(call->route->flags & VMAFX_HTTP_CODED))
         refuse(call, 415, "bodies are taken as they are; send it without Content-Encoding");
     else
         atomic_store(&call->state, HTTP_CALL_RECEIVING);

@@ -63,6 +63,8 @@ enum {
     VMAFX_HTTP_URGENT = 2,
     /** No span, no metrics: for probes and /metrics. */
     VMAFX_HTTP_QUIET = 4,
+    /** Takes bodies with a Content-Encoding, as they are: the handler unpacks. Others refuse them with 415. */
+    VMAFX_HTTP_CODED = 8,
 };
 
 typedef struct VmafxHttpRoute {

@@ -224,7 +224,7 @@ static VmafxErr start_http(DevReceiver *self, const char *address, VmafxErrInfo 
                                             .pattern = patterns[i],
                                             .handle = export_http,
                                             .ctx = &self->intakes[i],
-                                            .flags = VMAFX_HTTP_QUIET };
+                                            .flags = VMAFX_HTTP_QUIET | VMAFX_HTTP_CODED };
     return vmafx_http_server_start(
         &(VmafxHttpServerConfig){
             .address = address,
