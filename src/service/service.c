@@ -20,6 +20,7 @@
 #include "signals/signals.h"
 
 #define STOP_FAILED_MS 1000
+#define FLUSH_MS       1000
 
 struct VmafxService {
     const char *name;
@@ -73,15 +74,20 @@ int vmafx_service_stop(VmafxService **at, int code)
     VmafxService *service = VMAFX_TAKE(*at);
 
     vmafx_service_unlisten(service);
-    vmafx_process_metrics_free(&service->process);
     vmafx_logger_free(&service->log);
     /* Who asked for --help does not wait for a collector that is away; what failed to start has a line to send. */
     uint64_t within_ms = atomic_load(&service->started) ? VMAFX_OTEL_STOP_MS : code == 1 ? STOP_FAILED_MS : 0;
     VMAFX_IGNORE(vmafx_otel_stop(&service->otel, within_ms)); /* it has complained itself */
+    vmafx_process_metrics_free(&service->process);            /* after the last collection */
     close(service->signal_fd);
     close(service->wake_fd);
     free(service);
     return code;
+}
+
+void vmafx_service_flush(VmafxService *service)
+{
+    VMAFX_IGNORE(vmafx_otel_flush(service->otel, FLUSH_MS)); /* it has complained itself */
 }
 
 VmafxLogger *vmafx_service_log(const VmafxService *service)

@@ -31,6 +31,9 @@ VmafxService *vmafx_service_start(const char *name, const char *version);
 /** Ends HTTP, flushes telemetry within OTEL_BSP_EXPORT_TIMEOUT-like limits (5 s), gives code back. */
 int vmafx_service_stop(VmafxService **service, int code);
 
+/** Before what observable instruments look at goes away: what they say now is exported, within a second. */
+void vmafx_service_flush(VmafxService *service);
+
 /** The program's logger; lives as long as the service. */
 VmafxLogger *vmafx_service_log(const VmafxService *service);
 

@@ -12,6 +12,7 @@ import time
 from fleet import Fleet
 from harness import case, expect, load, main, pair, run, write_y4m
 from otlp import Receiver, attributes, spans_of
+from trees import check_tree
 
 
 def long_pair(n=1500):
@@ -343,28 +344,6 @@ def spans_by_trace(receiver):
             start, end = (int.from_bytes(span[n][0], "little") for n in (7, 8))
             traces.setdefault(trace, []).append((span_id, parent, span[5][0].decode(), start, end, attributes(span, 9)))
     return traces
-
-
-def check_tree(spans, whole=True):
-    ids = {span[0] for span in spans}
-    roots = [span for span in spans if span[1] not in ids]
-    assert len(roots) == 1, f"{len(roots)} roots: {[(r[2], r[1]) for r in roots]} of {[s[2] for s in spans]}"
-    jobs = [span for span in spans if span[2] == "vmafx.job"]
-    assert len(jobs) == 1, [s[2] for s in spans]
-    job = jobs[0]
-    parts = sum(s[4] - s[3] for s in spans if s[2] in ("vmafx.job.queue", "vmafx.task.run"))
-    assert abs(parts - (job[4] - job[3])) < 50e6, f"queue and attempts {parts / 1e6} ms, job {(job[4] - job[3]) / 1e6} ms"
-    runs = {span[0] for span in spans if span[2] == "vmafx.task.run"}
-    for span in spans:
-        if span[2] in ("vmafx.job.queue", "vmafx.task.run", "vmafx.result.store"):
-            assert span[1] == job[0], span
-        if span[2] in ("vmafx.input.open", "vmafx.scoring", "vmafx.frame.extraction"):
-            assert span[1] in runs, f"{span[2]} is not a child of an attempt"
-    if whole:
-        names = {span[2] for span in spans}
-        wanted = {"vmafx.job", "vmafx.job.submit", "vmafx.job.queue", "vmafx.task.run", "vmafx.input.open", "vmafx.scoring",
-                  "vmafx.frame.extraction", "vmafx.result.store"}
-        assert wanted <= names, f"missing: {wanted - names}"
 
 
 def wait_traces(receiver, fleet, ids):

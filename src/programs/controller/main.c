@@ -436,6 +436,8 @@ static void stop(Controller *c)
     vmafx_service_unlisten(c->service);
     if (c->rpc)
         vmafx_rpc_server_stop(&c->rpc, STOP_GRACE_MS);
+    if (c->telemetry)
+        vmafx_service_flush(c->service);
     job_telemetry_quiet(c->telemetry);
     vmafx_store_close(&c->store); /* what waited is carried out, and told of */
     job_telemetry_free(&c->telemetry);
