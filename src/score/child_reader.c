@@ -116,7 +116,13 @@ VmafxAttrs vmafx_child_attrs(Vmafx__Scorer__V1__Attribute *const *items, size_t 
 /* Which job and attempt this is, others know; a child that says so is making it up. */
 static bool is_others_to_say(const char *key)
 {
-    return !strcmp(key, VMAFX_KEY_JOB_ID) || !strncmp(key, "vmafx.task.", 11);
+    const char *const keys[] = { VMAFX_KEY_JOB_ID, VMAFX_KEY_TASK_ID, VMAFX_KEY_TASK_ATTEMPT, VMAFX_KEY_TASK_SEGMENT,
+                                 VMAFX_KEY_TASK_OUTCOME };
+
+    for (size_t i = 0; i < VMAFX_LEN(keys); i++)
+        if (!strcmp(keys[i], key))
+            return true;
+    return false;
 }
 
 static bool attributes_fit(Vmafx__Scorer__V1__Attribute *const *items, size_t n)
