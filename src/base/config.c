@@ -26,6 +26,14 @@ static const struct {
 } known[] = {
     { "VMAFX_MODEL", "vmaf_v0.6.1", "the model when none is named" },
     { "VMAFX_MODEL_PATH", NULL, "folders with models, separated by colons, searched first" },
+    { "VMAFX_CONTROLLER", NULL, "the controller that jobs are submitted to; 127.0.0.1:7801 when not set" },
+    { "VMAFX_TLS_CERT", NULL, "our certificate, for mutual TLS with the controller" },
+    { "VMAFX_TLS_KEY", NULL, "its key" },
+    { "VMAFX_TLS_CA", NULL, "who signs the controller's certificate" },
+    { "VMAFX_TLS_SERVER_NAME", NULL, "the name its certificate must have, if it is not the address's" },
+    { "VMAFX_TRACE_URL", NULL, "a link to a trace, with {trace_id} in it, for `vmafx trace`" },
+    { "VMAFX_TRACE_SOURCE", NULL, "where `vmafx trace` asks for spans" },
+    { "VMAFX_CERTS", NULL, "folder of `vmafx certs`" },
     { "VMAFX_THREADS", NULL, "threads that compute; as many as there are CPUs when not set" },
 };
 

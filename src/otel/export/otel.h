@@ -104,8 +104,8 @@ typedef struct VmafxOtelCounts {
 void vmafx_otel_counts(const VmafxOtel *otel, VmafxOtelCounts *ret);
 
 /**
- * The page for a Prometheus server, where OTEL_METRICS_EXPORTER contains `prometheus` or the start asked for it. It collects, which takes as long
- * as the program's observable instruments do; calls queue up.
+ * The page for a Prometheus server, where OTEL_METRICS_EXPORTER contains `prometheus` or the start asked for it. It
+ * collects, which takes as long as the program's observable instruments do; calls queue up.
  *
  * @param accept            value of the request's Accept header; NULL: none
  * @param ret_len           bytes, without the terminating zero; 0 for NULL

@@ -217,7 +217,7 @@ static void print_event(const Vmafx__V1__Event *event, int64_t start)
     char at[32];
 
     remote_duration(event->time_unix_us - start, at, sizeof at);
-    printf("  %10s  %-13s", at, (size_t)event->kind < VMAFX_LEN(kinds) ? kinds[event->kind] : "?");
+    printf("  %10s  %s", at, (size_t)event->kind < VMAFX_LEN(kinds) ? kinds[event->kind] : "?");
     if (event->attempt && event->kind != VMAFX__V1__EVENT_KIND__EVENT_KIND_ENDED)
         printf("  attempt %d", event->attempt);
     if (event->kind == VMAFX__V1__EVENT_KIND__EVENT_KIND_LEASED)

@@ -317,7 +317,8 @@ const CliCommand cli_submit = {
                 "vmafx submit --from jobs.ndjson --wait\n",
     .notes = "A line of jobs.ndjson is a JSON object with the members of JobSpec (docs/api.md), such as\n"
              "{\"reference\": {\"uri\": \"/media/master.mp4\"}, \"distorted\": {\"uri\": \"/media/a.mp4\"}}.\n"
-             "Relative paths are made absolute. The nodes open the files, below the roots they allow.\n",
+             "Relative paths of --reference and --distorted are made absolute; those in a file must be. The nodes open "
+             "the files, below the roots they allow.\n",
     .options = submit_options,
     .run = run_submit,
 };

@@ -29,6 +29,34 @@ static void refuse(Session *session, VmafxErr err, const char *message)
 
 /* ---- Hello ---- */
 
+#define HELLO_TEXT_MAX 128
+
+static VmafxErr check_texts(char *const *texts, size_t n, size_t max, const char *field, VmafxErrInfo *info)
+{
+    if (n > max)
+        return vmafx_fail(info, VMAFX_ERR_INVALID, "hello.%s: more than %zu", field, max);
+    for (size_t i = 0; i < n; i++)
+        if (strlen(texts[i]) > HELLO_TEXT_MAX || text_has_controls(texts[i]))
+            return vmafx_fail(info, VMAFX_ERR_INVALID, "hello.%s: longer than %d bytes, or with a control character",
+                              field, HELLO_TEXT_MAX);
+    return VMAFX_OK;
+}
+
+static VmafxErr check_hello_texts(const Vmafx__V1__Hello *hello, VmafxErrInfo *info)
+{
+    VmafxErr err = check_texts(&hello->version, 1, 1, "version", info);
+
+    if (!err)
+        err = check_texts(&hello->cpu_level, 1, 1, "cpu_level", info);
+    if (!err)
+        err = check_texts(hello->models, hello->n_models, NODE_MODELS_MAX, "models", info);
+    if (!err)
+        err = check_texts(hello->encoders, hello->n_encoders, NODE_ENCODERS_MAX, "encoders", info);
+    if (!err)
+        err = check_texts(hello->backends, hello->n_backends, NODE_BACKENDS_MAX, "backends", info);
+    return err;
+}
+
 static bool copy_texts(char *const *from, size_t n, char **to, size_t max, size_t *ret_n)
 {
     for (size_t i = 0; i < VMAFX_MIN(n, max); i++) {
@@ -59,6 +87,9 @@ static VmafxErr check_hello(Session *session, const Vmafx__V1__Hello *hello, Vma
         return vmafx_fail(info, VMAFX_ERR_INVALID, "hello.held: more than %d", HELD_MAX);
     if (hello->memory_bytes < 0)
         return vmafx_fail(info, VMAFX_ERR_INVALID, "hello.memory_bytes: below 0");
+    VmafxErr err = check_hello_texts(hello, info);
+    if (err)
+        return err;
     return config->allow ? config->allow(config->allow_ctx, vmafx_rpc_stream_peer(session->stream), hello->name, info)
                          : VMAFX_OK;
 }
@@ -77,8 +108,7 @@ static bool take_hello(Session *session, const Vmafx__V1__Hello *hello)
     return session->version && session->cpu_level && session->address &&
            copy_texts(hello->models, hello->n_models, session->models, NODE_MODELS_MAX, &session->n_models) &&
            copy_texts(hello->encoders, hello->n_encoders, session->encoders, NODE_ENCODERS_MAX, &session->n_encoders) &&
-           copy_texts(hello->backends, hello->n_backends, session->backends, VMAFX_LEN(session->backends),
-                      &session->n_backends);
+           copy_texts(hello->backends, hello->n_backends, session->backends, NODE_BACKENDS_MAX, &session->n_backends);
 }
 
 /** Takes the place of an earlier stream of that node. */
@@ -304,15 +334,21 @@ static void renew_later(Session *session, const VmafxAttemptRef *refs, size_t n,
     vmafx_store_submit_op(session->table->config.store, &renewal->op);
 }
 
+/** What is said from outside, as a fraction. */
+static double fraction(double v)
+{
+    return v >= 0 && v <= 1 ? v : v > 1 ? 1 : 0; /* NaN: 0 */
+}
+
 static void take_load(Session *session, const Vmafx__V1__Load *load)
 {
-    session->cpu = load->cpu;
+    session->cpu = fraction(load->cpu);
     session->memory_used = load->memory_used_bytes;
     session->memory_total = load->memory_total_bytes;
     session->n_gpus = VMAFX_MIN(load->n_gpus, NODE_GPUS_MAX);
     for (size_t i = 0; i < session->n_gpus; i++) {
         snprintf(session->gpus[i].id, sizeof session->gpus[i].id, "%s", load->gpus[i]->id);
-        session->gpus[i].utilization = load->gpus[i]->utilization;
+        session->gpus[i].utilization = fraction(load->gpus[i]->utilization);
         session->gpus[i].used = load->gpus[i]->memory_used_bytes;
         session->gpus[i].total = load->gpus[i]->memory_total_bytes;
     }

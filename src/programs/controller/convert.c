@@ -11,6 +11,14 @@ _Static_assert((int)VMAFX_OUTCOME_HANDED_BACK == (int)VMAFX__V1__ATTEMPT_OUTCOME
                "outcomes");
 _Static_assert((int)VMAFX_EVENT_ENDED == (int)VMAFX__V1__EVENT_KIND__EVENT_KIND_ENDED, "events");
 
+bool text_has_controls(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
 void hex_text(const uint8_t *bytes, size_t n, char *ret)
 {
     static const char digits[] = "0123456789abcdef";

@@ -22,6 +22,9 @@ void job_view_done(JobView *view);
 /** An event as a message that points into the row. */
 void event_view_init(Vmafx__V1__Event *view, const VmafxEvent *event);
 
+/** Whether a text would do more than show on a terminal. */
+bool text_has_controls(const char *text);
+
 /** A terminated string that lives as long as the row: lower-case hexadecimal digits. */
 void hex_text(const uint8_t *bytes, size_t n, char *ret);
 #endif

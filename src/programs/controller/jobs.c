@@ -8,7 +8,6 @@
 
 #include "base/base.h"
 #include "base/digest.h"
-#include "otel/api/log.h"
 #include "otel/api/trace.h"
 #include "programs/controller/convert.h"
 #include "programs/controller/telemetry.h"
@@ -48,18 +47,12 @@ static VmafxErr answer(const void *message, VmafxRpcAnswer *ret)
 
 /* ---- Audit: who changed what ---- */
 
-static void audit(JobsApi *api, VmafxRpcCall *call, const char *action, const VmafxJob *job)
+static void audit(JobsApi *api, VmafxRpcCall *call, const char *action, const VmafxJobId *job)
 {
     char id[VMAFX_JOB_ID_TEXT];
-    VmafxIdentity who = { 0 };
 
-    vmafx_job_id_text(&job->id, id);
-    api->identity(api->identity_ctx, vmafx_rpc_call_peer(call), &who);
-    vmafx_log(api->log, VMAFX_INFO, "audit", VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ACTION, action),
-              VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_SUBJECT, id), VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_IDENTITY, who.name),
-              VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ROLE, vmafx_role_name(who.role)),
-              VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_OUTCOME, "done"),
-              VMAFX_ATTR_STR(VMAFX_KEY_CLIENT_ADDRESS, vmafx_rpc_call_peer(call)->address));
+    vmafx_job_id_text(job, id);
+    api->audit(api->identity_ctx, vmafx_rpc_call_peer(call), action, id);
 }
 
 /* ---- Submit ---- */
@@ -206,6 +199,8 @@ static VmafxErr submit_job(void *ctx, VmafxRpcCall *call, const void *data, size
         vmafx_span_set_status(span, VMAFX_STATUS_ERROR, vmafx_err_text(err));
         return err;
     }
+    if (!op.items[0].existed)
+        audit(api, call, "job.submit", &op.items[0].job.id);
     vmafx_job_id_text(&op.items[0].job.id, id);
     vmafx_span_set_str(span, VMAFX_KEY_JOB_ID, id);
     vmafx_span_set_int(span, VMAFX_KEY_JOB_PRIORITY, op.items[0].job.priority);
@@ -349,6 +344,9 @@ static VmafxErr submit_jobs(void *ctx, VmafxRpcCall *call, const void *data, siz
         err = vmafx_fail(reterr, err, "the jobs could not be stored: %s", vmafx_err_text(err));
     if (!err)
         err = outcomes_fill(&outcomes, drafts, &op, places);
+    for (size_t i = 0; !err && i < n; i++)
+        if (!drafts[i].err && !op.items[places[i]].existed)
+            audit(api, call, "job.submit", &op.items[places[i]].job.id);
     response.n_outcomes = n;
     response.outcomes = outcomes.list;
     if (!err)
@@ -546,13 +544,15 @@ static VmafxErr cancel_job(void *ctx, VmafxRpcCall *call, const void *data, size
     const Vmafx__V1__CancelJobRequest *request = vmafx_message_get(message);
     if (strlen(request->reason) > REASON_MAX)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "reason: longer than %d bytes", REASON_MAX);
+    if (text_has_controls(request->reason))
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "reason: has a line break or another control character");
     op.reason = *request->reason ? request->reason : "cancelled on request";
     err = job_operation(ctx, &op, request->id, reterr);
     if (!err)
         err = job_view_init(&view, &op.items[0].job, NULL, 0, reterr);
     if (err)
         return err;
-    audit(ctx, call, "job.cancel", &op.items[0].job);
+    audit(ctx, call, "job.cancel", &op.items[0].job.id);
     response.job = &view.message;
     return answer(&response, ret);
 }
@@ -569,7 +569,7 @@ static VmafxErr delete_job(void *ctx, VmafxRpcCall *call, const void *data, size
         err = job_operation(ctx, &op, ((const Vmafx__V1__DeleteJobRequest *)vmafx_message_get(message))->id, reterr);
     if (err)
         return err;
-    audit(ctx, call, "job.delete", &(VmafxJob){ .id = op.job });
+    audit(ctx, call, "job.delete", &op.job);
     return answer(&response, ret);
 }
 
@@ -642,7 +642,7 @@ static VmafxErr retry_job(void *ctx, VmafxRpcCall *call, const void *data, size_
         err = op.items[0].err;
     if (err)
         return refused(op.n_items ? &op.items[0] : &(VmafxStoreItem){ 0 }, err, reterr);
-    audit(api, call, "job.retry", &op.items[0].job);
+    audit(api, call, "job.retry", &op.items[0].job.id);
     err = job_view_init(&view, &op.items[0].job, draft.spec, draft.submission.spec_len, reterr);
     if (err)
         return err;

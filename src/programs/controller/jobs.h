@@ -4,7 +4,6 @@
 #define VMAFX_PROGRAMS_CONTROLLER_JOBS_H
 
 #include "auth/auth.h"
-#include "otel/api/log.h"
 #include "rpc/message.h"
 #include "rpc/server.h"
 #include "store/store.h"
@@ -12,15 +11,16 @@
 /** What the calls stand on; borrowed, outlives the server. */
 typedef struct JobsApi {
     VmafxStore *store;
-    const VmafxLogger *log; /* audit lines */
-    int64_t timeout_us;     /* of an attempt, where the job names none */
+    int64_t timeout_us; /* of an attempt, where the job names none */
     int32_t attempt_limit;
     /** Progress of a running job, as far as its node told. False: none. Any thread. */
     bool (*progress)(void *ctx, const VmafxJobId *id, Vmafx__V1__Progress *ret);
     void *progress_ctx;
     /** Who calls, for submitter and audit. */
     void (*identity)(void *ctx, const VmafxRpcPeer *peer, VmafxIdentity *ret);
-    void *identity_ctx;
+    /** Leaves a line: who changed what. */
+    void (*audit)(void *ctx, const VmafxRpcPeer *peer, const char *action, const char *subject);
+    void *identity_ctx; /* of both */
 } JobsApi;
 
 /** Its methods, for the server's table; at most max of them. */

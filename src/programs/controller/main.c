@@ -72,7 +72,7 @@ static const VmafxSetting settings_table[] = {
     { "VMAFX_TLS_CA", "tls-ca", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
       "who signs the certificates of nodes and clients" },
     { "VMAFX_OPEN_METRICS", "open-metrics", NULL, VMAFX_SETTING_BOOL, NULL, 0, 0, false,
-      "/metrics off loopback for whoever asks" },
+      "/metrics without credentials also where a request names another host, as behind a proxy on this machine" },
     { "VMAFX_INSECURE_LISTEN", "insecure-listen", NULL, VMAFX_SETTING_BOOL, NULL, 0, 0, false,
       "listen off loopback without TLS: everybody who reaches the port may do everything" },
 };
@@ -167,6 +167,18 @@ static void identity_of(void *ctx, const VmafxRpcPeer *peer, VmafxIdentity *ret)
     VMAFX_IGNORE(vmafx_auth_decide(&c->policy, &facts, "/vmafx.v1.Jobs/GetJob", ret, NULL)); /* who, not whether */
 }
 
+static void audit(void *ctx, const VmafxRpcPeer *peer, const char *action, const char *subject)
+{
+    Controller *c = ctx;
+    VmafxIdentity who = { 0 };
+
+    identity_of(c, peer, &who);
+    vmafx_log(c->log, VMAFX_INFO, "audit", VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ACTION, action),
+              VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_SUBJECT, subject), VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_IDENTITY, who.name),
+              VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ROLE, vmafx_role_name(who.role)),
+              VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_OUTCOME, "done"), VMAFX_ATTR_STR(VMAFX_KEY_CLIENT_ADDRESS, peer->address));
+}
+
 /* ---- Parts ---- */
 
 static void on_events(void *ctx, const VmafxEvent *events, const VmafxJob *const *jobs, size_t n)
@@ -255,20 +267,22 @@ static VmafxErr make_parts(Controller *c, VmafxErrInfo *reterr)
         .lease_ms = lease,
         .heartbeat_ms = VMAFX_MIN(heartbeat, lease / 3),
         .allow = allow_node,
+        .audit = audit,
         .allow_ctx = c,
     });
     if (!c->hub || !c->nodes)
         return VMAFX_ERR_NOMEM;
-    c->telemetry = job_telemetry_new(c->store, node_table_counts, c->nodes);
+    c->telemetry = job_telemetry_new(
+        c->store, &(FleetView){ .counts = node_table_counts, .loads = node_table_loads, .ctx = c->nodes });
     node_table_set_telemetry(c->nodes, c->telemetry);
     c->jobs = (JobsApi){
         .store = c->store,
-        .log = c->log,
         .timeout_us = vmafx_settings_int(c->settings, "VMAFX_JOB_TIMEOUT") * 1000,
         .attempt_limit = (int32_t)vmafx_settings_int(c->settings, "VMAFX_JOB_ATTEMPTS"),
         .progress = progress_of,
         .progress_ctx = c->hub,
         .identity = identity_of,
+        .audit = audit,
         .identity_ctx = c,
     };
     return VMAFX_OK;

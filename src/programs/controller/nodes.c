@@ -233,11 +233,17 @@ static void send_assign(Session *session, const VmafxStoreItem *item, Vmafx__V1_
     session_send(session, &message);
 }
 
-static void view_of(const Session *s, uint64_t generation, uint64_t now, uint64_t silence_ns, VmafxNodeView *ret)
+/** No stream, or one on which nothing came for a lease: a frozen node. */
+static bool is_lost(const Session *s)
+{
+    return s->gone || !s->ready || vmafx_monotonic_ns() - s->seen_ns >= (uint64_t)s->table->config.lease_ms * 1000000u;
+}
+
+static void view_of(const Session *s, uint64_t generation, VmafxNodeView *ret)
 {
     *ret = (VmafxNodeView){
         .name = s->name,
-        .ready = s->ready && !s->gone && s->starved != generation && now - s->seen_ns < silence_ns,
+        .ready = !is_lost(s) && s->starved != generation,
         .draining = s->draining,
         .slots = s->slots,
         .slots_free = s->slots_free,
@@ -255,10 +261,8 @@ static void view_of(const Session *s, uint64_t generation, uint64_t now, uint64_
 
 static size_t views_of(NodeTable *table, VmafxNodeView *views)
 {
-    uint64_t now = vmafx_monotonic_ns(), silence = (uint64_t)table->config.lease_ms * 1000000u;
-
     for (size_t i = 0; i < table->n_sessions; i++)
-        view_of(table->sessions[i], table->generation, now, silence, &views[i]);
+        view_of(table->sessions[i], table->generation, &views[i]);
     return table->n_sessions;
 }
 
@@ -480,7 +484,7 @@ void node_table_counts(void *ctx, FleetCounts *ret)
     for (size_t i = 0; i < table->n_sessions; i++) {
         const Session *s = table->sessions[i];
         uint64_t busy = VMAFX_MIN(s->n_held, s->slots);
-        if (s->gone || !s->ready) {
+        if (is_lost(s)) {
             ret->lost++;
             continue;
         }
@@ -494,6 +498,33 @@ void node_table_counts(void *ctx, FleetCounts *ret)
         ret->slots_free += s->draining ? 0 : s->slots - busy;
     }
     pthread_mutex_unlock(&table->lock);
+}
+
+size_t node_table_loads(void *ctx, NodeLoad *ret, size_t max)
+{
+    NodeTable *table = ctx;
+    size_t n = 0;
+
+    pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; i < table->n_sessions && n < max; i++) {
+        const Session *s = table->sessions[i];
+        if (is_lost(s))
+            continue;
+        NodeLoad *load = &ret[n++];
+        *load = (NodeLoad){ .cpu = s->cpu,
+                            .memory_used = s->memory_used,
+                            .memory_total = s->memory_total,
+                            .n_gpus = VMAFX_MIN(s->n_gpus, NODE_LOAD_GPUS_MAX) };
+        snprintf(load->name, sizeof load->name, "%s", s->name);
+        for (size_t g = 0; g < load->n_gpus; g++) {
+            snprintf(load->gpus[g].id, sizeof load->gpus[g].id, "%s", s->gpus[g].id);
+            load->gpus[g].utilization = s->gpus[g].utilization;
+            load->gpus[g].used = s->gpus[g].used;
+            load->gpus[g].total = s->gpus[g].total;
+        }
+    }
+    pthread_mutex_unlock(&table->lock);
+    return n;
 }
 
 /* ---- ListNodes, DrainNode ---- */
@@ -510,7 +541,7 @@ typedef struct NodeViewMessage {
 
 static Vmafx__V1__NodeState state_of(const Session *s)
 {
-    if (s->gone || !s->ready)
+    if (is_lost(s))
         return VMAFX__V1__NODE_STATE__NODE_STATE_LOST;
     if (s->draining)
         return VMAFX__V1__NODE_STATE__NODE_STATE_DRAINING;
@@ -574,6 +605,11 @@ static void node_message_done(NodeViewMessage *view)
     free(view->ids);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(Vmafx__V1__Node *const *)a)->name, (*(Vmafx__V1__Node *const *)b)->name);
+}
+
 static VmafxErr list_nodes(void *ctx, VmafxRpcCall *call, const void *data, size_t len, VmafxRpcAnswer *ret,
                            VmafxErrInfo *reterr)
 {
@@ -592,6 +628,8 @@ static VmafxErr list_nodes(void *ctx, VmafxRpcCall *call, const void *data, size
     pthread_mutex_unlock(&table->lock);
     response.n_nodes = n;
     response.nodes = list;
+    if (ok)
+        qsort(list, n, sizeof *list, by_name);
     VmafxErr err = ok ? vmafx_message_pack(&response.base, &ret->body, &ret->len) : VMAFX_ERR_NOMEM;
     for (size_t i = 0; views && i < n; i++)
         node_message_done(&views[i]);
@@ -628,8 +666,8 @@ static VmafxErr drain_node(void *ctx, VmafxRpcCall *call, const void *data, size
         return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND, "there is no node '%.63s' connected", request->name);
     if (!ok)
         return VMAFX_ERR_NOMEM;
-    vmafx_log(table->config.log, VMAFX_INFO, "node is drained on request",
-              VMAFX_ATTR_STR(VMAFX_KEY_NODE_NAME, session->name));
+    if (table->config.audit)
+        table->config.audit(table->config.allow_ctx, vmafx_rpc_call_peer(call), "node.drain", request->name);
     response.node = &view.node;
     return vmafx_message_pack(&response.base, &ret->body, &ret->len);
 }

@@ -24,7 +24,9 @@ typedef struct NodeTableConfig {
     int64_t lease_ms, heartbeat_ms;
     /** May this peer speak for this node? NULL: any may. */
     VmafxErr (*allow)(void *ctx, const VmafxRpcPeer *peer, const char *node, VmafxErrInfo *reterr);
-    void *allow_ctx;
+    /** Leaves an audit line. NULL: none. */
+    void (*audit)(void *ctx, const VmafxRpcPeer *peer, const char *action, const char *subject);
+    void *allow_ctx; /* of both */
 } NodeTableConfig;
 
 /** Texts are borrowed while it lives. NULL on no memory. */
@@ -45,6 +47,9 @@ void node_table_tick(NodeTable *table);
 
 /** For the gauges. Any thread. */
 void node_table_counts(void *table, FleetCounts *ret);
+
+/** What nodes said of themselves; at most max of those that are there. Any thread. */
+size_t node_table_loads(void *table, NodeLoad *ret, size_t max);
 
 /** The program is stopping: no more tasks are given out, streams end. Nodes carry on with what they have. */
 void node_table_stop(NodeTable *table);

@@ -12,7 +12,8 @@
 #define RESULT_BYTES_MAX  VMAFX_STORE_RESULT_MAX
 #define NODE_MODELS_MAX   256
 #define NODE_ENCODERS_MAX 64
-#define NODE_GPUS_MAX     16
+#define NODE_GPUS_MAX     NODE_LOAD_GPUS_MAX
+#define NODE_BACKENDS_MAX 8
 
 /** An attempt that a node works on, as far as this controller knows. */
 typedef struct Held {
@@ -33,7 +34,7 @@ typedef struct Session {
     /* Set by Hello, then fixed. */
     char name[VMAFX_NODE_NAME_MAX];
     char *version, *cpu_level, *address;
-    char *models[NODE_MODELS_MAX], *encoders[NODE_ENCODERS_MAX], *backends[8];
+    char *models[NODE_MODELS_MAX], *encoders[NODE_ENCODERS_MAX], *backends[NODE_BACKENDS_MAX];
     size_t n_models, n_encoders, n_backends;
     uint32_t slots;
     int64_t memory_mib;

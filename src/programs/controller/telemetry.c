@@ -20,13 +20,13 @@
 
 struct JobTelemetry {
     VmafxStore *store;
-    void (*fleet_counts)(void *ctx, FleetCounts *ret);
-    void *fleet_ctx;
+    FleetView fleet;
 
     VmafxTracer *tracer;
     VmafxCounter *submitted, *completed, *failed, *cancelled, *retried, *expired, *fenced;
     VmafxHistogram *wait, *run, *whole, *score;
     VmafxObservable *queued, *in_flight, *queue_age, *nodes, *slots;
+    VmafxObservable *node_cpu, *node_memory, *node_memory_limit, *gpu, *gpu_memory, *gpu_memory_limit;
     VmafxCallback *callback;
 };
 
@@ -258,9 +258,7 @@ static void observe_fleet(JobTelemetry *t, VmafxObserver *observer)
 {
     FleetCounts counts = { 0 };
 
-    if (!t->fleet_counts)
-        return;
-    t->fleet_counts(t->fleet_ctx, &counts);
+    t->fleet.counts(t->fleet.ctx, &counts);
     const struct {
         const char *state;
         uint64_t n;
@@ -276,10 +274,37 @@ static void observe_fleet(JobTelemetry *t, VmafxObserver *observer)
                       VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_SLOT_STATE, "busy")));
 }
 
+#define NODES_OBSERVED_MAX 1000
+
+static void observe_node(JobTelemetry *t, VmafxObserver *observer, const NodeLoad *load)
+{
+    VmafxAttr node = VMAFX_ATTR_STR(VMAFX_KEY_NODE_NAME, load->name);
+
+    vmafx_observe_double(observer, t->node_cpu, load->cpu, (VmafxAttrs){ &node, 1 });
+    vmafx_observe_int(observer, t->node_memory, load->memory_used, (VmafxAttrs){ &node, 1 });
+    vmafx_observe_int(observer, t->node_memory_limit, load->memory_total, (VmafxAttrs){ &node, 1 });
+    for (size_t g = 0; g < load->n_gpus; g++) {
+        VmafxAttrs attrs = VMAFX_ATTRS(node, VMAFX_ATTR_STR(VMAFX_KEY_HW_ID, load->gpus[g].id));
+        vmafx_observe_double(observer, t->gpu, load->gpus[g].utilization, attrs);
+        vmafx_observe_int(observer, t->gpu_memory, load->gpus[g].used, attrs);
+        vmafx_observe_int(observer, t->gpu_memory_limit, load->gpus[g].total, attrs);
+    }
+}
+
+static void observe_nodes(JobTelemetry *t, VmafxObserver *observer)
+{
+    VMAFX_AUTO(vmafx_free_p) NodeLoad *loads = calloc(NODES_OBSERVED_MAX, sizeof *loads);
+    size_t n = loads ? t->fleet.loads(t->fleet.ctx, loads, NODES_OBSERVED_MAX) : 0;
+
+    for (size_t i = 0; i < n; i++)
+        observe_node(t, observer, &loads[i]);
+}
+
 static void observe(VmafxObserver *observer, VmafxObservable *self, void *state)
 {
     observe_store(state, observer);
     observe_fleet(state, observer);
+    observe_nodes(state, observer);
 }
 
 static VmafxCounter *counter(VmafxMeter *meter, VmafxMetricId id)
@@ -303,19 +328,24 @@ static VmafxObservable *up_down(VmafxMeter *meter, VmafxMetricId id)
     return vmafx_observable_up_down_counter(meter, row->name, row->unit, row->text, NULL, NULL);
 }
 
+static VmafxObservable *gauge(VmafxMeter *meter, VmafxMetricId id)
+{
+    const VmafxMetricRow *row = vmafx_metric_row(id);
+
+    return vmafx_observable_gauge_double(meter, row->name, row->unit, row->text, NULL, NULL);
+}
+
 /* ---- The header's functions ---- */
 
-JobTelemetry *job_telemetry_new(VmafxStore *store, void (*fleet_counts)(void *ctx, FleetCounts *ret), void *ctx)
+JobTelemetry *job_telemetry_new(VmafxStore *store, const FleetView *fleet)
 {
     JobTelemetry *t = calloc(1, sizeof *t);
     VmafxMeter *meter = vmafx_meter_get("vmafx.controller", "", "", VMAFX_NO_ATTRS);
-    const VmafxMetricRow *age = vmafx_metric_row(VMAFX_METRIC_ID_JOB_QUEUE_AGE);
 
     if (!t)
         return NULL;
     t->store = store;
-    t->fleet_counts = fleet_counts;
-    t->fleet_ctx = ctx;
+    t->fleet = *fleet;
     t->tracer = vmafx_tracer_get("vmafx.controller", "");
     t->submitted = counter(meter, VMAFX_METRIC_ID_JOBS_SUBMITTED);
     t->completed = counter(meter, VMAFX_METRIC_ID_JOBS_COMPLETED);
@@ -330,7 +360,13 @@ JobTelemetry *job_telemetry_new(VmafxStore *store, void (*fleet_counts)(void *ct
     t->score = histogram(meter, VMAFX_METRIC_ID_SCORE);
     t->queued = up_down(meter, VMAFX_METRIC_ID_JOBS_QUEUED);
     t->in_flight = up_down(meter, VMAFX_METRIC_ID_JOBS_IN_FLIGHT);
-    t->queue_age = vmafx_observable_gauge_double(meter, age->name, age->unit, age->text, NULL, NULL);
+    t->queue_age = gauge(meter, VMAFX_METRIC_ID_JOB_QUEUE_AGE);
+    t->node_cpu = gauge(meter, VMAFX_METRIC_ID_NODE_CPU_UTILIZATION);
+    t->node_memory = up_down(meter, VMAFX_METRIC_ID_NODE_MEMORY_USAGE);
+    t->node_memory_limit = up_down(meter, VMAFX_METRIC_ID_NODE_MEMORY_LIMIT);
+    t->gpu = gauge(meter, VMAFX_METRIC_ID_NODE_GPU_UTILIZATION);
+    t->gpu_memory = up_down(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_USAGE);
+    t->gpu_memory_limit = up_down(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_LIMIT);
     t->nodes = up_down(meter, VMAFX_METRIC_ID_NODES);
     t->slots = up_down(meter, VMAFX_METRIC_ID_NODE_SLOTS);
     t->callback = vmafx_meter_callback(meter, observe, t);

@@ -17,11 +17,33 @@ typedef struct FleetCounts {
     uint64_t slots_free, slots_busy;
 } FleetCounts;
 
+#define NODE_LOAD_GPUS_MAX 16
+
+/** How a node fares, as its last heartbeat said. */
+typedef struct NodeLoad {
+    char name[VMAFX_NODE_NAME_MAX];
+    double cpu;                        /* 0 … 1 */
+    int64_t memory_used, memory_total; /* bytes */
+    size_t n_gpus;
+    struct {
+        char id[64];
+        double utilization;
+        int64_t used, total;
+    } gpus[NODE_LOAD_GPUS_MAX];
+} NodeLoad;
+
+/** Whom to ask about nodes; called when metrics are collected. */
+typedef struct FleetView {
+    void (*counts)(void *ctx, FleetCounts *ret);
+    size_t (*loads)(void *ctx, NodeLoad *ret, size_t max);
+    void *ctx;
+} FleetView;
+
 /**
- * Observes the store when metrics are read. fleet_counts may be NULL.
+ * Observes the store, and the fleet through its view, when metrics are collected.
  * @return NULL on no memory: nothing is told then
  */
-JobTelemetry *job_telemetry_new(VmafxStore *store, void (*fleet_counts)(void *ctx, FleetCounts *ret), void *ctx);
+JobTelemetry *job_telemetry_new(VmafxStore *store, const FleetView *fleet);
 /** Stops observing the store; before that is closed. Events may still come. */
 void job_telemetry_quiet(JobTelemetry *telemetry);
 void job_telemetry_free(JobTelemetry **telemetry);

@@ -114,7 +114,7 @@ static void publish(Topic *topic, const VmafxJob *job, const VmafxEvent *event, 
             vmafx_rpc_stream_finish(w->stream, err, vmafx_err_text(err));
         else
             VMAFX_IGNORE(vmafx_rpc_stream_send(w->stream, data, len));
-        if (vmafx_job_has_ended(job))
+        if (event && event->kind == VMAFX_EVENT_ENDED) /* the events before it carry the same row */
             vmafx_rpc_stream_finish(w->stream, VMAFX_OK, NULL);
     }
 }
