@@ -3,8 +3,9 @@
  * What is behind store.h, for the files of this room.
  *
  *     store.c       open, close, reads, readiness             queue.c   the writer: groups, callbacks, waiters
- *     operations.c  what each operation does to rows          clock.c   the store's clock
- *     telemetry.c   spans and durations                       sqlite/   rows on a disk
+ *     operations.c  what each operation does to rows          group.c   events, rows set aside, grace for all
+ *     clock.c       the store's clock                         telemetry.c  spans and durations
+ *     sqlite/       rows on a disk
  *
  * A database is a VmafxStoreBackend: rows, and no knowledge of jobs' rules. Those are fleet's step functions, called by
  * operations.c, which is the same for every database.
@@ -28,6 +29,8 @@ typedef struct VmafxStoreFault {
 /** A job's row and the database's own key of it. */
 typedef struct VmafxStoreRow {
     int64_t key;
+    const char *wrong; /* with VMAFX_ERR_CORRUPT: the rule that the row breaks, static; then key and job.id are set, as
+                          far as they could be read. NULL: the row is sound, or there is none */
     VmafxJob job;
 } VmafxStoreRow;
 
@@ -35,12 +38,14 @@ typedef struct VmafxStoreRow {
 typedef struct VmafxStoreMeta {
     VmafxWall clock;  /* the latest time that was stored */
     int64_t lease_us; /* the rules that the due times of rows were made with */
+    /* By how much a job's id was ever older than its row (the id is made before it is handed over), and younger. */
+    int64_t id_early_us, id_late_us;
 } VmafxStoreMeta;
 
 /**
  * A database. Functions of the first part are called by the writer's thread only (and by open and close), those that
  * touch rows inside begin … commit. Those of the second part: any thread. Every failure fills the fault, but for
- * VMAFX_ERR_NOT_FOUND.
+ * VMAFX_ERR_NOT_FOUND. A row that is read is checked (vmafx_job_check): VMAFX_ERR_CORRUPT, and see VmafxStoreRow.
  */
 typedef struct VmafxStoreBackend {
     const char *system; /* db.system.name */
@@ -69,6 +74,7 @@ typedef struct VmafxStoreBackend {
     VmafxErr (*update)(void *db, const VmafxStoreRow *row, VmafxWall due, VmafxStoreFault *fault);
     VmafxErr (*remove)(void *db, int64_t key, VmafxStoreFault *fault);
     VmafxErr (*event_add)(void *db, int64_t key, VmafxEvent *event, VmafxStoreFault *fault); /* sets its sequence */
+    /** VMAFX_ERR_NOT_FOUND: it is lost. */
     VmafxErr (*spec_get)(void *db, int64_t key, void **ret, size_t *ret_len, VmafxStoreFault *fault);
     VmafxErr (*result_put)(void *db, int64_t key, const VmafxStoreBlob *blob, VmafxStoreFault *fault);
 
@@ -82,6 +88,10 @@ typedef struct VmafxStoreBackend {
     VmafxErr (*turn_set)(void *db, int32_t priority, const char *submitter, int64_t turn, VmafxStoreFault *fault);
     /** Forgets submitters whose last turn the virtual one has reached: they would be given the same without it. */
     VmafxErr (*turns_prune)(void *db, VmafxStoreFault *fault);
+    /** Has the submitter a job queued at this priority that was never leased? */
+    VmafxErr (*has_new)(void *db, int32_t priority, const char *submitter, bool *ret, VmafxStoreFault *fault);
+    /** Takes a row out of every order, list and count of the live; keeps why. It can still be removed. */
+    VmafxErr (*set_aside)(void *db, int64_t key, VmafxWall now, const char *why, VmafxStoreFault *fault);
 
     /** The first queued job in the order of work that may start now and needs no more than that. VMAFX_ERR_NOT_FOUND */
     VmafxErr (*next_work)(void *db, VmafxWall now, int64_t memory_mib, VmafxStoreRow *ret, VmafxStoreFault *fault);
@@ -128,41 +138,69 @@ bool vmafx_store_time_jumped(VmafxStoreTime *time, int64_t *ret_step_us);
 bool vmafx_store_time_take_jump(VmafxStoreTime *time, int64_t *ret_forward_us);
 void vmafx_store_time_give_jump(VmafxStoreTime *time, int64_t forward_us); /* the grace for it did not reach the disk */
 
-/* ---- operations.c ---- */
+/* ---- group.c ---- */
 
-/** The events of a group and the rows after them. Zeroed is empty. */
+/** A row that was set aside, and the rule it breaks (static). */
+typedef struct VmafxStoreAside {
+    VmafxJobId job;
+    const char *why;
+} VmafxStoreAside;
+
+/** The events of a group and the rows after them; and what it set aside. Zeroed is empty. */
 typedef struct VmafxStoreBatch {
     VmafxEvent *events;
     size_t *row_of; /* of each event: index into rows */
     size_t n_events, cap_events;
     VmafxJob *rows;
     size_t n_rows, cap_rows;
+    VmafxStoreAside *asides;
+    size_t n_asides, cap_asides;
 } VmafxStoreBatch;
+/** How far a batch has come, to go back to. Zeroed: its beginning. */
+typedef struct VmafxStoreMark {
+    size_t n_events, n_rows, n_asides;
+} VmafxStoreMark;
 void vmafx_store_batch_done(VmafxStoreBatch *batch);
-void vmafx_store_batch_cut(VmafxStoreBatch *batch, size_t n_events, size_t n_rows);
+/** The events of a step and the row after it. VMAFX_ERR_NOMEM */
+VmafxErr vmafx_store_batch_add(VmafxStoreBatch *batch, const VmafxStep *step, const VmafxJob *job);
+VmafxStoreMark vmafx_store_batch_mark(const VmafxStoreBatch *batch);
+void vmafx_store_batch_cut(VmafxStoreBatch *batch, VmafxStoreMark mark);
 
-/** VMAFX_OK, or VMAFX_ERR_INVALID and op->why: an input is outside its range. Any thread. */
-VmafxErr vmafx_store_op_check(VmafxStoreOp *op);
-/** How much an operation does, in rows. */
-size_t vmafx_store_op_weight(const VmafxStoreOp *op);
 /** What a transaction of the writer's knows. */
 typedef struct VmafxStoreGroup {
     VmafxWall now;
     VmafxStoreMeta meta;   /* as it will be written before the commit */
     VmafxStoreBatch batch; /* what was done so far */
     bool write;            /* something goes to the disk with the commit */
+    bool graced;           /* all that runs was given a grace, and nothing has failed since */
 } VmafxStoreGroup;
 
+/** Was a row met that breaks a rule? */
+bool vmafx_store_is_broken(VmafxErr err, const VmafxStoreRow *row);
+/** Takes it out of everybody's way, in a transaction of the caller's. why: static */
+VmafxErr vmafx_store_set_aside(VmafxStore *store, VmafxStoreGroup *group, const VmafxStoreRow *row, const char *why,
+                               VmafxStoreFault *fault);
+/** Gives every running attempt a grace. In a transaction of the caller's. */
+VmafxErr vmafx_store_grace(VmafxStore *store, VmafxStoreGroup *group, int64_t forward_us, uint64_t *ret_n,
+                           VmafxStoreFault *fault);
+/** After opening: due times made under other rules are made again. In a transaction of the caller's, who has read meta.
+ */
+VmafxErr vmafx_store_rules_apply(VmafxStore *store, VmafxStoreGroup *group, VmafxStoreFault *fault);
+
+/** Makes an array of *cap elements, which `array` points to, hold `need`. false: no memory, nothing has changed. */
+bool vmafx_store_grow(void *array, size_t *cap, size_t size, size_t need);
+
+/* ---- operations.c ---- */
+
+/** VMAFX_OK, or VMAFX_ERR_INVALID and op->why: an input is outside its range. Any thread. */
+VmafxErr vmafx_store_op_check(VmafxStoreOp *op);
+/** How much an operation does, in rows. */
+size_t vmafx_store_op_weight(const VmafxStoreOp *op);
 /**
  * Does it, inside a savepoint of the caller's, who undoes it on an error. The operation then has its answer
  * nevertheless (END, CANCEL, DELETE: the row as it is). Errors of the database fill the fault.
  */
 VmafxErr vmafx_store_op_run(VmafxStore *store, VmafxStoreOp *op, VmafxStoreGroup *group, VmafxStoreFault *fault);
-/** Gives every running attempt a grace. In a transaction of the caller's. */
-VmafxErr vmafx_store_grace(VmafxStore *store, int64_t forward_us, VmafxWall now, uint64_t *ret_n,
-                           VmafxStoreFault *fault);
-/** After opening: due times made under other rules are made again. In a transaction of the caller's. */
-VmafxErr vmafx_store_rules_apply(VmafxStore *store, VmafxStoreFault *fault);
 
 /* ---- telemetry.c ---- */
 
@@ -211,11 +249,14 @@ struct VmafxStore {
     uint64_t queued_max;
     void (*on_events)(void *ctx, const VmafxEvent *events, const VmafxJob *const *jobs, size_t n);
     void *on_events_ctx;
+    void (*on_set_aside)(void *ctx, const VmafxJobId *job, const char *why);
+    void *on_set_aside_ctx;
     VmafxStoreTime time;
     VmafxTracer *tracer;
     VmafxHistogram *durations;
     pthread_t writer;
     VmafxStoreGroup group; /* the writer's */
+    bool failed;           /* the writer's: renewals may have failed since the last grace; no lease ends before one */
 
     pthread_mutex_t lock; /* covers everything below; never held while calling out */
     pthread_cond_t work;  /* an operation waits, or stop */
@@ -233,6 +274,8 @@ struct VmafxStore {
 
 /** Starts the writer. @return VMAFX_ERR_NOMEM */
 VmafxErr vmafx_store_queue_start(VmafxStore *store);
+/** After a commit: tells of the rows that the group set aside. */
+void vmafx_store_tell_asides(VmafxStore *store);
 /** Lets it finish and joins it. */
 void vmafx_store_queue_end(VmafxStore *store);
 #endif

@@ -20,54 +20,6 @@ typedef struct Run {
     VmafxStoreFault *fault;
 } Run;
 
-/* ---- the batch ---- */
-
-void vmafx_store_batch_done(VmafxStoreBatch *batch)
-{
-    free(batch->events);
-    free(batch->row_of);
-    free(batch->rows);
-    *batch = (VmafxStoreBatch){ 0 };
-}
-
-void vmafx_store_batch_cut(VmafxStoreBatch *batch, size_t n_events, size_t n_rows)
-{
-    batch->n_events = n_events;
-    batch->n_rows = n_rows;
-}
-
-static bool grow(void *array, size_t *cap, size_t size, size_t need)
-{
-    if (need <= *cap)
-        return true;
-    size_t n = VMAFX_MAX(need, *cap * 2);
-    void *more = realloc(*(void **)array, n * size);
-
-    if (!more)
-        return false;
-    *(void **)array = more;
-    *cap = n;
-    return true;
-}
-
-static VmafxErr batch_add(VmafxStoreBatch *batch, const VmafxStep *step, const VmafxJob *job)
-{
-    size_t need = batch->n_events + step->n, cap = batch->cap_events;
-
-    if (!step->n)
-        return VMAFX_OK;
-    if (!grow(&batch->row_of, &cap, sizeof *batch->row_of, need) ||
-        !grow(&batch->events, &batch->cap_events, sizeof *batch->events, need) ||
-        !grow(&batch->rows, &batch->cap_rows, sizeof *batch->rows, batch->n_rows + 1))
-        return VMAFX_ERR_NOMEM;
-    for (size_t i = 0; i < step->n; i++) {
-        batch->row_of[batch->n_events] = batch->n_rows;
-        batch->events[batch->n_events++] = step->events[i];
-    }
-    batch->rows[batch->n_rows++] = *job;
-    return VMAFX_OK;
-}
-
 /* ---- answers ---- */
 
 void vmafx_store_op_done(VmafxStoreOp *op)
@@ -122,7 +74,12 @@ static VmafxErr add_events(Run *run, int64_t key, const VmafxJob *job, VmafxStep
         if (err)
             return err;
     }
-    return batch_add(&run->group->batch, step, job);
+    return vmafx_store_batch_add(&run->group->batch, step, job);
+}
+
+static VmafxErr set_aside(Run *run, const VmafxStoreRow *row, const char *why)
+{
+    return vmafx_store_set_aside(run->store, run->group, row, why, run->fault);
 }
 
 /* Writes what a step did to a row. */
@@ -135,12 +92,13 @@ static VmafxErr write_step(Run *run, const VmafxStoreRow *row, VmafxStep *step)
     return err ? err : add_events(run, row->key, &row->job, step);
 }
 
-static VmafxErr expire_row(Run *run, VmafxStoreRow *row)
+static VmafxErr expire_row(Run *run, VmafxStoreRow *row, VmafxWall now, bool *ret_expired)
 {
     VmafxStep step = { 0 };
-    VmafxErr err = vmafx_job_expire(&row->job, &run->store->rules, run->group->now, &step);
+    VmafxErr err = vmafx_job_expire(&row->job, &run->store->rules, now, &step);
 
-    if (err == VMAFX_ERR_STATE && vmafx_job_due(&row->job, &run->store->rules) <= run->group->now)
+    *ret_expired = !err;
+    if (err == VMAFX_ERR_STATE && vmafx_job_due(&row->job, &run->store->rules) <= now)
         return defect(run, &row->job, "due, but there is nothing to be done");
     if (err == VMAFX_ERR_STATE)
         return update(run, row); /* its due time was stale */
@@ -168,11 +126,43 @@ static const char *check_submission(const VmafxSubmission *s)
     return vmafx_job_id_is_zero(&s->job.id) ? "it has no id" : NULL;
 }
 
+/* The job's turn, and its submitter's next. What was taken out of the queue again does not count against it. */
+static VmafxErr take_turn(Run *run, VmafxJob *job, int64_t *ret_last)
+{
+    const VmafxStoreBackend *backend = run->backend;
+    int64_t virtual_turn, last;
+    bool has_new = false;
+    VmafxErr err = backend->turn_get(run->db, job->priority, "", &virtual_turn, run->fault);
+
+    if (!err)
+        err = backend->turn_get(run->db, job->priority, job->submitter, &last, run->fault);
+    if (err)
+        return err;
+    int64_t settled = vmafx_turn_settled(virtual_turn, last);
+    if (settled != last)
+        err = backend->has_new(run->db, job->priority, job->submitter, &has_new, run->fault);
+    if (!err)
+        job->turn = vmafx_turn_next(virtual_turn, has_new ? last : settled, ret_last);
+    return err;
+}
+
+/* Keeps how far ids lie from the times of their rows; see VmafxStoreMeta. */
+static void note_id(VmafxStoreMeta *meta, const VmafxJob *job)
+{
+    int64_t made_ms = 0;
+
+    for (int i = 0; i < 6; i++)
+        made_ms = made_ms << 8 | job->id.bytes[i];
+    int64_t early_us = job->created - made_ms * 1000;
+    meta->id_early_us = VMAFX_MAX(meta->id_early_us, early_us);
+    meta->id_late_us = VMAFX_MAX(meta->id_late_us, -early_us);
+}
+
 /* An error is the database's; what the submission is refused for stands in its item. */
 static VmafxErr submit_one(Run *run, const VmafxSubmission *s, uint64_t *queued, VmafxStoreItem *item)
 {
     uint8_t sha256[32];
-    int64_t virtual_turn, last, key;
+    int64_t last, key;
     VmafxStep step = { 0 };
     VmafxErr err = VMAFX_ERR_NOT_FOUND;
 
@@ -181,9 +171,13 @@ static VmafxErr submit_one(Run *run, const VmafxSubmission *s, uint64_t *queued,
         return VMAFX_OK;
     }
     if (s->idempotency_key) {
-        VmafxStoreRow row;
+        VmafxStoreRow row = { 0 };
 
         err = run->backend->key_find(run->db, s->job.submitter, s->idempotency_key, &row, sha256, run->fault);
+        if (vmafx_store_is_broken(err, &row)) {
+            err = set_aside(run, &row, row.wrong);
+            err = err ? err : VMAFX_ERR_NOT_FOUND;
+        }
         if (!err) {
             item->job = row.job;
             item->existed = !memcmp(sha256, s->spec_sha256, sizeof sha256);
@@ -199,12 +193,9 @@ static VmafxErr submit_one(Run *run, const VmafxSubmission *s, uint64_t *queued,
     }
 
     VmafxJob job = s->job;
-    err = run->backend->turn_get(run->db, job.priority, "", &virtual_turn, run->fault);
-    if (!err)
-        err = run->backend->turn_get(run->db, job.priority, job.submitter, &last, run->fault);
+    err = take_turn(run, &job, &last);
     if (err)
         return err;
-    job.turn = vmafx_turn_next(virtual_turn, last, &last);
     item->err = vmafx_job_submit(&job, run->group->now, &step);
     if (item->err)
         return VMAFX_OK;
@@ -217,6 +208,7 @@ static VmafxErr submit_one(Run *run, const VmafxSubmission *s, uint64_t *queued,
         err = run->backend->turn_set(run->db, job.priority, job.submitter, last, run->fault);
     if (!err)
         err = add_events(run, key, &job, &step);
+    note_id(&run->group->meta, &job);
     item->job = job;
     ++*queued;
     return err;
@@ -249,6 +241,34 @@ static VmafxErr lease_moves_turn(Run *run, const VmafxJob *job)
     return run->backend->turn_set(run->db, job->priority, "", after, run->fault);
 }
 
+/* The first row in the order of work goes to the node, as the next item; or, if it may not, out of the way. */
+static VmafxErr lease_row(Run *run, VmafxStoreRow *row)
+{
+    VmafxStoreOp *op = run->op;
+    VmafxStoreItem *item = &op->items[op->n_items];
+    VmafxStep step = { 0 };
+    bool expired;
+    VmafxErr err = vmafx_job_lease(&row->job, &run->store->rules, op->capacity.node, op->random + 8 * op->n_items,
+                                   run->group->now, &step);
+
+    if (err == VMAFX_ERR_DEADLINE)
+        return expire_row(run, row, run->group->now, &expired);
+    if (err == VMAFX_ERR_TOO_EARLY)
+        return update(run, row); /* that it may start was stale */
+    if (err == VMAFX_ERR_STATE)
+        return defect(run, &row->job, "next in the order of work, but not to be leased");
+    if (!err)
+        err = run->backend->spec_get(run->db, row->key, &item->spec, &item->spec_len, run->fault);
+    if (err == VMAFX_ERR_NOT_FOUND)
+        return set_aside(run, row, "it has lost its request");
+    if (err)
+        return err;
+    item->job = row->job;
+    op->n_items++;
+    err = write_step(run, row, &step);
+    return err ? err : lease_moves_turn(run, &row->job);
+}
+
 static VmafxErr run_lease(Run *run)
 {
     VmafxStoreOp *op = run->op;
@@ -257,33 +277,18 @@ static VmafxErr run_lease(Run *run)
     VmafxErr err = make_items(run, slots);
 
     while (!err && op->n_items < slots && looked++ < 2 * VMAFX_STORE_LEASES_MAX) {
-        VmafxStep step = { 0 };
-        VmafxStoreRow row;
+        VmafxStoreRow row = { 0 };
+        size_t before = op->n_items;
 
         err = run->backend->next_work(run->db, run->group->now, memory, &row, run->fault);
         if (err == VMAFX_ERR_NOT_FOUND)
             return VMAFX_OK;
-        if (err)
-            break;
-        err = vmafx_job_lease(&row.job, &run->store->rules, op->capacity.node, op->random + 8 * op->n_items,
-                              run->group->now, &step);
-        if (err == VMAFX_ERR_DEADLINE) {
-            err = expire_row(run, &row);
-            continue;
-        }
-        if (err == VMAFX_ERR_STATE || err == VMAFX_ERR_TOO_EARLY)
-            return defect(run, &row.job, "next in the order of work, but not to be leased");
-        if (!err)
-            err = write_step(run, &row, &step);
-        VmafxStoreItem *item = &op->items[op->n_items];
-        if (!err)
-            err = run->backend->spec_get(run->db, row.key, &item->spec, &item->spec_len, run->fault);
-        if (err)
-            break;
-        item->job = row.job;
-        op->n_items++;
-        memory -= row.job.need_memory_mib;
-        err = lease_moves_turn(run, &row.job);
+        if (vmafx_store_is_broken(err, &row))
+            err = set_aside(run, &row, row.wrong);
+        else if (!err)
+            err = lease_row(run, &row);
+        if (op->n_items > before)
+            memory -= row.job.need_memory_mib;
     }
     return err;
 }
@@ -295,13 +300,16 @@ static VmafxErr run_renew(Run *run)
 
     for (size_t i = 0; !err && i < op->n_held; i++) {
         VmafxStoreItem *item = &op->items[i];
-        VmafxStoreRow row;
+        VmafxStoreRow row = { 0 };
 
         op->n_items = i + 1;
         err = run->backend->load(run->db, &op->held[i].job, &row, run->fault);
         if (err == VMAFX_ERR_NOT_FOUND) {
             item->err = VMAFX_ERR_LEASE_LOST;
             err = VMAFX_OK;
+        } else if (vmafx_store_is_broken(err, &row)) {
+            item->err = VMAFX_ERR_LEASE_LOST;
+            err = row.job.state ? set_aside(run, &row, row.wrong) : VMAFX_OK;
         } else if (!err) {
             item->err = vmafx_job_renew(&row.job, &run->store->rules, op->node, op->held[i].attempt, run->group->now);
             item->job = row.job;
@@ -352,18 +360,27 @@ static VmafxErr run_cancel(Run *run)
 static VmafxErr run_expire(Run *run)
 {
     VmafxStoreOp *op = run->op;
+    VmafxWall as_of = VMAFX_MIN(op->handed_over, run->group->now);
     size_t cap = 0;
+    uint64_t graced;
     VmafxErr err = VMAFX_OK;
 
-    while (!err && op->n_items < op->limit) {
-        VmafxStoreRow row;
+    if (run->store->failed && !run->group->graced)
+        err = vmafx_store_grace(run->store, run->group, 0, &graced, run->fault);
+    for (uint32_t looked = 0; !err && looked < op->limit; looked++) {
+        VmafxStoreRow row = { 0 };
+        bool expired = false;
 
-        err = run->backend->next_due(run->db, run->group->now, &row, run->fault);
+        err = run->backend->next_due(run->db, as_of, &row, run->fault);
         if (err == VMAFX_ERR_NOT_FOUND)
             return VMAFX_OK;
-        if (!err)
-            err = expire_row(run, &row);
-        if (!err && !grow(&op->items, &cap, sizeof *op->items, op->n_items + 1))
+        if (vmafx_store_is_broken(err, &row))
+            err = set_aside(run, &row, row.wrong);
+        else if (!err)
+            err = expire_row(run, &row, as_of, &expired);
+        if (!err && !expired)
+            continue;
+        if (!err && !vmafx_store_grow(&op->items, &cap, sizeof *op->items, op->n_items + 1))
             err = VMAFX_ERR_NOMEM;
         if (err)
             break;
@@ -375,12 +392,18 @@ static VmafxErr run_expire(Run *run)
 
 static VmafxErr run_delete(Run *run)
 {
-    VmafxStoreRow row;
+    VmafxStoreRow row = { 0 };
     VmafxErr err = run->backend->load(run->db, &run->op->job, &row, run->fault);
+    bool broken = vmafx_store_is_broken(err, &row);
 
+    if (broken) {
+        *run->fault = (VmafxStoreFault){ 0 };
+        row.job = (VmafxJob){ .id = run->op->job };
+        err = VMAFX_OK;
+    }
     if (!err)
         err = make_item(run, &row.job);
-    if (!err && !vmafx_job_has_ended(&row.job))
+    if (!err && !broken && !vmafx_job_has_ended(&row.job))
         err = VMAFX_ERR_STATE;
     return err ? err : run->backend->remove(run->db, row.key, run->fault);
 }
@@ -427,7 +450,7 @@ VmafxErr vmafx_store_op_run(VmafxStore *store, VmafxStoreOp *op, VmafxStoreGroup
     case VMAFX_STORE_EXPIRE:
         return run_expire(&run);
     case VMAFX_STORE_GRACE:
-        return vmafx_store_grace(store, 0, group->now, &op->n_done, fault);
+        return vmafx_store_grace(store, group, 0, &op->n_done, fault);
     case VMAFX_STORE_DELETE:
         return run_delete(&run);
     case VMAFX_STORE_RETAIN:
@@ -503,48 +526,4 @@ size_t vmafx_store_op_weight(const VmafxStoreOp *op)
     default:
         return 1;
     }
-}
-
-/* ---- for all that run ---- */
-
-VmafxErr vmafx_store_grace(VmafxStore *store, int64_t forward_us, VmafxWall now, uint64_t *ret_n,
-                           VmafxStoreFault *fault)
-{
-    const VmafxStoreBackend *backend = store->backend;
-    VmafxStoreRow row = { 0 };
-
-    for (*ret_n = 0;; ++*ret_n) {
-        VmafxErr err = backend->next_running(store->db, row.key, &row, fault);
-
-        if (err)
-            return err == VMAFX_ERR_NOT_FOUND ? VMAFX_OK : err;
-        err = vmafx_job_grace(&row.job, &store->rules, forward_us, now);
-        if (err)
-            return vmafx_fail(&fault->info, VMAFX_ERR_INTERNAL, "a job that runs cannot be given a grace");
-        err = backend->update(store->db, &row, vmafx_job_due(&row.job, &store->rules), fault);
-        if (err)
-            return err;
-    }
-}
-
-VmafxErr vmafx_store_rules_apply(VmafxStore *store, VmafxStoreFault *fault)
-{
-    const VmafxStoreBackend *backend = store->backend;
-    VmafxStoreRow row = { 0 };
-    VmafxStoreMeta meta;
-    VmafxErr err = backend->meta_get(store->db, &meta, fault);
-
-    if (err || meta.lease_us == store->rules.lease_us)
-        return err;
-    for (;;) {
-        err = backend->next_running(store->db, row.key, &row, fault);
-        if (err == VMAFX_ERR_NOT_FOUND)
-            break;
-        if (!err)
-            err = backend->update(store->db, &row, vmafx_job_due(&row.job, &store->rules), fault);
-        if (err)
-            return err;
-    }
-    meta.lease_us = store->rules.lease_us;
-    return backend->meta_set(store->db, &meta, fault);
 }

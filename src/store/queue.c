@@ -4,6 +4,9 @@
  * of one transaction, flushes once, and answers. Nobody waits for a group to fill up: the flush itself is the time in
  * which the next group gathers.
  *
+ * What could not be written may have been renewals; `failed` remembers that until a grace is on disk, and EXPIRE looks
+ * at it (operations.c).
+ *
  * One operation that fails is undone alone. When the transaction as a whole is lost (a full disk), the operations of
  * the group are tried again one by one, so that a result that is too large does not take the rest with it.
  */
@@ -36,7 +39,9 @@ static VmafxErr run_op(VmafxStore *store, VmafxStoreOp *op, VmafxStoreFault *fau
 {
     const VmafxStoreBackend *backend = store->backend;
     VmafxStoreGroup *group = &store->group;
-    size_t n_events = group->batch.n_events, n_rows = group->batch.n_rows;
+    VmafxStoreMark mark = vmafx_store_batch_mark(&group->batch);
+    VmafxStoreMeta meta = group->meta;
+    bool graced = group->graced;
 
     VmafxErr err = backend->savepoint(store->db, fault);
     if (err)
@@ -45,13 +50,20 @@ static VmafxErr run_op(VmafxStore *store, VmafxStoreOp *op, VmafxStoreFault *fau
     if (!op->err)
         return backend->release(store->db, fault);
 
-    vmafx_store_batch_cut(&group->batch, n_events, n_rows);
+    vmafx_store_batch_cut(&group->batch, mark);
+    group->meta = meta;
+    group->graced = graced;
     if (is_database_error(op->err, fault)) {
         op->why = fault->info;
         vmafx_store_op_done(op);
+        if (op->kind == VMAFX_STORE_RENEW) {
+            store->failed = true;
+            group->graced = false; /* what was given before does not count */
+        }
     }
     VmafxStoreFault second = { 0 };
-    return backend->undo(store->db, &second); /* the first fault tells more */
+    err = backend->undo(store->db, &second);
+    return err && is_database_error(op->err, fault) ? op->err : err; /* the first fault tells more */
 }
 
 /*
@@ -65,7 +77,7 @@ static VmafxErr run_ops(VmafxStore *store, VmafxStoreOp *ops, size_t n, bool jum
     VmafxErr err = VMAFX_OK;
 
     if (jumped)
-        err = vmafx_store_grace(store, forward_us, store->group.now, &graced, fault);
+        err = vmafx_store_grace(store, &store->group, forward_us, &graced, fault);
     for (size_t i = 0; !err && i < n; i++, ops = ops->next) {
         VmafxStoreFault own = { 0 };
 
@@ -82,8 +94,8 @@ static VmafxErr try_group(VmafxStore *store, VmafxStoreOp *ops, size_t n, VmafxS
     VmafxStoreGroup *group = &store->group;
     int64_t forward_us;
 
-    vmafx_store_batch_cut(&group->batch, 0, 0);
-    group->write = false;
+    vmafx_store_batch_cut(&group->batch, (VmafxStoreMark){ 0 });
+    group->write = group->graced = false;
     VmafxErr err = backend->begin(store->db, fault);
     if (err)
         return err;
@@ -103,14 +115,25 @@ static VmafxErr try_group(VmafxStore *store, VmafxStoreOp *ops, size_t n, VmafxS
         err = backend->commit(store->db, fault);
     if (err) {
         backend->rollback(store->db);
-        vmafx_store_batch_cut(&group->batch, 0, 0);
+        vmafx_store_batch_cut(&group->batch, (VmafxStoreMark){ 0 });
         if (jumped)
             vmafx_store_time_give_jump(&store->time, forward_us);
+    } else if (group->graced) {
+        store->failed = false;
     }
     return err;
 }
 
 /* ---- what follows a commit ---- */
+
+void vmafx_store_tell_asides(VmafxStore *store)
+{
+    VmafxStoreBatch *batch = &store->group.batch;
+
+    for (size_t i = 0; store->on_set_aside && i < batch->n_asides; i++)
+        store->on_set_aside(store->on_set_aside_ctx, &batch->asides[i].job, batch->asides[i].why);
+    batch->n_asides = 0;
+}
 
 static void publish(VmafxStore *store, VmafxErr err)
 {
@@ -140,6 +163,7 @@ static void publish(VmafxStore *store, VmafxErr err)
             }
         }
     }
+    vmafx_store_tell_asides(store);
     if (batch->cap_events > KEEP_EVENTS)
         vmafx_store_batch_done(batch);
 }
@@ -180,6 +204,7 @@ static void run_group(VmafxStore *store, VmafxStoreOp *ops, size_t n)
             run_group(store, op, 1);
         return;
     }
+    store->failed |= err != VMAFX_OK;
     publish(store, err);
 }
 
@@ -246,6 +271,7 @@ void vmafx_store_submit_op(VmafxStore *store, VmafxStoreOp *op)
     op->next = NULL;
     op->context = NULL;
     op->why.message[0] = 0;
+    op->handed_over = op->kind == VMAFX_STORE_EXPIRE ? vmafx_store_time_now(&store->time) : 0;
     op->err = vmafx_store_op_check(op);
     if (!op->err && vmafx_context_span_at(vmafx_context_current()))
         op->context = vmafx_context_ref(vmafx_context_current());

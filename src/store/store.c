@@ -19,14 +19,15 @@
 static VmafxErr begin_life(VmafxStore *store, const VmafxStoreConfig *config, VmafxStoreFault *fault)
 {
     const VmafxStoreBackend *backend = store->backend;
-    VmafxStoreMeta meta;
+    VmafxStoreMeta *meta = &store->group.meta;
     VmafxErr err = backend->begin(store->db, fault);
 
     if (err)
         return err;
-    err = vmafx_store_rules_apply(store, fault);
-    if (!err)
-        err = backend->meta_get(store->db, &meta, fault);
+    err = backend->meta_get(store->db, meta, fault);
+    store->group.now = meta->clock;
+    if (!err && meta->lease_us != store->rules.lease_us)
+        err = vmafx_store_rules_apply(store, &store->group, fault);
     if (!err)
         err = backend->commit(store->db, fault);
     if (err) {
@@ -34,8 +35,10 @@ static VmafxErr begin_life(VmafxStore *store, const VmafxStoreConfig *config, Vm
         return err;
     }
     err = backend->newest(store->db, &store->newest, fault);
-    if (!err)
-        vmafx_store_time_init(&store->time, config->clock, meta.clock);
+    if (!err) {
+        vmafx_store_time_init(&store->time, config->clock, meta->clock);
+        vmafx_store_tell_asides(store);
+    }
     return err;
 }
 
@@ -43,6 +46,7 @@ static VmafxErr fail_open(VmafxStore *store, VmafxErr err, const VmafxStoreFault
 {
     if (store->db)
         store->backend->close(&store->db);
+    vmafx_store_batch_done(&store->group.batch);
     free(store);
     return vmafx_fail(reterr, err, "%s", fault->info.message[0] ? fault->info.message : vmafx_err_text(err));
 }
@@ -68,6 +72,8 @@ VmafxErr vmafx_store_open(const VmafxStoreConfig *config, VmafxStore **ret, Vmaf
     store->queued_max = config->queued_max ? config->queued_max : QUEUED_MAX;
     store->on_events = config->on_events;
     store->on_events_ctx = config->on_events_ctx;
+    store->on_set_aside = config->on_set_aside;
+    store->on_set_aside_ctx = config->on_set_aside_ctx;
     vmafx_store_trace_init(store);
     VmafxErr err = store->backend->open(address, config->durability, &store->db, &fault);
     if (!err)

@@ -10,6 +10,11 @@
  * blocking form for threads that may wait. Reads go beside them through connections of their own, block, and see
  * every change that was reported before they began.
  *
+ * A row that breaks a rule (vmafx_job_check) is damage. Where one is named by its id the answer is VMAFX_ERR_CORRUPT;
+ * where the writer comes across one while it looks for something else, or is to renew it, it sets it aside in the same
+ * transaction, tells on_set_aside, and goes on: one bad row keeps nobody else waiting. A row that was set aside is in
+ * no list, order or count but `set_aside`, and VMAFX_STORE_DELETE takes it away.
+ *
  * Errors beside those named: VMAFX_ERR_IO (disk full, broken, locked away; nothing was changed; worth trying again),
  * VMAFX_ERR_NOMEM, VMAFX_ERR_LIMIT (too many operations wait), VMAFX_ERR_STOPPED (closing), VMAFX_ERR_CORRUPT.
  */
@@ -53,6 +58,12 @@ typedef struct VmafxStoreConfig {
      */
     void (*on_events)(void *ctx, const VmafxEvent *events, const VmafxJob *const *jobs, size_t n);
     void *on_events_ctx;
+    /**
+     * Called once for each row that was set aside, when that is on disk: on the writer's thread, or from
+     * vmafx_store_open. For an operator: the job is lost. why: the rule it breaks. May be NULL.
+     */
+    void (*on_set_aside)(void *ctx, const VmafxJobId *job, const char *why);
+    void *on_set_aside_ctx;
     const VmafxStoreClock *clock; /* NULL: the machine's; copied */
 } VmafxStoreConfig;
 
@@ -77,7 +88,7 @@ VmafxWall vmafx_store_now(VmafxStore *store);
  * Has the machine's clock been set by a second or more (or the machine slept) since the last question? For a log line:
  * what runs is given its grace (vmafx_job_grace) by the store itself, before the first operation after the jump, so
  * that no lease is lost to an order of calls. The caller hands over VMAFX_STORE_GRACE after a start and after a stall
- * of its own.
+ * of its own. (After a group that could not be written the store gives grace itself, see VMAFX_STORE_EXPIRE.)
  * @param ret_step_us  the sum of the steps; may be NULL
  */
 bool vmafx_store_clock_jumped(VmafxStore *store, int64_t *ret_step_us);
@@ -90,7 +101,10 @@ typedef struct VmafxStoreLabel {
     const char *key, *value;
 } VmafxStoreLabel;
 
-/** A job to keep. job: as vmafx_job_submit wants it, but for turn, which the store sets. */
+/**
+ * A job to keep. job: as vmafx_job_submit wants it, but for turn, which the store sets. Its id is made with
+ * vmafx_store_now right before: how far ids lie from the times of their jobs is how far a list by time looks too far.
+ */
 typedef struct VmafxSubmission {
     VmafxJob job;
     const void *spec; /* opaque to the store; given back as it is */
@@ -120,9 +134,14 @@ typedef enum VmafxStoreOpKind {
     VMAFX_STORE_RENEW,      /* node, held → for each: VMAFX_OK or VMAFX_ERR_LEASE_LOST */
     VMAFX_STORE_END,        /* job, report, result → the job; VMAFX_ERR_LEASE_LOST, VMAFX_ERR_NOT_FOUND */
     VMAFX_STORE_CANCEL, /* job, reason → the job; VMAFX_ERR_STATE when it ended otherwise; a cancelled one is OK */
-    VMAFX_STORE_EXPIRE, /* limit → those that were due, at most limit of them */
+    /**
+     * limit → those that were due, at most limit of them. As of the time at which it was handed over: a renewal that
+     * waits behind it, because the disk is slow, is not late. When a group could not be written since the last grace,
+     * renewals among it, what runs is given one first (vmafx_job_grace, no jump).
+     */
+    VMAFX_STORE_EXPIRE,
     VMAFX_STORE_GRACE,  /* no lease ends for one term from now: after a start or a stall → how many run */
-    VMAFX_STORE_DELETE, /* job → gone; VMAFX_ERR_STATE while it has not ended */
+    VMAFX_STORE_DELETE, /* job → gone; VMAFX_ERR_STATE while it has not ended; one that breaks a rule goes, too */
     VMAFX_STORE_RETAIN, /* age, count, limit → ended jobs beyond either are deleted; how many */
 } VmafxStoreOpKind;
 
@@ -167,7 +186,8 @@ typedef struct VmafxStoreOp {
     void (*done)(struct VmafxStoreOp *op); /* NULL with vmafx_store_wait */
     void *ctx;
 
-    struct VmafxStoreOp *next; /* the store's */
+    VmafxWall handed_over; /* EXPIRE; this and the rest is the store's */
+    struct VmafxStoreOp *next;
     struct VmafxContext *context;
 } VmafxStoreOp;
 
@@ -198,7 +218,7 @@ typedef struct VmafxStoreFilter {
     const char *submitter;         /* NULL: all */
     const VmafxStoreLabel *labels; /* all of them */
     size_t n_labels;
-    VmafxWall created_from, created_before; /* 0: open */
+    VmafxWall created_from, created_before; /* 0: open. Sought by the ids' times, whatever lies before or behind */
     VmafxJobId
         before;     /* only those made before this one; zero: from the newest. The page's last id gives the next page */
     uint32_t limit; /* 1 … 1000 */
@@ -236,6 +256,7 @@ VMAFX_CHECK VmafxErr vmafx_store_held(VmafxStore *store, const char *node, Vmafx
 
 typedef struct VmafxStoreCounts {
     uint64_t queued, running, succeeded, failed, cancelled;
+    uint64_t set_aside;      /* rows that break a rule; none of the others counts them */
     VmafxWall oldest_queued; /* start of the longest current stay; 0: none */
     uint64_t bytes;          /* of the database files */
 } VmafxStoreCounts;

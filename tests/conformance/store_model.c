@@ -35,6 +35,7 @@ typedef struct Model {
     int64_t last_turn[3][SUBMITTERS], virtual_turn[3]; /* for priorities −1, 0, 1 */
     VmafxFleetRules rules;
     VmafxWall now;
+    bool failed; /* a group was not written since the last grace */
     unsigned seed, state;
     int step;
 } Model;
@@ -102,6 +103,30 @@ static uint32_t any_number(Model *m)
 
 /* ---- operations ---- */
 
+static bool has_new(const Model *m, const VmafxJob *job)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const VmafxJob *other = &m->jobs[i].job;
+
+        if (m->jobs[i].there && other->state == VMAFX_JOB_QUEUED && !other->task.attempt &&
+            other->priority == job->priority && !strcmp(other->submitter, job->submitter))
+            return true;
+    }
+    return false;
+}
+
+/* No submission reaches the disk: nothing is changed by it, but what follows knows. */
+static void do_fail(Model *m)
+{
+    VmafxSubmission s = suite_submission((uint32_t)m->n + 1);
+
+    suite_fail_writes(true);
+    VmafxErr err = suite_submit(&s, NULL);
+    suite_fail_writes(false);
+    AGREE(m, err == VMAFX_ERR_IO, "a disk that cannot be written: %s", vmafx_err_name(err));
+    m->failed = true;
+}
+
 static void do_submit(Model *m)
 {
     uint32_t number = (uint32_t)m->n + 1;
@@ -140,8 +165,10 @@ static void do_submit(Model *m)
         return;
     }
     j->job = s.job;
-    int64_t last;
-    j->job.turn = vmafx_turn_next(*virtual_turn(m, &j->job), m->last_turn[j->job.priority + 1][who], &last);
+    int64_t last = m->last_turn[j->job.priority + 1][who];
+    if (!has_new(m, &j->job))
+        last = vmafx_turn_settled(*virtual_turn(m, &j->job), last);
+    j->job.turn = vmafx_turn_next(*virtual_turn(m, &j->job), last, &last);
     VmafxErr expected = vmafx_job_submit(&j->job, m->now, &step);
     AGREE(m, err == expected, "submit: %s", vmafx_err_name(err));
     if (err)
@@ -284,12 +311,33 @@ static void do_cancel(Model *m)
     }
 }
 
+static void grace_all(Model *m, int64_t jump_us)
+{
+    for (size_t k = 0; k < m->n; k++)
+        if (m->jobs[k].there && m->jobs[k].job.state == VMAFX_JOB_RUNNING)
+            AGREE(m, !vmafx_job_grace(&m->jobs[k].job, &m->rules, jump_us, m->now), "grace");
+    m->failed = false;
+}
+
+/* Sometimes the writer comes to it later than it was handed over. */
 static void do_expire(Model *m)
 {
-    VmafxStoreOp op = { .kind = VMAFX_STORE_EXPIRE, .limit = VMAFX_STORE_LIMIT_MAX };
+    VmafxStoreOp op = { .kind = VMAFX_STORE_EXPIRE, .limit = VMAFX_STORE_LIMIT_MAX, .done = suite_ignore_done };
+    VmafxWall as_of = m->now;
     size_t n = 0;
 
-    AGREE(m, !vmafx_store_wait(suite_store(), &op), "expire: %s", op.why.message);
+    if (draw(m, 2)) {
+        suite_hold_writer();
+        vmafx_store_submit_op(suite_store(), &op);
+        suite_pass((int64_t)draw(m, 60) * SUITE_SECOND);
+        m->now = vmafx_store_now(suite_store());
+        suite_let_writer_go();
+    } else {
+        VMAFX_IGNORE(vmafx_store_wait(suite_store(), &op)); /* stands in the operation */
+    }
+    AGREE(m, !op.err, "expire: %s", op.why.message);
+    if (m->failed)
+        grace_all(m, 0);
     for (size_t i = 0; i < op.n_items; i++) { /* ties may come in any order: the model follows */
         ModelJob *j = NULL;
         VmafxStep step = { 0 };
@@ -298,12 +346,12 @@ static void do_expire(Model *m)
             if (m->jobs[k].there && !memcmp(&m->jobs[k].job.id, &op.items[i].job.id, sizeof(VmafxJobId)))
                 j = &m->jobs[k];
         AGREE(m, j, "expired: an unknown job");
-        AGREE(m, !vmafx_job_expire(&j->job, &m->rules, m->now, &step), "expired: was not due");
+        AGREE(m, !vmafx_job_expire(&j->job, &m->rules, as_of, &step), "expired: was not due");
         stepped(m, j, &step);
         agree_job(m, &j->job, &op.items[i].job);
     }
     for (size_t k = 0; k < m->n; k++)
-        n += m->jobs[k].there && vmafx_job_due(&m->jobs[k].job, &m->rules) <= m->now;
+        n += m->jobs[k].there && vmafx_job_due(&m->jobs[k].job, &m->rules) <= as_of;
     AGREE(m, n == 0, "%zu are due and were not found", n);
     vmafx_store_op_done(&op);
 }
@@ -313,12 +361,7 @@ static void do_grace(Model *m)
     VmafxStoreOp op = { .kind = VMAFX_STORE_GRACE };
 
     AGREE(m, !vmafx_store_wait(suite_store(), &op), "grace: %s", op.why.message);
-    for (size_t k = 0; k < m->n; k++) {
-        VmafxJob *job = &m->jobs[k].job;
-
-        if (m->jobs[k].there && job->state == VMAFX_JOB_RUNNING)
-            AGREE(m, !vmafx_job_grace(job, &m->rules, 0, m->now), "grace");
-    }
+    grace_all(m, 0);
     vmafx_store_op_done(&op);
 }
 
@@ -508,18 +551,16 @@ static void jump(Model *m)
 
     suite_set_clock(us);
     m->now = vmafx_store_now(suite_store());
-    for (size_t k = 0; k < m->n; k++)
-        if (m->jobs[k].there && m->jobs[k].job.state == VMAFX_JOB_RUNNING)
-            AGREE(m, !vmafx_job_grace(&m->jobs[k].job, &m->rules, us, m->now), "grace");
+    grace_all(m, us);
     do_grace(m);
 }
 
 static void do_something(Model *m)
 {
     static void (*const what[])(Model *) = {
-        do_submit, do_submit, do_submit, do_submit, do_lease,   do_lease,   do_lease,
-        do_renew,  do_end,    do_end,    do_end,    do_end,     do_end,     do_cancel,
-        do_expire, do_expire, do_delete, do_grace,  check_list, check_held, do_retain,
+        do_submit, do_submit, do_submit,  do_submit,  do_lease,  do_lease,  do_lease,  do_renew,
+        do_end,    do_end,    do_end,     do_end,     do_end,    do_cancel, do_expire, do_expire,
+        do_delete, do_grace,  check_list, check_held, do_retain, do_fail,
     };
 
     what[draw(m, VMAFX_LEN(what))](m);
@@ -542,8 +583,10 @@ void random_operations_do_to_the_store_what_they_do_to_a_plain_model(void **stat
                 jump(m);
             m->now = vmafx_store_now(suite_store());
             do_something(m);
-            if (m->step % (STEPS / 4) == STEPS / 8)
+            if (m->step % (STEPS / 4) == STEPS / 8) {
                 suite_reopen();
+                m->failed = false; /* a start is the caller's to follow with a grace */
+            }
             if (m->step % CHECK_EVERY == 0 || m->step == STEPS - 1) {
                 check_rows(m);
                 check_events(m);

@@ -4,6 +4,7 @@
 #include "store_suite.h"
 
 #include <math.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -54,6 +55,7 @@ int suite_setup(void **state)
 
 int suite_teardown(void **state)
 {
+    suite->fail_writes(false); /* the test may have failed in between */
     vmafx_store_close(&store);
     return 0;
 }
@@ -88,6 +90,55 @@ void suite_pass(int64_t us)
 void suite_set_clock(int64_t by_us)
 {
     wall += by_us;
+}
+
+void suite_fail_writes(bool on)
+{
+    suite->fail_writes(on);
+}
+
+void suite_break_row(uint32_t number)
+{
+    VmafxJobId id = suite_id(number);
+
+    suite_close();
+    suite->break_row(&id);
+    suite_open();
+}
+
+/* ---- the writer held ---- */
+
+static sem_t stands, go_on;
+static VmafxStoreOp holding;
+
+static void hold(VmafxStoreOp *op)
+{
+    sem_post(&stands);
+    sem_wait(&go_on);
+}
+
+void suite_hold_writer(void)
+{
+    sem_init(&stands, 0, 0);
+    sem_init(&go_on, 0, 0);
+    holding = (VmafxStoreOp){ .kind = VMAFX_STORE_DELETE, .job = suite_id(UINT32_MAX), .done = hold };
+    vmafx_store_submit_op(store, &holding); /* of a job that is not there: it changes nothing */
+    sem_wait(&stands);
+}
+
+void suite_let_writer_go(void)
+{
+    sem_post(&go_on);
+    suite_wait_for_writer();
+}
+
+void suite_wait_for_writer(void)
+{
+    assert_int_equal(suite_delete(UINT32_MAX), VMAFX_ERR_NOT_FOUND); /* answers come in order */
+}
+
+void suite_ignore_done(VmafxStoreOp *op)
+{
 }
 
 VmafxJobId suite_id(uint32_t number)
@@ -325,5 +376,5 @@ void suite_assert_leased(const char *node, uint32_t number)
 int store_suite_run(const StoreSuite *with)
 {
     suite = with;
-    return store_suite_work() + store_suite_ends() + store_suite_reads() + store_suite_threads();
+    return store_suite_work() + store_suite_faults() + store_suite_ends() + store_suite_reads() + store_suite_threads();
 }

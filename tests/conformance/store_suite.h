@@ -16,6 +16,10 @@ typedef struct StoreSuite {
     VmafxErr (*open)(const VmafxStoreConfig *config, VmafxStore **ret, VmafxErrInfo *reterr);
     /** The current database is an empty one from here on. */
     void (*renew)(void);
+    /** Nothing that is written reaches the disk (VMAFX_ERR_IO), as long as it is on. */
+    void (*fail_writes)(bool on);
+    /** Has the row of a job break a rule, as damage would; nothing else of it changes. The database is closed. */
+    void (*break_row)(const VmafxJobId *id);
 } StoreSuite;
 
 /** Runs everything. @return how many tests failed */
@@ -41,6 +45,17 @@ void suite_reopen(void);
 void suite_pass(int64_t us);
 /** Someone sets the machine's clock. */
 void suite_set_clock(int64_t by_us);
+void suite_fail_writes(bool on);
+/** With a reopening around it. */
+void suite_break_row(uint32_t number);
+
+/** The writer stands still until it is let go; what is handed over gathers behind it. */
+void suite_hold_writer(void);
+void suite_let_writer_go(void);
+/** All that was handed over before has been answered. */
+void suite_wait_for_writer(void);
+/** A callback for operations that are looked at after that. */
+void suite_ignore_done(VmafxStoreOp *op);
 
 /** A number that has not been given in this test; ids made from it order by it. */
 VmafxJobId suite_id(uint32_t number);
@@ -77,6 +92,7 @@ const char *suite_event_differs(const VmafxEvent *a, const VmafxEvent *b);
 
 #define SUITE_CASE(name) cmocka_unit_test_setup_teardown(name, suite_setup, suite_teardown)
 int store_suite_work(void);
+int store_suite_faults(void);
 int store_suite_ends(void);
 int store_suite_reads(void);
 int store_suite_threads(void);

@@ -109,6 +109,51 @@ static void lists_are_newest_first_and_every_filter_narrows_them(void **state)
     }
 }
 
+/* A job whose id says that it was made at another time than its row. */
+static void submit_with_id_of(uint32_t number, int64_t off_us)
+{
+    const uint8_t random[10] = { [9] = (uint8_t)number };
+    VmafxSubmission s = suite_submission(number);
+
+    vmafx_job_id_make(vmafx_store_now(suite_store()) + off_us, random, &s.job.id);
+    assert_int_equal(suite_submit(&s, NULL), VMAFX_OK);
+}
+
+static void a_list_by_time_goes_by_the_rows_however_far_their_ids_are_from_it(void **state)
+{
+    static const int64_t off[] = { -1, 0, 30 * SUITE_SECOND, -50 * (int64_t)SUITE_SECOND, 0 }; /* of jobs 1 … 5 */
+    static const struct {
+        const char *why, *expected;
+        VmafxStoreFilter filter;
+    } cases[] = {
+        { "all", "3 5 2 1 4", { .limit = 10 } },
+        { "from the very time", "3 5 4", { .created_from = SUITE_EPOCH + 20 * SUITE_SECOND, .limit = 10 } },
+        { "an id from the future", "3 2 1", { .created_before = SUITE_EPOCH + 20 * SUITE_SECOND + 2, .limit = 10 } },
+        { "an id from the past", "5 4", { .created_from = SUITE_EPOCH + 30 * SUITE_SECOND, .limit = 10 } },
+        { "a span without any",
+          "",
+          { .created_from = SUITE_EPOCH + 41 * SUITE_SECOND,
+            .created_before = SUITE_EPOCH + 99 * SUITE_SECOND,
+            .limit = 10 } },
+        { "as late as can be", "3 5 2 1 4", { .created_from = 1, .created_before = INT64_MAX, .limit = 10 } },
+        { "later than can be", "", { .created_from = INT64_MAX, .limit = 10 } },
+        { "before there was time", "", { .created_before = INT64_MIN, .limit = 10 } },
+        { "since before there was time", "3 5 2 1 4", { .created_from = INT64_MIN, .limit = 10 } },
+    };
+
+    for (uint32_t i = 0; i < VMAFX_LEN(off); i++) {
+        submit_with_id_of(i + 1, off[i]);
+        suite_pass(10 * SUITE_SECOND);
+    }
+    suite_reopen();
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        const char *got = listed(&cases[i].filter, false);
+
+        if (strcmp(got, cases[i].expected) != 0)
+            fail_msg("%s: %s instead of %s", cases[i].why, got, cases[i].expected);
+    }
+}
+
 static void pages_follow_each_other_and_the_last_says_so(void **state)
 {
     VmafxStoreFilter filter = { .limit = 3 };
@@ -266,6 +311,7 @@ int store_suite_reads(void)
 {
     const struct CMUnitTest tests[] = {
         SUITE_CASE(lists_are_newest_first_and_every_filter_narrows_them),
+        SUITE_CASE(a_list_by_time_goes_by_the_rows_however_far_their_ids_are_from_it),
         SUITE_CASE(pages_follow_each_other_and_the_last_says_so),
         SUITE_CASE(events_tell_what_happened_in_order),
         SUITE_CASE(a_node_that_comes_back_learns_what_it_holds),

@@ -210,6 +210,51 @@ static void one_who_submits_many_does_not_keep_one_waiting_who_submits_his_first
     suite_assert_leased("n", 11);
 }
 
+static void jobs_that_were_taken_back_do_not_count_against_their_submitter(void **state)
+{
+    VmafxSubmission s;
+
+    for (uint32_t i = 1; i <= 20; i++)
+        suite_submit_plain(i);
+    for (uint32_t i = 3; i <= 20; i++)
+        assert_int_equal(suite_cancel(i, NULL), VMAFX_OK);
+    suite_submit_plain(21); /* two still wait: their turns, and those in between, are spent */
+    assert_int_equal(suite_get(21).turn, 20 * VMAFX_TURN_COST);
+    suite_assert_leased("n", 1);
+    suite_assert_leased("n", 2);
+    assert_int_equal(suite_cancel(21, NULL), VMAFX_OK);
+
+    for (uint32_t i = 31; i <= 33; i++) { /* bob's: now, and two later turns */
+        s = suite_submission(i);
+        strcpy(s.job.submitter, "bob");
+        assert_int_equal(suite_submit(&s, NULL), VMAFX_OK);
+    }
+    suite_submit_plain(22); /* nothing of alice's waits any more: she goes on from where work is being done */
+    assert_int_equal(suite_get(22).turn, 2 * VMAFX_TURN_COST);
+    suite_submit_plain(23);
+    assert_int_equal(suite_get(23).turn, 3 * VMAFX_TURN_COST);
+    static const uint32_t order[] = { 31, 22, 32, 23, 33 };
+    for (size_t i = 0; i < VMAFX_LEN(order); i++)
+        suite_assert_leased("n", order[i]);
+}
+
+static void a_job_of_another_priority_or_one_that_came_back_does_not_keep_turns_spent(void **state)
+{
+    VmafxAttemptReport back = { .node = "n", .attempt = 1, .outcome = VMAFX_OUTCOME_HANDED_BACK };
+    VmafxSubmission s = suite_submission(50);
+
+    s.job.priority = -1;
+    assert_int_equal(suite_submit(&s, NULL), VMAFX_OK);
+    for (uint32_t i = 1; i <= 10; i++)
+        suite_submit_plain(i);
+    suite_assert_leased("n", 1);
+    assert_int_equal(suite_end(&back, 1, NULL, NULL), VMAFX_OK); /* queued again, with the turn it had */
+    for (uint32_t i = 2; i <= 10; i++)
+        assert_int_equal(suite_cancel(i, NULL), VMAFX_OK);
+    suite_submit_plain(11);
+    assert_int_equal(suite_get(11).turn, VMAFX_TURN_COST);
+}
+
 static void leases_stay_within_slots_and_free_memory(void **state)
 {
     static const int32_t needs[] = { 500, 400, 300, 100 };
@@ -385,6 +430,8 @@ int store_suite_work(void)
         SUITE_CASE(inputs_outside_their_range_are_refused_with_a_sentence),
         SUITE_CASE(work_goes_by_priority_then_turn_then_deadline_then_age),
         SUITE_CASE(one_who_submits_many_does_not_keep_one_waiting_who_submits_his_first),
+        SUITE_CASE(jobs_that_were_taken_back_do_not_count_against_their_submitter),
+        SUITE_CASE(a_job_of_another_priority_or_one_that_came_back_does_not_keep_turns_spent),
         SUITE_CASE(leases_stay_within_slots_and_free_memory),
         SUITE_CASE(a_job_that_waits_to_be_tried_again_does_not_stand_in_the_way),
         SUITE_CASE(only_the_holder_of_the_current_attempt_renews_and_reports),

@@ -46,7 +46,19 @@ static VmafxErr open_here(const VmafxStoreConfig *config, VmafxStore **ret, Vmaf
     return vmafx_store_open(&here, ret, reterr);
 }
 
-static const StoreSuite sqlite_suite = { open_here, new_database };
+/* No file may grow: a write fails in the place where it fails on a full disk. SIGXFSZ is ignored, see main. */
+static void fail_writes(bool on)
+{
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = on ? 1 : limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void break_row(const VmafxJobId *id);
+
+static const StoreSuite sqlite_suite = { open_here, new_database, fail_writes, break_row };
 
 static int remove_one(const char *name, const struct stat *st, int kind, struct FTW *at)
 {
@@ -93,6 +105,16 @@ static void run_sql(const char *sql)
     if (sqlite3_open(path, &db) || sqlite3_exec(db, sql, NULL, NULL, &message))
         fail_msg("%s: %s", sql, message ? message : sqlite3_errmsg(db));
     sqlite3_close(db);
+}
+
+static void break_row(const VmafxJobId *id)
+{
+    char sql[128], hex[2 * sizeof id->bytes + 1];
+
+    for (size_t i = 0; i < sizeof id->bytes; i++)
+        snprintf(hex + 2 * i, 3, "%02x", id->bytes[i]);
+    snprintf(sql, sizeof sql, "UPDATE job SET ended = 7 WHERE id = x'%s'", hex);
+    run_sql(sql);
 }
 
 static int64_t ask_sql(const char *sql)
@@ -614,6 +636,100 @@ static void a_row_that_breaks_the_rules_is_damage_and_its_job_is_named(void **st
     vmafx_store_close(&store);
 }
 
+static void a_job_without_its_request_is_set_aside_and_a_stale_mark_made_right(void **state)
+{
+    VmafxStore *store;
+    VmafxErrInfo info = { 0 };
+
+    fill_database(3);
+    run_sql("DELETE FROM spec WHERE job = 1");
+    run_sql("UPDATE job SET not_before = 9223372036854775806 WHERE n = 2"); /* yet it is marked as ready */
+    assert_int_equal(open_plain(&store, &info), VMAFX_OK);
+    assert_int_equal(lease_from(store), VMAFX_OK);
+    assert_int_equal(lease_from(store), VMAFX_ERR_NOT_FOUND);
+    vmafx_store_close(&store);
+    assert_int_equal(ask_sql("SELECT state FROM job WHERE n = 1"), 0);
+    assert_int_equal(ask_sql("SELECT state FROM aside WHERE job = 1 AND why LIKE '%request%'"), VMAFX_JOB_QUEUED);
+    assert_int_equal(ask_sql("SELECT ready FROM job WHERE n = 2"), 0);
+    assert_int_equal(ask_sql("SELECT state FROM job WHERE n = 3"), VMAFX_JOB_RUNNING);
+    assert_int_equal(ask_sql("SELECT count(*) FROM event WHERE job = 1"), 1); /* of the lease it did not get, none */
+}
+
+/* ---- lists ---- */
+
+enum { OLD = 40, NEW = 4000 };
+
+/* Jobs a second apart, with ids of their time: a few in question, and more behind them. */
+static void fill_timeline(void)
+{
+    VmafxSubmission s = suite_submission(0);
+    static const VmafxStoreLabel label = { "k", "v" };
+    VmafxStoreOp op = { .kind = VMAFX_STORE_SUBMIT, .submissions = &s, .n_submissions = 1 };
+
+    s.labels = &label;
+    s.n_labels = 1;
+    for (uint32_t i = 0; i < OLD + NEW; i++) {
+        uint8_t random[10] = { 0 };
+
+        memcpy(random + 6, &i, sizeof i);
+        vmafx_job_id_make(vmafx_store_now(suite_store()), random, &s.job.id);
+        assert_int_equal(vmafx_store_wait(suite_store(), &op), VMAFX_OK);
+        vmafx_store_op_done(&op);
+        suite_pass(SUITE_SECOND);
+    }
+}
+
+/* How many steps SQLite takes for a list; n rows must come out. */
+static int steps_of(VmafxSqliteConn *conn, const VmafxStoreFilter *filter, int n)
+{
+    VmafxStoreFault fault = { 0 };
+    sqlite3_stmt *stmt = NULL;
+
+    assert_int_equal(vmafx_sqlite_list_prepare(conn, filter, &stmt, &fault), VMAFX_OK);
+    while (sqlite3_step(stmt) == SQLITE_ROW)
+        n--;
+    assert_int_equal(n, 0);
+    int steps = sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_VM_STEP, 0);
+    sqlite3_finalize(stmt);
+    return steps;
+}
+
+static void a_list_by_time_is_sought_and_does_not_walk_what_is_newer_or_older(void **state)
+{
+    static const VmafxStoreLabel label = { "k", "v" };
+    static const VmafxWall newest = SUITE_EPOCH + (OLD + NEW - 1) * (int64_t)SUITE_SECOND;
+    static const struct {
+        const char *why;
+        VmafxStoreFilter filter;
+    } cases[] = {
+        { "all", { .limit = 20 } },
+        { "a state", { .states = 1u << VMAFX_JOB_QUEUED, .limit = 20 } },
+        { "a submitter", { .submitter = "alice", .limit = 20 } },
+        { "a label", { .labels = &label, .n_labels = 1, .limit = 20 } },
+    };
+    VmafxSqliteConn conn = { 0 };
+
+    suite_setup(state);
+    fill_timeline();
+    assert_int_equal(sqlite3_open(path, &conn.db), SQLITE_OK);
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        VmafxStoreFilter filter = cases[i].filter;
+        int plain = steps_of(&conn, &filter, 21);
+
+        filter.created_before = SUITE_EPOCH + OLD * SUITE_SECOND;
+        int before = steps_of(&conn, &filter, 21);
+        filter.created_before = 0;
+        filter.created_from = newest + 1;
+        int from = steps_of(&conn, &filter, 0);
+        if (before > plain + plain / 2 || from > plain)
+            fail_msg("%s: %d steps for the newest, %d for old ones, %d for none", cases[i].why, plain, before, from);
+    }
+    for (size_t i = 0; i < STMTS; i++)
+        sqlite3_finalize(conn.stmts[i]);
+    sqlite3_close(conn.db);
+    suite_teardown(state);
+}
+
 /* ---- versions ---- */
 
 static void a_newer_database_and_one_of_another_program_are_refused_unchanged(void **state)
@@ -686,12 +802,15 @@ int main(void)
         cmocka_unit_test(damaged_pages_are_reported_and_never_crash),
         cmocka_unit_test(a_result_whose_bytes_have_changed_is_not_handed_out),
         cmocka_unit_test(a_row_that_breaks_the_rules_is_damage_and_its_job_is_named),
+        cmocka_unit_test(a_job_without_its_request_is_set_aside_and_a_stale_mark_made_right),
+        cmocka_unit_test(a_list_by_time_is_sought_and_does_not_walk_what_is_newer_or_older),
         cmocka_unit_test(a_newer_database_and_one_of_another_program_are_refused_unchanged),
         cmocka_unit_test(an_older_database_is_brought_up_to_date_whole_or_not_at_all),
     };
 
     if (make_folder())
         return 1;
+    signal(SIGXFSZ, SIG_IGN);
     int failed = store_suite_run(&sqlite_suite);
     failed += cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
     remove_folder();

@@ -265,7 +265,12 @@ static VmafxErr open_writer(VmafxSqlite *s, VmafxDurability durability, VmafxSto
         err = vmafx_sqlite_schema_check(s->writer.db, vmafx_sqlite_schema_steps, fault); /* before anything changes */
     if (!err)
         err = begin_wal(s, fault);
-    return err ? err : vmafx_sqlite_migrate(s->writer.db, vmafx_sqlite_schema, vmafx_sqlite_schema_steps, fault);
+    if (!err)
+        err = vmafx_sqlite_migrate(s->writer.db, vmafx_sqlite_schema, vmafx_sqlite_schema_steps, fault);
+    /* What takes a transaction back is at hand before there is one: memory may be what it failed for. */
+    if (!err)
+        vmafx_sqlite_stmt(&s->writer, STMT_ROLLBACK, "ROLLBACK", &err, fault);
+    return err;
 }
 
 VmafxErr vmafx_sqlite_open(const char *path, VmafxDurability durability, void **ret, VmafxStoreFault *fault)

@@ -129,7 +129,47 @@ VmafxErr vmafx_sqlite_held(void *db, const char *node, VmafxStoredJobs *ret, Vma
 /* ---- lists ---- */
 
 /* Parameters of a list by number; labels follow in pairs. */
-enum { AT_LIMIT = 1, AT_BEFORE, AT_SUBMITTER, AT_CREATED_FROM, AT_CREATED_BEFORE, AT_LABELS };
+enum { AT_LIMIT = 1, AT_FROM, AT_BEFORE, AT_SUBMITTER, AT_CREATED_FROM, AT_CREATED_BEFORE, AT_LABELS };
+
+/*
+ * The ids that are in question: from ≤ id < before. An id begins with the time at which it was made, and the store
+ * knows how far that ever was from the time of the row, so times give ids that an index is sought by.
+ */
+typedef struct IdRange {
+    VmafxJobId from; /* zero: all */
+    VmafxJobId before;
+    bool has_before;
+} IdRange;
+
+#define ID_MS_MAX ((INT64_C(1) << 48) - 1)
+
+/* The lowest id of a millisecond. */
+static VmafxJobId id_at(int64_t ms)
+{
+    VmafxJobId id = { { 0 } };
+
+    for (int i = 0; ms > 0 && i < 6; i++)
+        id.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
+    return id;
+}
+
+static IdRange id_range(const VmafxStoreFilter *filter, int64_t early_us, int64_t late_us)
+{
+    IdRange range = { .before = filter->before, .has_before = !vmafx_job_id_is_zero(&filter->before) };
+    int64_t us;
+
+    if (filter->created_from && !__builtin_sub_overflow(filter->created_from, early_us, &us))
+        range.from = id_at(VMAFX_MIN(us / 1000, ID_MS_MAX));
+    if (filter->created_before && !__builtin_add_overflow(filter->created_before, late_us, &us) &&
+        us / 1000 < ID_MS_MAX) {
+        VmafxJobId before = id_at(us / 1000 + 1);
+
+        if (!range.has_before || memcmp(&before, &range.before, sizeof before) < 0)
+            range.before = before;
+        range.has_before = true;
+    }
+    return range;
+}
 
 typedef struct Text {
     char sql[SQL_MAX];
@@ -160,8 +200,8 @@ static void add_by_label(Text *t, const VmafxStoreFilter *filter, bool before)
 {
     add(t,
         "SELECT j.n AS n, j.id AS id FROM label AS l CROSS JOIN job AS j ON j.n = l.job WHERE l.key = ?%d AND l.value "
-        "= ?%d",
-        AT_LABELS, AT_LABELS + 1);
+        "= ?%d AND l.id >= ?%d AND j.state > 0",
+        AT_LABELS, AT_LABELS + 1, AT_FROM);
     if (before)
         add(t, " AND l.id < ?%d", AT_BEFORE);
     if (filter->submitter)
@@ -183,8 +223,10 @@ static void add_by_label(Text *t, const VmafxStoreFilter *filter, bool before)
 /* One state of one submitter, or of all: an index gives it in list order. */
 static void add_by_state(Text *t, const VmafxStoreFilter *filter, bool before, int state)
 {
-    add(t, "SELECT * FROM (SELECT j.n AS n, j.id AS id FROM job AS j INDEXED BY %s WHERE j.state = %d",
-        filter->submitter ? "job_submitter" : "job_state", state);
+    add(t,
+        "SELECT * FROM (SELECT j.n AS n, j.id AS id FROM job AS j INDEXED BY %s WHERE j.state = %d"
+        " AND j.id >= ?%d",
+        filter->submitter ? "job_submitter" : "job_state", state, AT_FROM);
     if (filter->submitter)
         add(t, " AND j.submitter = ?%d", AT_SUBMITTER);
     if (before)
@@ -195,18 +237,16 @@ static void add_by_state(Text *t, const VmafxStoreFilter *filter, bool before, i
 
 static void add_all(Text *t, const VmafxStoreFilter *filter, bool before)
 {
-    add(t, "SELECT j.n AS n, j.id AS id FROM job AS j WHERE ");
+    add(t, "SELECT j.n AS n, j.id AS id FROM job AS j WHERE j.id >= ?%d AND j.state > 0", AT_FROM);
     if (before)
-        add(t, "j.id < ?%d", AT_BEFORE);
-    else
-        add(t, "length(j.id) = 16");
+        add(t, " AND j.id < ?%d", AT_BEFORE);
     add_created(t, filter);
     add(t, " ORDER BY j.id DESC LIMIT ?%d", AT_LIMIT);
 }
 
-static void list_sql(Text *t, const VmafxStoreFilter *filter)
+static void list_sql(Text *t, const VmafxStoreFilter *filter, bool before)
 {
-    bool before = !vmafx_job_id_is_zero(&filter->before), first = true;
+    bool first = true;
 
     add(t, "SELECT " JOB_COLUMNS ", s.data FROM (");
     if (filter->n_labels)
@@ -226,11 +266,12 @@ static void list_sql(Text *t, const VmafxStoreFilter *filter)
         AT_LIMIT);
 }
 
-static void list_bind(sqlite3_stmt *stmt, const VmafxStoreFilter *filter)
+static void list_bind(sqlite3_stmt *stmt, const VmafxStoreFilter *filter, const IdRange *range)
 {
     /* a parameter that the text does not use is out of range, or unused: no harm in either */
     sqlite3_bind_int64(stmt, AT_LIMIT, (int64_t)filter->limit + 1);
-    vmafx_sqlite_bind_id(stmt, AT_BEFORE, &filter->before);
+    sqlite3_bind_blob(stmt, AT_FROM, range->from.bytes, sizeof range->from.bytes, SQLITE_TRANSIENT);
+    sqlite3_bind_blob(stmt, AT_BEFORE, range->before.bytes, sizeof range->before.bytes, SQLITE_TRANSIENT);
     vmafx_sqlite_bind_text(stmt, AT_SUBMITTER, filter->submitter);
     sqlite3_bind_int64(stmt, AT_CREATED_FROM, filter->created_from);
     sqlite3_bind_int64(stmt, AT_CREATED_BEFORE, filter->created_before);
@@ -240,11 +281,51 @@ static void list_bind(sqlite3_stmt *stmt, const VmafxStoreFilter *filter)
     }
 }
 
+/* How far ids ever were from their rows' times. Read before the list: what comes later was not reported before. */
+static VmafxErr read_id_range(VmafxSqliteConn *conn, const VmafxStoreFilter *filter, IdRange *ret,
+                              VmafxStoreFault *fault)
+{
+    int64_t early_us = 0, late_us = 0;
+    VmafxErr err = VMAFX_OK;
+
+    if (filter->created_from || filter->created_before) {
+        VMAFX_AUTO(vmafx_sqlite_reset)
+        sqlite3_stmt *stmt =
+            vmafx_sqlite_stmt(conn, STMT_ID_RANGE, "SELECT id_early_us, id_late_us FROM store", &err, fault);
+        if (!err)
+            err = vmafx_sqlite_row(stmt, fault);
+        if (err == VMAFX_ERR_NOT_FOUND)
+            return vmafx_sqlite_corrupt(conn->db, fault, "its table 'store' is empty");
+        if (err)
+            return err;
+        early_us = sqlite3_column_int64(stmt, 0);
+        late_us = sqlite3_column_int64(stmt, 1);
+    }
+    *ret = id_range(filter, early_us, late_us);
+    return err;
+}
+
+VmafxErr vmafx_sqlite_list_prepare(VmafxSqliteConn *conn, const VmafxStoreFilter *filter, sqlite3_stmt **ret,
+                                   VmafxStoreFault *fault)
+{
+    VMAFX_AUTO(vmafx_free_p) Text *text = calloc(1, sizeof *text);
+    IdRange range;
+    VmafxErr err = text ? read_id_range(conn, filter, &range, fault) : VMAFX_ERR_NOMEM;
+
+    if (err)
+        return err;
+    list_sql(text, filter, range.has_before);
+    int rc = sqlite3_prepare_v2(conn->db, text->sql, -1, ret, NULL);
+    if (rc != SQLITE_OK)
+        return vmafx_sqlite_error(conn->db, rc, fault);
+    list_bind(*ret, filter, &range);
+    return VMAFX_OK;
+}
+
 VmafxErr vmafx_sqlite_list(void *db, const VmafxStoreFilter *filter, VmafxStoredJobs *ret, VmafxStoreFault *fault)
 {
     VMAFX_AUTO(read_done) Read r = { .s = db, .finalize = true };
-    VMAFX_AUTO(vmafx_free_p) Text *text = calloc(1, sizeof *text);
-    VmafxErr err = text ? vmafx_sqlite_reader_take(r.s, &r.conn, fault) : VMAFX_ERR_NOMEM;
+    VmafxErr err = vmafx_sqlite_reader_take(r.s, &r.conn, fault);
 
     if (err)
         return err;
@@ -252,12 +333,8 @@ VmafxErr vmafx_sqlite_list(void *db, const VmafxStoreFilter *filter, VmafxStored
         *ret = (VmafxStoredJobs){ 0 };
         return VMAFX_OK;
     }
-    list_sql(text, filter);
-    int rc = sqlite3_prepare_v2(r.conn->db, text->sql, -1, &r.stmt, NULL);
-    if (rc != SQLITE_OK)
-        return vmafx_sqlite_error(r.conn->db, rc, fault);
-    list_bind(r.stmt, filter);
-    return read_all(r.stmt, filter->limit, ret, fault);
+    err = vmafx_sqlite_list_prepare(r.conn, filter, &r.stmt, fault);
+    return err ? err : read_all(r.stmt, filter->limit, ret, fault);
 }
 
 /* ---- events, results, counts ---- */
@@ -339,7 +416,7 @@ VmafxErr vmafx_sqlite_read_counts(void *db, VmafxStoreCounts *ret, VmafxStoreFau
     VmafxErr err = read_begin(&r, db, STMT_READ_COUNTS,
                               "SELECT (SELECT n FROM count WHERE state = 1), (SELECT n FROM count WHERE state = 2),"
                               " (SELECT n FROM count WHERE state = 3), (SELECT n FROM count WHERE state = 4),"
-                              " (SELECT n FROM count WHERE state = 5),"
+                              " (SELECT n FROM count WHERE state = 5), (SELECT n FROM count WHERE state = 0),"
                               " (SELECT min(queued_since) FROM job INDEXED BY job_queued WHERE state = 1)",
                               fault);
 
@@ -353,7 +430,8 @@ VmafxErr vmafx_sqlite_read_counts(void *db, VmafxStoreCounts *ret, VmafxStoreFau
         .succeeded = (uint64_t)sqlite3_column_int64(r.stmt, 2),
         .failed = (uint64_t)sqlite3_column_int64(r.stmt, 3),
         .cancelled = (uint64_t)sqlite3_column_int64(r.stmt, 4),
-        .oldest_queued = sqlite3_column_int64(r.stmt, 5),
+        .set_aside = (uint64_t)sqlite3_column_int64(r.stmt, 5),
+        .oldest_queued = sqlite3_column_int64(r.stmt, 6),
         .bytes = file_bytes(r.s->path, "") + file_bytes(r.s->path, "-wal") + file_bytes(r.s->path, "-shm"),
     };
     return VMAFX_OK;

@@ -118,15 +118,19 @@ VmafxErr vmafx_sqlite_read_job(sqlite3_stmt *stmt, VmafxStoreRow *ret, VmafxStor
     next_trace(&r, &job->trace);
     next_task(&r, &job->task);
 
-    const char *wrong = r.bad ? "a column of its row has another size" : vmafx_job_check(job);
-    if (wrong) {
+    if (sqlite3_errcode(sqlite3_db_handle(stmt)) == SQLITE_NOMEM) /* a column was not handed out; it may be sound */
+        return vmafx_sqlite_error(sqlite3_db_handle(stmt), SQLITE_NOMEM, fault);
+    row.wrong = r.bad        ? "a column of its row has another size"
+                : job->state ? vmafx_job_check(job)
+                             : "its row broke a rule and was set aside";
+    *ret = row;
+    if (row.wrong) {
         char id[VMAFX_JOB_ID_TEXT], what[256];
 
         vmafx_job_id_text(&job->id, id);
-        snprintf(what, sizeof what, "job %s: %s", id, wrong);
+        snprintf(what, sizeof what, "job %s: %s", id, row.wrong);
         return vmafx_sqlite_corrupt(sqlite3_db_handle(stmt), fault, what);
     }
-    *ret = row;
     return VMAFX_OK;
 }
 

@@ -6,7 +6,8 @@
  * Times are microseconds; 0: none, as in fleet.h, but for job.deadline (the largest number: none, so that it sorts
  * last) and job.due (NULL: never). job.n is the order of arrival and what other tables refer to; job.id is what the
  * world sees. job.ready says that not_before lies behind us, so that waiting jobs do not stand in the way of those that
- * may start. Counts are kept by triggers: no path escapes them.
+ * may start. job.state is 0 for a row that broke a rule and was set aside: no index of work finds it, table aside says
+ * what it was. Counts are kept by triggers: no path escapes them.
  */
 
 #include "store/sqlite/sqlite.h"
@@ -19,13 +20,16 @@ static const char step_1[] =
     "CREATE TABLE store ("
     "  one INTEGER PRIMARY KEY CHECK (one = 1),"
     "  clock INTEGER NOT NULL,"
-    "  lease_us INTEGER NOT NULL) STRICT;"
-    "INSERT INTO store VALUES (1, 0, 0);"
+    "  lease_us INTEGER NOT NULL,"
+    "  id_early_us INTEGER NOT NULL," /* by how much a job's id was older than its row, at most */
+    "  id_late_us INTEGER NOT NULL)"  /* by how much it was younger */
+    "  STRICT;"
+    "INSERT INTO store VALUES (1, 0, 0, 0, 0);"
 
     "CREATE TABLE job ("
     "  n INTEGER PRIMARY KEY,"
     "  id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),"
-    "  state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 5),"
+    "  state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),"
     "  failure INTEGER NOT NULL,"
     "  priority INTEGER NOT NULL,"
     "  turn INTEGER NOT NULL,"
@@ -61,6 +65,7 @@ static const char step_1[] =
     "  ready INTEGER NOT NULL,"
     "  due INTEGER) STRICT;"
     "CREATE INDEX job_work ON job (priority DESC, turn, deadline, created, id, memory) WHERE state = 1 AND ready = 1;"
+    "CREATE INDEX job_new ON job (submitter, priority) WHERE state = 1 AND attempt = 0;"
     "CREATE INDEX job_later ON job (not_before) WHERE state = 1 AND ready = 0;"
     "CREATE INDEX job_queued ON job (queued_since) WHERE state = 1;"
     "CREATE INDEX job_node ON job (node) WHERE state = 2;"
@@ -73,7 +78,7 @@ static const char step_1[] =
     "CREATE TABLE count ("
     "  state INTEGER PRIMARY KEY,"
     "  n INTEGER NOT NULL CHECK (n >= 0)) STRICT;"
-    "INSERT INTO count VALUES (1, 0), (2, 0), (3, 0), (4, 0), (5, 0);"
+    "INSERT INTO count VALUES (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0);"
     "CREATE TRIGGER job_insert AFTER INSERT ON job BEGIN"
     "  UPDATE count SET n = n + 1 WHERE state = NEW.state;"
     "END;"
@@ -84,6 +89,12 @@ static const char step_1[] =
     "CREATE TRIGGER job_delete AFTER DELETE ON job BEGIN"
     "  UPDATE count SET n = n - 1 WHERE state = OLD.state;"
     "END;"
+
+    "CREATE TABLE aside ("
+    "  job INTEGER PRIMARY KEY REFERENCES job (n) ON DELETE CASCADE,"
+    "  state INTEGER NOT NULL," /* before */
+    "  time INTEGER NOT NULL,"
+    "  why TEXT NOT NULL) STRICT;"
 
     "CREATE TABLE spec ("
     "  job INTEGER PRIMARY KEY REFERENCES job (n) ON DELETE CASCADE,"

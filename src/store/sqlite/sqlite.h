@@ -27,6 +27,7 @@ typedef enum VmafxSqliteStmt {
     STMT_SAVEPOINT,
     STMT_RELEASE,
     STMT_UNDO,
+    STMT_ROLLBACK,
     STMT_META_GET,
     STMT_META_SET,
     STMT_COUNTS,
@@ -45,11 +46,15 @@ typedef enum VmafxSqliteStmt {
     STMT_TURN_GET,
     STMT_TURN_SET,
     STMT_TURNS_PRUNE,
+    STMT_HAS_NEW,
+    STMT_ASIDE_ADD,
+    STMT_ASIDE_MOVE,
     STMT_READY,
     STMT_NEXT_WORK,
     STMT_NEXT_DUE,
     STMT_NEXT_RUNNING,
     STMT_REMOVE_ENDED,
+    STMT_ID_RANGE,
     STMT_GET,
     STMT_HELD,
     STMT_EVENTS_OF,
@@ -122,7 +127,7 @@ VmafxErr vmafx_sqlite_migrate(sqlite3 *db, const char *const *steps, size_t n_st
     " j.trace_id, j.parent_span_id, j.job_span_id, j.trace_flags, j.trace_state, j.attempt, j.failures,"               \
     " j.queued_since, j.not_before, j.node, j.lease_until, j.leased_at, j.paused_us, j.span_id, j.previous_span_id"
 #define VMAFX_SQLITE_JOB_COLUMNS 35
-/** Reads n and a job, from the first column on, and checks it. VMAFX_ERR_CORRUPT */
+/** Reads n and a job, from the first column on, and checks it. VMAFX_ERR_CORRUPT, with ret->wrong */
 VmafxErr vmafx_sqlite_read_job(sqlite3_stmt *stmt, VmafxStoreRow *ret, VmafxStoreFault *fault);
 /** Columns of table event (as e), and job.id (of j). */
 #define EVENT_COLUMNS                                                                                                  \
@@ -170,6 +175,8 @@ VmafxErr vmafx_sqlite_turn_get(void *db, int32_t priority, const char *submitter
                                VmafxStoreFault *fault);
 VmafxErr vmafx_sqlite_turn_set(void *db, int32_t priority, const char *submitter, int64_t turn, VmafxStoreFault *fault);
 VmafxErr vmafx_sqlite_turns_prune(void *db, VmafxStoreFault *fault);
+VmafxErr vmafx_sqlite_has_new(void *db, int32_t priority, const char *submitter, bool *ret, VmafxStoreFault *fault);
+VmafxErr vmafx_sqlite_set_aside(void *db, int64_t key, VmafxWall now, const char *why, VmafxStoreFault *fault);
 VmafxErr vmafx_sqlite_next_work(void *db, VmafxWall now, int64_t memory_mib, VmafxStoreRow *ret,
                                 VmafxStoreFault *fault);
 VmafxErr vmafx_sqlite_next_due(void *db, VmafxWall now, VmafxStoreRow *ret, VmafxStoreFault *fault);
@@ -178,6 +185,9 @@ VmafxErr vmafx_sqlite_remove_ended(void *db, VmafxWall before, uint64_t limit, u
 
 VmafxErr vmafx_sqlite_get(void *db, const VmafxJobId *id, VmafxStoredJob *ret, VmafxStoreFault *fault);
 VmafxErr vmafx_sqlite_list(void *db, const VmafxStoreFilter *filter, VmafxStoredJobs *ret, VmafxStoreFault *fault);
+/** The statement of a list, ready to be stepped; the caller finalizes it, before the filter goes. */
+VmafxErr vmafx_sqlite_list_prepare(VmafxSqliteConn *conn, const VmafxStoreFilter *filter, sqlite3_stmt **ret,
+                                   VmafxStoreFault *fault);
 VmafxErr vmafx_sqlite_held(void *db, const char *node, VmafxStoredJobs *ret, VmafxStoreFault *fault);
 VmafxErr vmafx_sqlite_events(void *db, const VmafxJobId *job, int64_t after, uint32_t limit, VmafxStoredEvents *ret,
                              VmafxStoreFault *fault);

@@ -36,8 +36,10 @@ void vmafx_sqlite_rollback(void *db)
 {
     VmafxSqlite *s = db;
 
-    if (!sqlite3_get_autocommit(s->writer.db)) /* some errors have rolled back already */
-        sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
+    if (!sqlite3_get_autocommit(s->writer.db)) { /* some errors have rolled back already */
+        sqlite3_step(s->writer.stmts[STMT_ROLLBACK]);
+        sqlite3_reset(s->writer.stmts[STMT_ROLLBACK]);
+    }
     /* On a full disk it may be the log that cannot grow: once it is in the database it begins anew. */
     sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
@@ -72,35 +74,38 @@ bool vmafx_sqlite_has_changes(void *db)
 
 VmafxErr vmafx_sqlite_meta_get(void *db, VmafxStoreMeta *ret, VmafxStoreFault *fault)
 {
-    STMT(stmt, STMT_META_GET, "SELECT clock, lease_us FROM store WHERE one = 1");
+    STMT(stmt, STMT_META_GET, "SELECT clock, lease_us, id_early_us, id_late_us FROM store WHERE one = 1");
     err = vmafx_sqlite_row(stmt, fault);
     if (err == VMAFX_ERR_NOT_FOUND)
         return vmafx_sqlite_corrupt(s->writer.db, fault, "its table 'store' is empty");
     if (!err)
-        *ret = (VmafxStoreMeta){ sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1) };
+        *ret = (VmafxStoreMeta){ sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
+                                 sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 3) };
     return err;
 }
 
 VmafxErr vmafx_sqlite_meta_set(void *db, const VmafxStoreMeta *meta, VmafxStoreFault *fault)
 {
-    STMT(stmt, STMT_META_SET, "UPDATE store SET clock = ?1, lease_us = ?2 WHERE one = 1");
+    STMT(stmt, STMT_META_SET,
+         "UPDATE store SET clock = ?1, lease_us = ?2, id_early_us = ?3, id_late_us = ?4 WHERE one = 1");
     sqlite3_bind_int64(stmt, 1, meta->clock);
     sqlite3_bind_int64(stmt, 2, meta->lease_us);
+    sqlite3_bind_int64(stmt, 3, meta->id_early_us);
+    sqlite3_bind_int64(stmt, 4, meta->id_late_us);
     return vmafx_sqlite_run(stmt, fault);
 }
 
 VmafxErr vmafx_sqlite_counts(void *db, VmafxStoreCounts *ret, VmafxStoreFault *fault)
 {
     VmafxStoreCounts counts = { 0 };
-    uint64_t *const of[] = {
-        NULL, &counts.queued, &counts.running, &counts.succeeded, &counts.failed, &counts.cancelled
-    };
+    uint64_t *const of[] = { &counts.set_aside, &counts.queued, &counts.running,
+                             &counts.succeeded, &counts.failed, &counts.cancelled };
 
     STMT(stmt, STMT_COUNTS, "SELECT state, n FROM count");
     while (!(err = vmafx_sqlite_row(stmt, fault))) {
         int64_t state = sqlite3_column_int64(stmt, 0);
 
-        if (state > 0 && state < (int64_t)VMAFX_LEN(of))
+        if (state >= 0 && state < (int64_t)VMAFX_LEN(of))
             *of[state] = (uint64_t)sqlite3_column_int64(stmt, 1);
     }
     if (err != VMAFX_ERR_NOT_FOUND)
@@ -115,6 +120,8 @@ static VmafxErr one_job(sqlite3_stmt *stmt, VmafxStoreRow *ret, VmafxStoreFault 
 {
     VmafxErr err = vmafx_sqlite_row(stmt, fault);
 
+    if (err)
+        ret->wrong = NULL;
     return err ? err : vmafx_sqlite_read_job(stmt, ret, fault);
 }
 
@@ -249,8 +256,6 @@ VmafxErr vmafx_sqlite_spec_get(void *db, int64_t key, void **ret, size_t *ret_le
     STMT(stmt, STMT_SPEC_GET, "SELECT data FROM spec WHERE job = ?1");
     sqlite3_bind_int64(stmt, 1, key);
     err = vmafx_sqlite_row(stmt, fault);
-    if (err == VMAFX_ERR_NOT_FOUND)
-        return vmafx_sqlite_corrupt(s->writer.db, fault, "a job has lost its request");
     return err ? err : vmafx_sqlite_read_blob(stmt, 0, ret, ret_len);
 }
 
@@ -320,6 +325,42 @@ VmafxErr vmafx_sqlite_turns_prune(void *db, VmafxStoreFault *fault)
     STMT(stmt, STMT_TURNS_PRUNE,
          "DELETE FROM turn WHERE submitter <> '' AND turn <= (SELECT v.turn FROM turn AS v"
          " WHERE v.priority = turn.priority AND v.submitter = '')");
+    return vmafx_sqlite_run(stmt, fault);
+}
+
+VmafxErr vmafx_sqlite_has_new(void *db, int32_t priority, const char *submitter, bool *ret, VmafxStoreFault *fault)
+{
+    STMT(stmt, STMT_HAS_NEW,
+         "SELECT 1 FROM job INDEXED BY job_new WHERE state = 1 AND attempt = 0 AND submitter = ?1 AND priority = ?2"
+         " LIMIT 1");
+    vmafx_sqlite_bind_text(stmt, 1, submitter);
+    sqlite3_bind_int(stmt, 2, priority);
+    err = vmafx_sqlite_row(stmt, fault);
+    if (err && err != VMAFX_ERR_NOT_FOUND)
+        return err;
+    *ret = !err;
+    return VMAFX_OK;
+}
+
+/* ---- rows that break a rule ---- */
+
+static VmafxErr aside_add(void *db, int64_t key, VmafxWall now, const char *why, VmafxStoreFault *fault)
+{
+    STMT(stmt, STMT_ASIDE_ADD, "INSERT OR REPLACE INTO aside SELECT n, state, ?2, ?3 FROM job WHERE n = ?1");
+    sqlite3_bind_int64(stmt, 1, key);
+    sqlite3_bind_int64(stmt, 2, now);
+    vmafx_sqlite_bind_text(stmt, 3, why);
+    return vmafx_sqlite_run(stmt, fault);
+}
+
+VmafxErr vmafx_sqlite_set_aside(void *db, int64_t key, VmafxWall now, const char *why, VmafxStoreFault *fault)
+{
+    VmafxErr added = aside_add(db, key, now, why, fault);
+
+    if (added)
+        return added;
+    STMT(stmt, STMT_ASIDE_MOVE, "UPDATE job SET state = 0, ready = 0, due = NULL WHERE n = ?1");
+    sqlite3_bind_int64(stmt, 1, key);
     return vmafx_sqlite_run(stmt, fault);
 }
 
