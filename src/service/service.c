@@ -34,6 +34,7 @@ struct VmafxService {
     VmafxHttpServer *http;
     VmafxHttpRoute *routes;
     VmafxProbes probes;
+    const VmafxAuthPolicy *policy;
     VmafxErr (*ready)(void *ctx, VmafxErrInfo *ret_missing);
     void *ready_ctx;
 };
@@ -122,11 +123,46 @@ static char *metrics_page(void *ctx, const char *accept, size_t *ret_len, const 
     return vmafx_otel_prometheus_page(((VmafxService *)ctx)->otel, accept, ret_len, ret_content_type);
 }
 
-VmafxErr vmafx_service_listen(VmafxService *service, const VmafxHttpServerConfig *config,
+static VmafxErr authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
+{
+    VmafxService *service = ctx;
+    const VmafxHttpPeer *peer = vmafx_http_call_peer(call);
+    VmafxAuthPeer facts = {
+        .loopback = peer->loopback,
+        .encrypted = peer->encrypted,
+        .host = vmafx_http_call_header(call, "Host"),
+        .origin = vmafx_http_call_header(call, "Origin"),
+    };
+    VmafxIdentity identity;
+
+    return vmafx_auth_decide(service->policy, &facts, vmafx_http_call_route(call), &identity, reterr);
+}
+
+VmafxErr vmafx_service_may_listen(VmafxService *service, const VmafxAuthPolicy *policy, const char *address,
+                                  bool encrypted, VmafxErrInfo *reterr)
+{
+    VmafxErr err = vmafx_auth_listen(policy, address, encrypted, reterr);
+    VmafxAuthPolicy strict = *policy;
+
+    strict.insecure_listen = false;
+    if (!err && vmafx_auth_listen(&strict, address, encrypted, NULL))
+        vmafx_log(service->log, VMAFX_WARN,
+                  "INSECURE: listening without credentials; whoever reaches this port may do everything",
+                  VMAFX_ATTR_STR(VMAFX_KEY_SERVER_ADDRESS, address));
+    return err;
+}
+
+VmafxErr vmafx_service_listen(VmafxService *service, const VmafxHttpServerConfig *config, const VmafxAuthPolicy *policy,
                               VmafxErr (*ready)(void *ctx, VmafxErrInfo *ret_missing), void *ctx, VmafxErrInfo *reterr)
 {
     VmafxHttpServerConfig all = *config;
+    VmafxErr err = vmafx_service_may_listen(service, policy, config->address, config->cert_file != NULL, reterr);
 
+    if (err)
+        return err;
+    service->policy = policy;
+    all.authorize = authorize;
+    all.authorize_ctx = service;
     service->ready = ready;
     service->ready_ctx = ctx;
     service->probes = (VmafxProbes){
@@ -143,7 +179,7 @@ VmafxErr vmafx_service_listen(VmafxService *service, const VmafxHttpServerConfig
     for (size_t i = 0; i < config->n_routes; i++)
         service->routes[all.n_routes++] = config->routes[i];
     all.routes = service->routes;
-    VmafxErr err = vmafx_http_server_start(&all, &service->http, reterr);
+    err = vmafx_http_server_start(&all, &service->http, reterr);
     if (err)
         free(VMAFX_TAKE(service->routes));
     return err;

@@ -18,6 +18,7 @@
 #ifndef VMAFX_SERVICE_SERVICE_H
 #define VMAFX_SERVICE_SERVICE_H
 
+#include "auth/auth.h"
 #include "http/server.h"
 #include "otel/api/log.h"
 
@@ -38,13 +39,19 @@ void vmafx_service_flush(VmafxService *service);
 VmafxLogger *vmafx_service_log(const VmafxService *service);
 
 /**
- * The HTTP port: /livez, /readyz, /startupz, /metrics and the program's own routes.
- * @param config  address, certificates, routes, authorize and limits; its routes are those of the program
+ * The HTTP port: /livez, /readyz, /startupz, /metrics and the program's own routes. Who may what is the policy's to
+ * say; what it does not allow to listen is refused, and what it should not have allowed is logged loudly.
+ * @param config  address, certificates, routes and limits; its routes are those of the program
+ * @param policy  borrowed until stop
  * @param ready   VMAFX_OK, or what is missing; may be NULL. Called from server threads until stop
  */
 VMAFX_CHECK VmafxErr vmafx_service_listen(VmafxService *service, const VmafxHttpServerConfig *config,
+                                          const VmafxAuthPolicy *policy,
                                           VmafxErr (*ready)(void *ctx, VmafxErrInfo *ret_missing), void *ctx,
                                           VmafxErrInfo *reterr);
+/** May this program listen there, by whatever protocol? Says so loudly where it may for want of care only. */
+VMAFX_CHECK VmafxErr vmafx_service_may_listen(VmafxService *service, const VmafxAuthPolicy *policy, const char *address,
+                                              bool encrypted, VmafxErrInfo *reterr);
 int vmafx_service_http_port(const VmafxService *service); /* 0: not listening */
 /** From now on /startupz says yes. */
 void vmafx_service_started(VmafxService *service);

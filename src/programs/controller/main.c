@@ -288,17 +288,6 @@ static VmafxErr make_parts(Controller *c, VmafxErrInfo *reterr)
     return VMAFX_OK;
 }
 
-static VmafxErr may_listen(Controller *c, const char *address, bool encrypted, VmafxErrInfo *reterr)
-{
-    VmafxErr err = vmafx_auth_listen(&c->policy, address, encrypted, reterr);
-
-    if (!err && c->policy.insecure_listen && !encrypted)
-        vmafx_log(c->log, VMAFX_WARN,
-                  "INSECURE: listening without credentials; whoever reaches this port may do everything",
-                  VMAFX_ATTR_STR(VMAFX_KEY_SERVER_ADDRESS, address));
-    return err;
-}
-
 static VmafxErr start_rpc(Controller *c, VmafxErrInfo *reterr)
 {
     const char *address = vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_GRPC");
@@ -307,7 +296,7 @@ static VmafxErr start_rpc(Controller *c, VmafxErrInfo *reterr)
 
     if (!address)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "--grpc is empty: nobody could submit a job");
-    err = may_listen(c, address, is_encrypted(c), reterr);
+    err = vmafx_service_may_listen(c->service, &c->policy, address, is_encrypted(c), reterr);
     if (err)
         return err;
     c->methods[n++] = watch_method(c->hub);
@@ -338,21 +327,6 @@ static VmafxErr ready(void *ctx, VmafxErrInfo *ret_missing)
     if (atomic_load(&c->stopping))
         return vmafx_fail(ret_missing, VMAFX_ERR_STOPPED, "stopping");
     return vmafx_store_ready(c->store, ret_missing);
-}
-
-static VmafxErr http_authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
-{
-    Controller *c = ctx;
-    const VmafxHttpPeer *peer = vmafx_http_call_peer(call);
-    VmafxAuthPeer facts = {
-        .loopback = peer->loopback,
-        .encrypted = peer->encrypted,
-        .host = vmafx_http_call_header(call, "Host"),
-        .origin = vmafx_http_call_header(call, "Origin"),
-    };
-    VmafxIdentity identity;
-
-    return vmafx_auth_decide(&c->policy, &facts, vmafx_http_call_route(call), &identity, reterr);
 }
 
 /* ---- The loop ---- */
@@ -476,13 +450,8 @@ static int start(Controller *c)
 
     err = make_parts(c, &info);
     if (!err && http)
-        err = may_listen(c, http, false, &info);
-    if (!err && http)
-        err = vmafx_service_listen(
-            c->service,
-            &(VmafxHttpServerConfig){
-                .address = http, .version = VERSION, .authorize = http_authorize, .authorize_ctx = c },
-            ready, c, &info);
+        err = vmafx_service_listen(c->service, &(VmafxHttpServerConfig){ .address = http, .version = VERSION },
+                                   &c->policy, ready, c, &info);
     if (!err)
         err = start_rpc(c, &info);
     if (err)

@@ -179,34 +179,14 @@ static VmafxErr ready(void *ctx, VmafxErrInfo *ret_missing)
     return vmafx_fail(ret_missing, VMAFX_ERR_UNREACHABLE, "not connected to the controller, or draining");
 }
 
-static VmafxErr http_authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
-{
-    Program *p = ctx;
-    const VmafxHttpPeer *peer = vmafx_http_call_peer(call);
-    VmafxAuthPeer facts = {
-        .loopback = peer->loopback,
-        .encrypted = peer->encrypted,
-        .host = vmafx_http_call_header(call, "Host"),
-        .origin = vmafx_http_call_header(call, "Origin"),
-    };
-    VmafxIdentity identity;
-
-    return vmafx_auth_decide(&p->policy, &facts, vmafx_http_call_route(call), &identity, reterr);
-}
-
 static VmafxErr listen_http(Program *p, VmafxErrInfo *reterr)
 {
     const char *address = vmafx_settings_text(p->settings, "VMAFX_NODE_HTTP");
 
     if (!address)
         return VMAFX_OK;
-    VmafxErr err = vmafx_auth_listen(&p->policy, address, false, reterr);
-    return err ? err
-               : vmafx_service_listen(
-                     p->service,
-                     &(VmafxHttpServerConfig){
-                         .address = address, .version = NODE_VERSION, .authorize = http_authorize, .authorize_ctx = p },
-                     ready, p, reterr);
+    return vmafx_service_listen(p->service, &(VmafxHttpServerConfig){ .address = address, .version = NODE_VERSION },
+                                &p->policy, ready, p, reterr);
 }
 
 /** The first signal drains, the second hands back; a third, or a controller that does not hear, ends it. */

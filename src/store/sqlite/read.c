@@ -266,12 +266,14 @@ static void list_sql(Text *t, const VmafxStoreFilter *filter, bool before)
         AT_LIMIT);
 }
 
-static void list_bind(sqlite3_stmt *stmt, const VmafxStoreFilter *filter, const IdRange *range)
+/* SQLite's code: the range is copied, which may fail, and a parameter that is missing would find nothing. */
+static int list_bind(sqlite3_stmt *stmt, const VmafxStoreFilter *filter, const IdRange *range)
 {
     /* a parameter that the text does not use is out of range, or unused: no harm in either */
     sqlite3_bind_int64(stmt, AT_LIMIT, (int64_t)filter->limit + 1);
-    sqlite3_bind_blob(stmt, AT_FROM, range->from.bytes, sizeof range->from.bytes, SQLITE_TRANSIENT);
-    sqlite3_bind_blob(stmt, AT_BEFORE, range->before.bytes, sizeof range->before.bytes, SQLITE_TRANSIENT);
+    int rc = sqlite3_bind_blob(stmt, AT_FROM, range->from.bytes, sizeof range->from.bytes, SQLITE_TRANSIENT);
+    if (rc == SQLITE_OK && range->has_before)
+        rc = sqlite3_bind_blob(stmt, AT_BEFORE, range->before.bytes, sizeof range->before.bytes, SQLITE_TRANSIENT);
     vmafx_sqlite_bind_text(stmt, AT_SUBMITTER, filter->submitter);
     sqlite3_bind_int64(stmt, AT_CREATED_FROM, filter->created_from);
     sqlite3_bind_int64(stmt, AT_CREATED_BEFORE, filter->created_before);
@@ -279,6 +281,7 @@ static void list_bind(sqlite3_stmt *stmt, const VmafxStoreFilter *filter, const 
         vmafx_sqlite_bind_text(stmt, AT_LABELS + 2 * (int)i, filter->labels[i].key);
         vmafx_sqlite_bind_text(stmt, AT_LABELS + 2 * (int)i + 1, filter->labels[i].value);
     }
+    return rc;
 }
 
 /* How far ids ever were from their rows' times. Read before the list: what comes later was not reported before. */
@@ -316,10 +319,9 @@ VmafxErr vmafx_sqlite_list_prepare(VmafxSqliteConn *conn, const VmafxStoreFilter
         return err;
     list_sql(text, filter, range.has_before);
     int rc = sqlite3_prepare_v2(conn->db, text->sql, -1, ret, NULL);
-    if (rc != SQLITE_OK)
-        return vmafx_sqlite_error(conn->db, rc, fault);
-    list_bind(*ret, filter, &range);
-    return VMAFX_OK;
+    if (rc == SQLITE_OK)
+        rc = list_bind(*ret, filter, &range);
+    return vmafx_sqlite_error(conn->db, rc, fault);
 }
 
 VmafxErr vmafx_sqlite_list(void *db, const VmafxStoreFilter *filter, VmafxStoredJobs *ret, VmafxStoreFault *fault)
