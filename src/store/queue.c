@@ -132,7 +132,6 @@ void vmafx_store_tell_asides(VmafxStore *store)
 
     for (size_t i = 0; store->on_set_aside && i < batch->n_asides; i++)
         store->on_set_aside(store->on_set_aside_ctx, &batch->asides[i].job, batch->asides[i].why);
-    batch->n_asides = 0;
 }
 
 static void publish(VmafxStore *store, VmafxErr err)

@@ -41,6 +41,7 @@ def main():
     sys.exit(1 if failed else 0)
 
 
+os.environ.setdefault("VMAFX_SIGNALS_CHECK", "abort")  # what a program emits is what signals.def says, or it ends
 PROGRAM = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2:] if sys.argv[2:] and all(a.isidentifier() for a in sys.argv[2:]) else []
 

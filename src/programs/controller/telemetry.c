@@ -328,6 +328,13 @@ static VmafxObservable *up_down(VmafxMeter *meter, VmafxMetricId id)
     return vmafx_observable_up_down_counter(meter, row->name, row->unit, row->text, NULL, NULL);
 }
 
+static VmafxObservable *gauge_bytes(VmafxMeter *meter, VmafxMetricId id)
+{
+    const VmafxMetricRow *row = vmafx_metric_row(id);
+
+    return vmafx_observable_gauge(meter, row->name, row->unit, row->text, NULL, NULL);
+}
+
 static VmafxObservable *gauge(VmafxMeter *meter, VmafxMetricId id)
 {
     const VmafxMetricRow *row = vmafx_metric_row(id);
@@ -362,11 +369,11 @@ JobTelemetry *job_telemetry_new(VmafxStore *store, const FleetView *fleet)
     t->in_flight = up_down(meter, VMAFX_METRIC_ID_JOBS_IN_FLIGHT);
     t->queue_age = gauge(meter, VMAFX_METRIC_ID_JOB_QUEUE_AGE);
     t->node_cpu = gauge(meter, VMAFX_METRIC_ID_NODE_CPU_UTILIZATION);
-    t->node_memory = up_down(meter, VMAFX_METRIC_ID_NODE_MEMORY_USAGE);
-    t->node_memory_limit = up_down(meter, VMAFX_METRIC_ID_NODE_MEMORY_LIMIT);
+    t->node_memory = gauge_bytes(meter, VMAFX_METRIC_ID_NODE_MEMORY_USAGE);
+    t->node_memory_limit = gauge_bytes(meter, VMAFX_METRIC_ID_NODE_MEMORY_LIMIT);
     t->gpu = gauge(meter, VMAFX_METRIC_ID_NODE_GPU_UTILIZATION);
-    t->gpu_memory = up_down(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_USAGE);
-    t->gpu_memory_limit = up_down(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_LIMIT);
+    t->gpu_memory = gauge_bytes(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_USAGE);
+    t->gpu_memory_limit = gauge_bytes(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_LIMIT);
     t->nodes = up_down(meter, VMAFX_METRIC_ID_NODES);
     t->slots = up_down(meter, VMAFX_METRIC_ID_NODE_SLOTS);
     t->callback = vmafx_meter_callback(meter, observe, t);
