@@ -404,7 +404,7 @@ def traces_stay_whole_while_nodes_and_scorers_are_killed():
                 elif turn % 4 == 2:
                     for child in children_of_scorers(node.process.pid):
                         try:
-                            os.kill(child, signal.SIGSEGV)
+                            os.kill(child, signal.SIGKILL)  # as for want of memory: tried again
                         except ProcessLookupError:
                             pass
                 else:

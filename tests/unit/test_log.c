@@ -676,6 +676,8 @@ static void a_reader_that_does_not_read_stops_nobody_and_drops_are_told(void **s
 
     (void)state;
     assert_int_equal(pipe(fds), 0);
+    assert_true(fcntl(fds[1], F_SETPIPE_SZ, 4096) >=
+                4096); /* less than the queue holds, however late its thread runs */
     memset(filler, 'f', sizeof filler - 1);
     filler[sizeof filler - 1] = 0;
     VmafxLogLinesSettings settings = { .fd = fds[1], .repeat_burst = -1, .queue_bytes = 1 << 16 };
