@@ -655,6 +655,31 @@ static void a_job_without_its_request_is_set_aside_and_a_stale_mark_made_right(v
     assert_int_equal(ask_sql("SELECT count(*) FROM event WHERE job = 1"), 1); /* of the lease it did not get, none */
 }
 
+/* An operation that is undone alone takes back the grace that it gave, but its group is written. */
+static void a_grace_that_was_undone_is_still_owed(void **state)
+{
+    VmafxSubmission s = suite_submission(2);
+    VmafxStoreOp expire = { .kind = VMAFX_STORE_EXPIRE, .limit = 10 };
+
+    suite_setup(state);
+    s.job.deadline = SUITE_EPOCH + SUITE_SECOND;
+    suite_submit_plain(1);
+    suite_assert_leased("n", 1);
+    assert_int_equal(suite_submit(&s, NULL), VMAFX_OK);
+    suite_fail_writes(true);
+    assert_int_equal(suite_renew("n", 1, 1), VMAFX_ERR_IO);
+    suite_fail_writes(false);
+    suite_pass(suite_config()->rules.lease_us);
+    run_sql("CREATE TRIGGER refuse BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'no'); END");
+    assert_int_equal(vmafx_store_wait(suite_store(), &expire), VMAFX_ERR_INTERNAL); /* the deadline's event */
+    vmafx_store_op_done(&expire);
+    run_sql("DROP TRIGGER refuse");
+    assert_int_equal(suite_expire(), 1);
+    assert_int_equal(suite_get(1).state, VMAFX_JOB_RUNNING);
+    assert_int_equal(suite_get(2).state, VMAFX_JOB_FAILED);
+    suite_teardown(state);
+}
+
 /* ---- lists ---- */
 
 enum { OLD = 40, NEW = 4000 };
@@ -803,6 +828,7 @@ int main(void)
         cmocka_unit_test(a_result_whose_bytes_have_changed_is_not_handed_out),
         cmocka_unit_test(a_row_that_breaks_the_rules_is_damage_and_its_job_is_named),
         cmocka_unit_test(a_job_without_its_request_is_set_aside_and_a_stale_mark_made_right),
+        cmocka_unit_test(a_grace_that_was_undone_is_still_owed),
         cmocka_unit_test(a_list_by_time_is_sought_and_does_not_walk_what_is_newer_or_older),
         cmocka_unit_test(a_newer_database_and_one_of_another_program_are_refused_unchanged),
         cmocka_unit_test(an_older_database_is_brought_up_to_date_whole_or_not_at_all),

@@ -307,6 +307,24 @@ static void a_failure_of_the_database_is_on_span_and_duration(void **state)
     vmafx_span_end(&span);
 }
 
+static void a_row_that_is_set_aside_is_no_failure_of_the_operation_that_met_it(void **state)
+{
+    VmafxStoreOp op = { .kind = VMAFX_STORE_LEASE, .capacity = { "n", 1, 10 }, .random = (const uint8_t *)"12345678" };
+    sqlite3 *db = NULL;
+
+    submit(1);
+    submit(2);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE job SET ended = 7 WHERE n = 1", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    forget();
+    assert_int_equal(vmafx_store_wait(store, &op), VMAFX_OK);
+    assert_int_equal(op.n_items, 1);
+    vmafx_store_op_done(&op);
+    assert_int_equal(keeper.n_measured, 1);
+    assert_null(strstr(keeper.measured[0], "error.type"));
+}
+
 static int remove_one(const char *name, const struct stat *st, int kind, struct FTW *at)
 {
     return remove(name);
@@ -322,6 +340,7 @@ int main(void)
         CASE(a_read_has_a_span_and_not_finding_is_no_failure),
         CASE(a_group_has_one_span_with_links_to_the_others_contexts),
         CASE(a_failure_of_the_database_is_on_span_and_duration),
+        CASE(a_row_that_is_set_aside_is_no_failure_of_the_operation_that_met_it),
     };
 
     strcpy(folder, "/tmp/vmafx_store_XXXXXX");
