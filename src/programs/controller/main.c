@@ -192,6 +192,16 @@ static void on_events(void *ctx, const VmafxEvent *events, const VmafxJob *const
         node_table_events(c->nodes, events, jobs, n);
 }
 
+static void on_set_aside(void *ctx, const VmafxJobId *job, const char *why)
+{
+    Controller *c = ctx;
+    char id[VMAFX_JOB_ID_TEXT];
+
+    vmafx_job_id_text(job, id);
+    vmafx_log(c->log, VMAFX_ERROR, "a job's row is damaged and was set aside: the job is lost",
+              VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, id), VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, why));
+}
+
 /** Makes the folders of a path, for a first start with defaults. */
 static VmafxErr make_folders(char *path, VmafxErrInfo *reterr)
 {
@@ -241,6 +251,8 @@ static VmafxErr open_store(Controller *c, VmafxErrInfo *reterr)
             .queued_max = (uint64_t)vmafx_settings_int(c->settings, "VMAFX_QUEUE_MAX"),
             .on_events = on_events,
             .on_events_ctx = c,
+            .on_set_aside = on_set_aside,
+            .on_set_aside_ctx = c,
         },
         &c->store, reterr);
 }
