@@ -585,6 +585,10 @@ static void on_end(Session *session, const Vmafx__V1__TaskEnd *end)
         held->result_len = held->result_room = 0;
         free(VMAFX_TAKE(held->result));
         held->ending = good;
+        if (good && end->outcome == VMAFX__V1__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_HANDED_BACK && !session->draining)
+            session->slots_free = 0; /* it had no room; its next heartbeat says when it has */
+        else if (good)
+            session->slots_free = VMAFX_MIN(session->slots_free + 1, session->slots);
         if (!good)
             end_ack(session, &ending->ref, false, true);
     } else if (!held)

@@ -153,6 +153,7 @@ void session_cancel(Session *session, const VmafxAttemptRef *ref, Vmafx__V1__Can
     message.kind_case = VMAFX__V1__CONTROLLER_MESSAGE__KIND_CANCEL;
     message.cancel = &cancel;
     session_send(session, &message);
+    session->slots_free = VMAFX_MIN(session->slots_free + 1, session->slots);
 }
 
 /* ---- Ends that no node waits for ---- */
