@@ -571,6 +571,7 @@ def a_node_is_drained_from_afar():
         task = other.until("assign")
         assert task["attempt"]["job_id"] == job["id"], "a draining node gets nothing"
         assert other.finish(task["attempt"], outcome="ATTEMPT_OUTCOME_HANDED_BACK")["kept"]
+        other.write(heartbeat={"sequence": "1", "slots_free": 1})  # it had no room, and has now
         again = other.until("assign")
         assert again["attempt"]["attempt"] == 2, again
         node.close()
