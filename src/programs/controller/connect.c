@@ -560,12 +560,53 @@ static void fill_report(Ending *ending, const Vmafx__V1__TaskEnd *end, size_t le
     }
 }
 
+typedef enum EndVerdict { END_TAKEN, END_TWICE, END_FENCED } EndVerdict;
+
+/** Takes the attempt's chunks; from here on its end is on its way. */
+static EndVerdict take_end(Session *session, Ending *ending, size_t *ret_len)
+{
+    NodeTable *table = session->table;
+    EndVerdict verdict = END_FENCED;
+
+    pthread_mutex_lock(&table->lock);
+    Held *held = session_held(session, &ending->ref);
+    if (held && held->ending)
+        verdict = END_TWICE;
+    else if (held) {
+        verdict = END_TAKEN;
+        ending->result = VMAFX_TAKE(held->result);
+        *ret_len = held->result_len;
+        held->result_len = held->result_room = 0;
+        held->ending = true;
+    } else
+        end_ack(session, &ending->ref, false, false); /* not this session's */
+    pthread_mutex_unlock(&table->lock);
+    return verdict;
+}
+
+/** The node's slot is free, or the whole is to be sent again. */
+static void settle_end(Session *session, const Ending *ending, const Vmafx__V1__TaskEnd *end, bool good)
+{
+    NodeTable *table = session->table;
+
+    pthread_mutex_lock(&table->lock);
+    Held *held = session_held(session, &ending->ref);
+    if (!good) {
+        if (held)
+            held->ending = false;
+        end_ack(session, &ending->ref, false, true);
+    } else if (end->outcome == VMAFX__V1__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_HANDED_BACK && !session->draining)
+        session->slots_free = 0; /* it had no room; its next heartbeat says when it has */
+    else
+        session->slots_free = VMAFX_MIN(session->slots_free + 1, session->slots);
+    pthread_mutex_unlock(&table->lock);
+}
+
 static void on_end(Session *session, const Vmafx__V1__TaskEnd *end)
 {
     NodeTable *table = session->table;
     Ending *ending = calloc(1, sizeof *ending);
     size_t len = 0;
-    bool good = true;
 
     if (!ending || !attempt_from(end->attempt, &ending->ref)) {
         free(ending);
@@ -573,30 +614,13 @@ static void on_end(Session *session, const Vmafx__V1__TaskEnd *end)
     }
     ending->start_ns = wall_now_ns();
     ending->session = session_ref(session);
-    pthread_mutex_lock(&table->lock);
-    Held *held = session_held(session, &ending->ref);
-    bool twice = held && held->ending;
-    if (held && !twice) {
-        good = !end->result_bytes || digest_fits(end, held->result, held->result_len);
-        if (good && end->result_bytes) {
-            ending->result = VMAFX_TAKE(held->result);
-            len = held->result_len;
-        }
-        held->result_len = held->result_room = 0;
-        free(VMAFX_TAKE(held->result));
-        held->ending = good;
-        if (good && end->outcome == VMAFX__V1__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_HANDED_BACK && !session->draining)
-            session->slots_free = 0; /* it had no room; its next heartbeat says when it has */
-        else if (good)
-            session->slots_free = VMAFX_MIN(session->slots_free + 1, session->slots);
-        if (!good)
-            end_ack(session, &ending->ref, false, true);
-    } else if (!held)
-        end_ack(session, &ending->ref, false, false); /* not this session's: fenced off */
-    pthread_mutex_unlock(&table->lock);
-    if (!held)
+    EndVerdict verdict = take_end(session, ending, &len);
+    bool good = verdict == END_TAKEN && (!end->result_bytes || digest_fits(end, ending->result, len));
+    if (verdict == END_TAKEN)
+        settle_end(session, ending, end, good);
+    if (verdict == END_FENCED)
         job_telemetry_fenced(table->config.telemetry);
-    if (!held || twice || !good) {
+    if (!good) {
         ending_free(ending);
         return;
     }
@@ -604,7 +628,7 @@ static void on_end(Session *session, const Vmafx__V1__TaskEnd *end)
     ending->op.job = ending->ref.job;
     ending->op.done = ending_done;
     ending->op.ctx = ending;
-    fill_report(ending, end, len);
+    fill_report(ending, end, end->result_bytes ? len : 0);
     vmafx_store_submit_op(table->config.store, &ending->op);
 }
 

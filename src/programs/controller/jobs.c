@@ -573,25 +573,19 @@ static VmafxErr delete_job(void *ctx, VmafxRpcCall *call, const void *data, size
     return answer(&response, ret);
 }
 
-static VmafxErr retry_draft(JobsApi *api, VmafxRpcCall *call, const VmafxStoredJob *old, Draft *draft,
-                            VmafxErrInfo *reterr)
+/** stored: the old request; outlives the draft, whose labels point into it. */
+static VmafxErr retry_draft(JobsApi *api, VmafxRpcCall *call, const VmafxJobId *old, const Vmafx__V1__JobSpec *stored,
+                            Draft *draft, VmafxErrInfo *reterr)
 {
-    VMAFX_AUTO(vmafx_message_free) VmafxMessage *message = NULL;
-    VmafxIdentity who = { 0 };
-    VmafxErr err =
-        vmafx_message_unpack(&vmafx__v1__job_spec__descriptor, old->spec, old->spec_len, 0, &message, reterr);
-
-    if (err)
-        return err;
     /* The key went free with the failure and may be another job's by now; a deadline in the past would end it. */
-    Vmafx__V1__JobSpec spec = *(const Vmafx__V1__JobSpec *)vmafx_message_get(message);
+    Vmafx__V1__JobSpec spec = *stored;
+    VmafxIdentity who = { 0 };
+
     spec.idempotency_key = (char *)"";
     spec.deadline_unix_us = spec.deadline_unix_us > vmafx_store_now(api->store) ? spec.deadline_unix_us : 0;
     api->identity(api->identity_ctx, vmafx_rpc_call_peer(call), &who);
-    err = draft_init(api, &spec, "job", who.name, draft, reterr);
-    draft->submission.idempotency_key = NULL;
-    draft->submission.n_labels = 0; /* they point into the message; see retry_job */
-    draft->submission.job.retry_of = old->job.id;
+    VmafxErr err = draft_init(api, &spec, "job", who.name, draft, reterr);
+    draft->submission.job.retry_of = *old;
     return err;
 }
 
@@ -616,16 +610,11 @@ static VmafxErr retry_job(void *ctx, VmafxRpcCall *call, const void *data, size_
     if (old.job.state != VMAFX_JOB_FAILED && old.job.state != VMAFX_JOB_CANCELLED)
         return vmafx_fail(reterr, VMAFX_ERR_STATE, "job %s is %s; only failed and cancelled jobs are tried again",
                           request->id, vmafx_job_state_name(old.job.state));
-    err = retry_draft(api, call, &old, &draft, reterr);
+    err = vmafx_message_unpack(&vmafx__v1__job_spec__descriptor, old.spec, old.spec_len, 0, &spec, reterr);
     if (!err)
-        err = vmafx_message_unpack(&vmafx__v1__job_spec__descriptor, old.spec, old.spec_len, 0, &spec, reterr);
+        err = retry_draft(api, call, &old.job.id, vmafx_message_get(spec), &draft, reterr);
     if (err)
         return err;
-
-    const Vmafx__V1__JobSpec *labelled = vmafx_message_get(spec);
-    for (size_t i = 0; i < labelled->n_labels; i++)
-        draft.labels[i] = (VmafxStoreLabel){ labelled->labels[i]->key, labelled->labels[i]->value };
-    draft.submission.n_labels = labelled->n_labels;
 
     VmafxSpanLink link = { 0 };
     memcpy(link.context.trace_id, old.job.trace.trace_id, sizeof link.context.trace_id);

@@ -202,7 +202,7 @@ typedef struct LeaseCall {
     Session *session;
     uint32_t asked;
     uint64_t generation;
-    uint8_t random[8 * VMAFX_FLEET_NODES_MAX];
+    uint8_t random[]; /* a span id for each */
 } LeaseCall;
 
 static void trace_texts(const VmafxJob *job, char traceparent[VMAFX_TRACEPARENT_SIZE])
@@ -267,21 +267,24 @@ static size_t views_of(NodeTable *table, VmafxNodeView *views)
     return table->n_sessions;
 }
 
-/** Another node may have what this one lacks. */
+/** Another node may have what this one lacks; all of them are looked at only when this one lacks something. */
 static bool fits(NodeTable *table, const Session *session, const Vmafx__V1__JobSpec *spec, int32_t memory_mib,
                  VmafxAttemptReport *report, char *message, size_t size)
 {
-    VMAFX_AUTO(vmafx_free_p) VmafxNodeView *views = calloc(VMAFX_FLEET_NODES_MAX, sizeof *views);
+    VMAFX_AUTO(vmafx_free_p) VmafxNodeView *views = NULL;
     const char *models[16], *lacks = "";
     VmafxNeeds needs = { .memory_mib = memory_mib, .models = models };
+    VmafxNodeView view;
 
     for (size_t i = 0; i < spec->n_models && i < VMAFX_LEN(models); i++)
         models[needs.n_models++] = spec->models[i]->version;
-    if (!views || !session->n_models)
-        return true; /* a node that does not say which models it has finds out by itself */
+    view_of(session, table->generation, &view);
+    if (!session->n_models || !vmafx_node_fits(&view, &needs, NULL, NULL))
+        return true; /* one that does not say which models it has finds out by itself */
 
-    size_t n = views_of(table, views), own = 0;
-    while (own < n && strcmp(views[own].name, session->name) != 0)
+    views = calloc(table->n_sessions, sizeof *views);
+    size_t n = views ? views_of(table, views) : 0, own = 0;
+    while (own < n && table->sessions[own] != session)
         own++;
     if (own == n || !vmafx_assign_misfit(views, n, own, &needs, report, &lacks))
         return true;
@@ -346,11 +349,11 @@ static void lease_done(VmafxStoreOp *op)
 
 static LeaseCall *lease_call(Session *session, const VmafxAsk *ask, uint64_t generation)
 {
-    LeaseCall *call = calloc(1, sizeof *call);
+    LeaseCall *call = calloc(1, sizeof *call + 8 * (size_t)ask->slots);
 
     if (!call)
         return NULL;
-    call->asked = (uint32_t)VMAFX_MIN(ask->slots, VMAFX_LEN(call->random) / 8);
+    call->asked = ask->slots; /* at most the node's, VMAFX_NODE_SLOTS_MAX */
     call->generation = generation;
     call->session = session_ref(session);
     random_bytes(call->random, 8 * call->asked);

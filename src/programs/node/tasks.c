@@ -193,18 +193,6 @@ static void fail(Task *task, VmafxFailure failure, bool may_pass, const char *te
 
 /* ---- The runner's thread ---- */
 
-static void on_progress(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__ChildProgress *progress)
-{
-    InboxItem *item = inbox_item(INBOX_PROGRESS, tag);
-
-    if (!item)
-        return;
-    item->frames = progress->frames;
-    item->frames_total = progress->frames_total;
-    item->frame_rate = progress->frame_rate;
-    inbox_put(&((Node *)ctx)->inbox, item);
-}
-
 /** Spans and records need the attempt's context, which lives in the task; so does the task until its end was taken. */
 static void on_span(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__SpanRecord *span)
 {
@@ -220,9 +208,16 @@ static void on_log(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__LogRecord *
     vmafx_run_log_emit(task->node->config.log, &task->span, record);
 }
 
-static void on_task_progress(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__ChildProgress *progress)
+static void on_progress(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__ChildProgress *progress)
 {
-    on_progress(((Task *)ctx)->node, tag, progress);
+    InboxItem *item = inbox_item(INBOX_PROGRESS, tag);
+
+    if (!item)
+        return;
+    item->frames = progress->frames;
+    item->frames_total = progress->frames_total;
+    item->frame_rate = progress->frame_rate;
+    inbox_put(&((Task *)ctx)->node->inbox, item);
 }
 
 static VmafxErr pack_result(const Node *node, const VmafxRunEnd *run_end, uint8_t **ret, size_t *ret_len)
@@ -278,7 +273,7 @@ static void run(Task *task, int fds[2])
             .tracestate = task->tracestate[0] ? task->tracestate : NULL,
             .limits = { .address_space_bytes = node->config.task_memory_bytes,
                         .wall_ms = task->timeout_ms > 0 ? task->timeout_ms + WALL_GRACE_MS : 0 },
-            .events = { .progress = on_task_progress, .span = on_span, .log = on_log, .ended = on_ended, .ctx = task },
+            .events = { .progress = on_progress, .span = on_span, .log = on_log, .ended = on_ended, .ctx = task },
         },
         &info);
 
