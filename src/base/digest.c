@@ -43,6 +43,11 @@ void vmafx_sha256_end_hex(VmafxSha256 *sha, char ret_hex[VMAFX_SHA256_TEXT])
     ret_hex[2 * sizeof raw] = 0;
 }
 
+void vmafx_sha256(const void *data, size_t len, uint8_t ret[VMAFX_SHA256_BYTES])
+{
+    SHA256(data, len, ret);
+}
+
 void vmafx_sha256_hex(const void *data, size_t len, char ret_hex[VMAFX_SHA256_TEXT])
 {
     VmafxSha256 sha;

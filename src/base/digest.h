@@ -20,7 +20,10 @@ void vmafx_sha256_add(VmafxSha256 *sha, const void *data, size_t len);
 /** Ends the digest; init it before the next use. */
 void vmafx_sha256_end_hex(VmafxSha256 *sha, char ret_hex[VMAFX_SHA256_TEXT]);
 
-/** Of one block of memory. */
+/** Of one block of memory, as 32 bytes. */
+#define VMAFX_SHA256_BYTES 32
+void vmafx_sha256(const void *data, size_t len, uint8_t ret[VMAFX_SHA256_BYTES]);
+/** The same as text. */
 void vmafx_sha256_hex(const void *data, size_t len, char ret_hex[VMAFX_SHA256_TEXT]);
 
 /** Of a file. VMAFX_ERR_NOT_FOUND, VMAFX_ERR_IO */

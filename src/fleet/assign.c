@@ -154,7 +154,7 @@ bool vmafx_assign_misfit(const VmafxNodeView *nodes, size_t n, size_t node, cons
 static bool has(const VmafxAttemptRef *refs, size_t n, const VmafxAttemptRef *ref)
 {
     for (size_t i = 0; i < n; i++)
-        if (refs[i].attempt == ref->attempt && !memcmp(&refs[i].job, &ref->job, sizeof ref->job))
+        if (vmafx_attempt_same(&refs[i], ref))
             return true;
     return false;
 }

@@ -285,6 +285,7 @@ void vmafx_job_id_text(const VmafxJobId *id, char ret[VMAFX_JOB_ID_TEXT]);
 /** Lower or upper case; any UUID. VMAFX_ERR_SYNTAX */
 VMAFX_CHECK VmafxErr vmafx_job_id_parse(const char *text, VmafxJobId *ret);
 bool vmafx_job_id_is_zero(const VmafxJobId *id);
+bool vmafx_attempt_same(const VmafxAttemptRef *a, const VmafxAttemptRef *b);
 
 /** As in signals.def: "queued", "input", "succeeded" …; never NULL. */
 const char *vmafx_job_state_name(VmafxJobState state);

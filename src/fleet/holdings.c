@@ -15,7 +15,7 @@ static bool same_job(const VmafxHolding *item, const VmafxAttemptRef *ref)
 static VmafxHolding *find(const VmafxHoldings *h, const VmafxAttemptRef *ref)
 {
     for (size_t i = 0; i < h->n; i++)
-        if (h->items[i].ref.attempt == ref->attempt && same_job(&h->items[i], ref))
+        if (vmafx_attempt_same(&h->items[i].ref, ref))
             return &h->items[i];
     return NULL;
 }

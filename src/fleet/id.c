@@ -70,3 +70,8 @@ bool vmafx_job_id_is_zero(const VmafxJobId *id)
 
     return !memcmp(id, &zero, sizeof zero);
 }
+
+bool vmafx_attempt_same(const VmafxAttemptRef *a, const VmafxAttemptRef *b)
+{
+    return a->attempt == b->attempt && !memcmp(a->job.bytes, b->job.bytes, sizeof a->job.bytes);
+}

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/folders.h"
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "otel/api/trace.h"
@@ -291,7 +292,7 @@ static bool make_children(Dev *dev)
         char name[DEV_NAME_SIZE];
         snprintf(name, sizeof name, "node-%lld", i + 1);
         VMAFX_AUTO(vmafx_free_p) char *state = vmafx_sprintf("%s/%s", dev->dir, name);
-        if (!state || !dev_place_make(state))
+        if (!state || vmafx_make_folders(state, 0700, NULL))
             return false;
         const char *const node_argv[] = {
             node,  "--name",        name,       "--controller", dev->grpc,         "--slots", slots, "--state",

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/folders.h"
 #include "programs/cli/cli.h"
 
 int dev_place_programs(char ret[PATH_MAX])
@@ -38,19 +39,6 @@ int dev_place_programs(char ret[PATH_MAX])
         return EXIT_USAGE;
     }
     return EXIT_COMPLETE;
-}
-
-bool dev_place_make(const char *path)
-{
-    VMAFX_AUTO(vmafx_free_p) char *copy = vmafx_strdup(path);
-
-    for (char *slash = copy ? strchr(copy + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        if (mkdir(copy, 0700) && errno != EEXIST)
-            return false;
-        *slash = '/';
-    }
-    return copy && (!mkdir(path, 0700) || errno == EEXIST);
 }
 
 static int lock_folder(const char *dir, int *ret_lock)
@@ -80,21 +68,20 @@ static int lock_folder(const char *dir, int *ret_lock)
 
 int dev_place_folder(const char *given, char ret[PATH_MAX], int *ret_lock)
 {
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    VMAFX_AUTO(vmafx_free_p) char *wanted = NULL;
+    char usual[PATH_MAX] = "";
+    const char *wanted = given ? given : usual;
+    VmafxErrInfo info = { 0 };
 
-    if (given)
-        wanted = vmafx_strdup(given);
-    else if (state && *state)
-        wanted = vmafx_sprintf("%s/vmafx/dev", state);
-    else if (home && *home)
-        wanted = vmafx_sprintf("%s/.local/state/vmafx/dev", home);
-    if (!wanted || !*wanted) {
+    if ((!given && vmafx_state_path("dev", usual, sizeof usual)) || !*wanted) {
         fputs("vmafx dev: where to keep things? --dir DIR says it, there is no HOME\n", stderr);
         return EXIT_USAGE;
     }
-    if (!dev_place_make(wanted) || !realpath(wanted, ret)) {
-        fprintf(stderr, "vmafx dev: cannot make the folder '%s': %s\n", wanted, strerror(errno));
+    if (vmafx_make_folders(wanted, 0700, &info)) {
+        fprintf(stderr, "vmafx dev: %s\n", *info.message ? info.message : vmafx_err_text(VMAFX_ERR_NOMEM));
+        return EXIT_OUTPUT;
+    }
+    if (!realpath(wanted, ret)) {
+        fprintf(stderr, "vmafx dev: cannot use the folder '%s': %s\n", wanted, strerror(errno));
         return EXIT_OUTPUT;
     }
     return lock_folder(ret, ret_lock);

@@ -15,7 +15,4 @@ int dev_place_programs(char ret[PATH_MAX]);
  * @param ret_lock  a descriptor that holds the lock until it is closed; also set on failure, -1 or to be closed
  */
 int dev_place_folder(const char *given, char ret[PATH_MAX], int *ret_lock);
-
-/** Makes a folder and those above it; false, with errno, when that cannot be. */
-bool dev_place_make(const char *path);
 #endif

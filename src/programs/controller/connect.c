@@ -357,7 +357,7 @@ static void take_load(Session *session, const Vmafx__V1__Load *load)
 static bool names(const VmafxAttemptRef *refs, size_t n, const VmafxAttemptRef *ref)
 {
     for (size_t i = 0; i < n; i++)
-        if (refs[i].attempt == ref->attempt && !memcmp(refs[i].job.bytes, ref->job.bytes, sizeof ref->job.bytes))
+        if (vmafx_attempt_same(&refs[i], ref))
             return true;
     return false;
 }
@@ -504,13 +504,12 @@ static void ending_done(VmafxStoreOp *op)
 
 static bool digest_fits(const Vmafx__V1__TaskEnd *end, const uint8_t *data, size_t len)
 {
-    char hex[VMAFX_SHA256_TEXT], said[VMAFX_SHA256_TEXT];
+    uint8_t digest[VMAFX_SHA256_BYTES];
 
-    if (end->result_bytes != (int64_t)len || end->result_sha256.len != 32)
+    if (end->result_bytes != (int64_t)len || end->result_sha256.len != sizeof digest)
         return false;
-    vmafx_sha256_hex(data, len, hex);
-    hex_text(end->result_sha256.data, 32, said);
-    return !memcmp(hex, said, sizeof hex);
+    vmafx_sha256(data, len, digest);
+    return !memcmp(digest, end->result_sha256.data, sizeof digest);
 }
 
 static void refuse_result(Ending *ending, const VmafxErrInfo *info)

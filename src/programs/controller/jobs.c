@@ -89,7 +89,6 @@ static int32_t memory_need(const Vmafx__V1__JobSpec *spec)
 
 static VmafxErr pack_spec(const Vmafx__V1__JobSpec *spec, Draft *draft, VmafxErrInfo *reterr)
 {
-    char hex[VMAFX_SHA256_TEXT];
     size_t len;
     VmafxErr err = vmafx_message_pack(&spec->base, &draft->spec, &len);
 
@@ -100,9 +99,7 @@ static VmafxErr pack_spec(const Vmafx__V1__JobSpec *spec, Draft *draft, VmafxErr
                           VMAFX_SPEC_BYTES_MAX);
     draft->submission.spec = draft->spec;
     draft->submission.spec_len = len;
-    vmafx_sha256_hex(draft->spec, len, hex);
-    for (size_t i = 0; i < sizeof draft->submission.spec_sha256; i++)
-        sscanf(hex + 2 * i, "%2hhx", &draft->submission.spec_sha256[i]);
+    vmafx_sha256(draft->spec, len, draft->submission.spec_sha256);
     return VMAFX_OK;
 }
 

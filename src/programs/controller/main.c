@@ -4,18 +4,17 @@
  * the parts together and turns the loop; what they do is in their own files.
  */
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth/auth.h"
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/folders.h"
 #include "base/settings.h"
 #include "fleet/sweep.h"
 #include "programs/controller/jobs.h"
@@ -202,30 +201,13 @@ static void on_set_aside(void *ctx, const VmafxJobId *job, const char *why)
               VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, id), VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, why));
 }
 
-/** Makes the folders of a path, for a first start with defaults. */
-static VmafxErr make_folders(char *path, VmafxErrInfo *reterr)
-{
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        int failed = mkdir(path, 0700) && errno != EEXIST;
-        if (failed)
-            return vmafx_fail(reterr, VMAFX_ERR_IO, "cannot make the folder '%s': %s", path, strerror(errno));
-        *slash = '/';
-    }
-    return VMAFX_OK;
-}
-
+/** With its folder, for a first start with defaults. */
 static VmafxErr default_store(char *ret, size_t size, VmafxErrInfo *reterr)
 {
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-    if (state && *state)
-        snprintf(ret, size, "%s/vmafx/jobs.db", state);
-    else if (home && *home)
-        snprintf(ret, size, "%s/.local/state/vmafx/jobs.db", home);
-    else
+    if (vmafx_state_path("", ret, size))
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "where to keep jobs? --store FILE says it, there is no HOME");
-    return make_folders(ret, reterr);
+    VmafxErr err = vmafx_make_folders(ret, 0700, reterr);
+    return err ? err : vmafx_state_path("jobs.db", ret, size);
 }
 
 static VmafxErr open_store(Controller *c, VmafxErrInfo *reterr)

@@ -71,15 +71,10 @@ void table_remove(NodeTable *table, Session *session)
         }
 }
 
-static bool same_attempt(const VmafxAttemptRef *a, const VmafxAttemptRef *b)
-{
-    return a->attempt == b->attempt && !memcmp(a->job.bytes, b->job.bytes, sizeof a->job.bytes);
-}
-
 Held *session_held(Session *session, const VmafxAttemptRef *ref)
 {
     for (size_t i = 0; i < session->n_held; i++)
-        if (same_attempt(&session->held[i].ref, ref))
+        if (vmafx_attempt_same(&session->held[i].ref, ref))
             return &session->held[i];
     return NULL;
 }

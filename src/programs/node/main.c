@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/cpus.h"
+#include "base/folders.h"
 #include "base/settings.h"
 #include "programs/node/node.h"
 #include "service/service.h"
@@ -90,7 +91,6 @@ static VmafxErr find_names(Program *p, VmafxErrInfo *reterr)
 {
     const char *name = vmafx_settings_text(p->settings, "VMAFX_NODE_NAME");
     const char *state = vmafx_settings_text(p->settings, "VMAFX_NODE_STATE");
-    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
     if (name && !vmafx_node_name_is_valid(name))
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "--name '%.64s' is not [A-Za-z0-9._-]{1,63}", name);
@@ -100,11 +100,7 @@ static VmafxErr find_names(Program *p, VmafxErrInfo *reterr)
         default_name(p->name);
     if (state)
         snprintf(p->state, sizeof p->state, "%s", state);
-    else if (xdg && *xdg)
-        snprintf(p->state, sizeof p->state, "%s/vmafx/%s", xdg, p->name);
-    else if (home && *home)
-        snprintf(p->state, sizeof p->state, "%s/.local/state/vmafx/%s", home, p->name);
-    else
+    else if (vmafx_state_path(p->name, p->state, sizeof p->state))
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "where to keep results? --state DIR says it, there is no HOME");
     return VMAFX_OK;
 }

@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/atomic_file.h"
 #include "base/base.h"
 #include "base/digest.h"
+#include "base/folders.h"
 
 #define HEAD_BYTES 8
 #define END_MAX    65536
@@ -60,16 +60,9 @@ VmafxErr spool_open(const char *dir, Spool **ret, VmafxErrInfo *reterr)
     if (strlen(dir) >= sizeof spool->dir)
         return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "the name of the spool folder is too long");
     strcpy(spool->dir, dir);
-    for (char *slash = strchr(spool->dir + 1, '/');; slash = strchr(slash + 1, '/')) {
-        if (slash)
-            *slash = 0;
-        bool failed = mkdir(spool->dir, 0700) && errno != EEXIST;
-        if (failed)
-            return vmafx_fail(reterr, VMAFX_ERR_IO, "cannot make the folder '%s': %s", spool->dir, strerror(errno));
-        if (!slash)
-            break;
-        *slash = '/';
-    }
+    VmafxErr err = vmafx_make_folders(spool->dir, 0700, reterr);
+    if (err)
+        return err;
     if (!(d = opendir(spool->dir)))
         return vmafx_fail(reterr, VMAFX_ERR_IO, "cannot read the folder '%s': %s", dir, strerror(errno));
     for (struct dirent *entry; (entry = readdir(d));)
@@ -102,15 +95,13 @@ VmafxErr spool_put(Spool *spool, const VmafxAttemptRef *ref, Vmafx__V1__TaskEnd 
 {
     VMAFX_AUTO(vmafx_free_p) uint8_t *packed = NULL;
     VMAFX_AUTO(vmafx_atomic_file_abort) VmafxAtomicFile *file = NULL;
-    char path[PATH_MAX_], hex[VMAFX_SHA256_TEXT];
-    uint8_t head[HEAD_BYTES] = "VXS1", digest[32];
+    char path[PATH_MAX_];
+    uint8_t head[HEAD_BYTES] = "VXS1", digest[VMAFX_SHA256_BYTES];
     size_t len;
 
     end->result_bytes = (int64_t)result_len;
     if (result_len) {
-        vmafx_sha256_hex(result, result_len, hex);
-        for (size_t i = 0; i < sizeof digest; i++)
-            sscanf(hex + 2 * i, "%2hhx", &digest[i]);
+        vmafx_sha256(result, result_len, digest);
         end->result_sha256 = (ProtobufCBinaryData){ sizeof digest, digest };
     }
     VmafxErr err = vmafx_message_pack(&end->base, &packed, &len);

@@ -28,7 +28,7 @@ Task *task_find(Node *node, uint64_t tag)
 Task *task_of(Node *node, const VmafxAttemptRef *ref)
 {
     for (Task *task = node->tasks; task; task = task->next)
-        if (task->ref.attempt == ref->attempt && !memcmp(task->ref.job.bytes, ref->job.bytes, sizeof ref->job.bytes))
+        if (vmafx_attempt_same(&task->ref, ref))
             return task;
     return NULL;
 }
