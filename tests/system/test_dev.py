@@ -172,7 +172,8 @@ def post(address, body, path="/v1/traces", **headers):
 def everything_starts_in_order_with_its_addresses_and_stops_on_one_interrupt():
     with Dev(programs=stand_ins(), nodes=2) as dev:
         controller, node, scorer = pids_of(dev)
-        dev.line(r"node-2 +\| pid")
+        dev.line(r"node-1 +\| arguments")  # two programs print at the same time: each line is waited for
+        dev.line(r"node-2 +\| arguments")
         said = dev.said()
         assert said.index("controller | endpoint") < said.index("node-1     | arguments")
         arguments = dev.line(r"node-2 +\| arguments (.*)").group(1)
