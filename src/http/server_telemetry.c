@@ -7,30 +7,22 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "http/server_internal.h"
-#include "signals/signals.h"
+#include "signals/instruments.h"
 
 #define SCOPE     "vmafx.http"
 #define ATTRS_MAX 16
 #define QUERY_MAX 1024 /* bytes of url.query */
 #define HOST_MAX  256
 
-static VmafxHistogram *histogram(VmafxMeter *meter, VmafxMetricId id)
-{
-    const VmafxMetricRow *row = vmafx_metric_row(id);
-
-    return vmafx_histogram_bounds(meter, row->name, row->unit, row->text, row->bounds, row->n_bounds);
-}
-
 void http_telemetry_init(HttpTelemetry *telemetry, const char *version)
 {
     VmafxMeter *meter = vmafx_meter_get(SCOPE, version, "", VMAFX_NO_ATTRS);
-    const VmafxMetricRow *active = vmafx_metric_row(VMAFX_METRIC_ID_HTTP_SERVER_ACTIVE);
 
     telemetry->tracer = vmafx_tracer_get(SCOPE, version);
-    telemetry->duration = histogram(meter, VMAFX_METRIC_ID_HTTP_SERVER_DURATION);
-    telemetry->request_size = histogram(meter, VMAFX_METRIC_ID_HTTP_REQUEST_SIZE);
-    telemetry->response_size = histogram(meter, VMAFX_METRIC_ID_HTTP_RESPONSE_SIZE);
-    telemetry->active = vmafx_up_down_counter(meter, active->name, active->unit, active->text);
+    telemetry->duration = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_HTTP_SERVER_DURATION);
+    telemetry->request_size = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_HTTP_REQUEST_SIZE);
+    telemetry->response_size = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_HTTP_RESPONSE_SIZE);
+    telemetry->active = vmafx_signal_up_down_counter(meter, VMAFX_METRIC_ID_HTTP_SERVER_ACTIVE);
 }
 
 /* The method as signals may show it. Methods are case-sensitive. */

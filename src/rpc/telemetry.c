@@ -8,15 +8,13 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "rpc/library.h"
+#include "signals/instruments.h"
 
 #define RESULT_ATTRS_MAX 8
 
 VmafxHistogram *rpc_histogram(VmafxMetricId id)
 {
-    const VmafxMetricRow *row = vmafx_metric_row(id);
-
-    return vmafx_histogram_bounds(vmafx_meter_get(RPC_SCOPE, "", "", VMAFX_NO_ATTRS), row->name, row->unit, row->text,
-                                  row->bounds, row->n_bounds);
+    return vmafx_signal_histogram(vmafx_meter_get(RPC_SCOPE, "", "", VMAFX_NO_ATTRS), id);
 }
 
 const char *rpc_method_name(const char *path)

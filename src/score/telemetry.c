@@ -6,7 +6,7 @@
 #include <vmafx/engine.h>
 
 #include "otel/api/metrics.h"
-#include "signals/signals.h"
+#include "signals/instruments.h"
 
 #define SCOPE VMAFX_SCOPE_NAME_SCORE
 
@@ -84,13 +84,6 @@ void vmafx_score_trace_frame(VmafxScoreTrace *trace, uint32_t frames, double ela
     vmafx_span_set_int(trace->run, VMAFX_KEY_FRAME_FIRST, frames);
 }
 
-static VmafxHistogram *histogram(VmafxMeter *meter, VmafxMetricId id)
-{
-    const VmafxMetricRow *row = vmafx_metric_row(id);
-
-    return vmafx_histogram_bounds(meter, row->name, row->unit, row->text, row->bounds, row->n_bounds);
-}
-
 /* How a pair ended, by VmafxEnding: the word for it, and what it is where that makes the result incomplete. */
 static const struct {
     const char *word, *text;
@@ -112,18 +105,17 @@ static VmafxErr failure_of(const VmafxScoreEnd *end)
 void vmafx_score_measure(const VmafxScoreEnd *end)
 {
     VmafxMeter *meter = vmafx_meter_get(SCOPE, VMAFX_ENGINE_VERSION, "", VMAFX_NO_ATTRS);
-    const VmafxMetricRow *frames = vmafx_metric_row(VMAFX_METRIC_ID_FRAMES);
     VmafxAttr attrs[2] = { VMAFX_ATTR_STR(VMAFX_KEY_MODEL_NAME, end->model),
                            VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, vmafx_err_name(failure_of(end))) };
     size_t first = end->model ? 0 : 1, last = failure_of(end) ? 2 : 1;
 
-    vmafx_counter_add(vmafx_counter(meter, frames->name, frames->unit, frames->text), end->frames);
-    vmafx_histogram_record_with(histogram(meter, VMAFX_METRIC_ID_SCORE_DURATION), end->elapsed_s,
+    vmafx_counter_add(vmafx_signal_counter(meter, VMAFX_METRIC_ID_FRAMES), end->frames);
+    vmafx_histogram_record_with(vmafx_signal_histogram(meter, VMAFX_METRIC_ID_SCORE_DURATION), end->elapsed_s,
                                 (VmafxAttrs){ attrs + first, last - first }, NULL);
     if (end->frames && end->elapsed_s > 0)
-        vmafx_histogram_record(histogram(meter, VMAFX_METRIC_ID_FRAME_RATE), end->frames / end->elapsed_s);
+        vmafx_histogram_record(vmafx_signal_histogram(meter, VMAFX_METRIC_ID_FRAME_RATE), end->frames / end->elapsed_s);
     if (end->has_score)
-        vmafx_histogram_record_with(histogram(meter, VMAFX_METRIC_ID_SCORE), end->score,
+        vmafx_histogram_record_with(vmafx_signal_histogram(meter, VMAFX_METRIC_ID_SCORE), end->score,
                                     (VmafxAttrs){ attrs + first, 1 - first }, NULL);
 }
 

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "otel/api/metrics.h"
-#include "signals/signals.h"
+#include "signals/instruments.h"
 
 struct VmafxProcessMetrics {
     uint64_t start_ns;
@@ -113,16 +113,6 @@ static void observe(VmafxObserver *observer, VmafxObservable *self, void *state)
     vmafx_observe_double(observer, m->uptime, (double)(vmafx_monotonic_ns() - m->start_ns) / 1e9, VMAFX_NO_ATTRS);
 }
 
-typedef VmafxObservable *Make(VmafxMeter *meter, const char *name, const char *unit, const char *description,
-                              VmafxObserveFn fn, void *state);
-
-static VmafxObservable *make(VmafxMeter *meter, VmafxMetricId id, Make *how)
-{
-    const VmafxMetricRow *row = vmafx_metric_row(id);
-
-    return how(meter, row->name, row->unit, row->text, NULL, NULL);
-}
-
 VmafxProcessMetrics *vmafx_process_metrics_new(const char *version)
 {
     VmafxProcessMetrics *m = calloc(1, sizeof *m);
@@ -131,16 +121,16 @@ VmafxProcessMetrics *vmafx_process_metrics_new(const char *version)
     if (!m)
         return NULL;
     m->start_ns = m->last_ns = vmafx_monotonic_ns();
-    m->cpu_time = make(meter, VMAFX_METRIC_ID_PROCESS_CPU_TIME, vmafx_observable_counter_double);
-    m->cpu_use = make(meter, VMAFX_METRIC_ID_PROCESS_CPU_UTILIZATION, vmafx_observable_gauge_double);
-    m->resident = make(meter, VMAFX_METRIC_ID_PROCESS_MEMORY_USAGE, vmafx_observable_up_down_counter);
-    m->virtual_memory = make(meter, VMAFX_METRIC_ID_PROCESS_MEMORY_VIRTUAL, vmafx_observable_up_down_counter);
-    m->disk = make(meter, VMAFX_METRIC_ID_PROCESS_DISK_IO, vmafx_observable_counter);
-    m->threads = make(meter, VMAFX_METRIC_ID_PROCESS_THREADS, vmafx_observable_up_down_counter);
-    m->fds = make(meter, VMAFX_METRIC_ID_PROCESS_FDS, vmafx_observable_up_down_counter);
-    m->switches = make(meter, VMAFX_METRIC_ID_PROCESS_CONTEXT_SWITCHES, vmafx_observable_counter);
-    m->faults = make(meter, VMAFX_METRIC_ID_PROCESS_PAGING_FAULTS, vmafx_observable_counter);
-    m->uptime = make(meter, VMAFX_METRIC_ID_PROCESS_UPTIME, vmafx_observable_gauge_double);
+    m->cpu_time = vmafx_signal_observable_double(meter, VMAFX_METRIC_ID_PROCESS_CPU_TIME);
+    m->cpu_use = vmafx_signal_observable_double(meter, VMAFX_METRIC_ID_PROCESS_CPU_UTILIZATION);
+    m->resident = vmafx_signal_observable(meter, VMAFX_METRIC_ID_PROCESS_MEMORY_USAGE);
+    m->virtual_memory = vmafx_signal_observable(meter, VMAFX_METRIC_ID_PROCESS_MEMORY_VIRTUAL);
+    m->disk = vmafx_signal_observable(meter, VMAFX_METRIC_ID_PROCESS_DISK_IO);
+    m->threads = vmafx_signal_observable(meter, VMAFX_METRIC_ID_PROCESS_THREADS);
+    m->fds = vmafx_signal_observable(meter, VMAFX_METRIC_ID_PROCESS_FDS);
+    m->switches = vmafx_signal_observable(meter, VMAFX_METRIC_ID_PROCESS_CONTEXT_SWITCHES);
+    m->faults = vmafx_signal_observable(meter, VMAFX_METRIC_ID_PROCESS_PAGING_FAULTS);
+    m->uptime = vmafx_signal_observable_double(meter, VMAFX_METRIC_ID_PROCESS_UPTIME);
     m->callback = vmafx_meter_callback(meter, observe, m);
     return m;
 }

@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
-#include "signals/signals.h"
+#include "signals/instruments.h"
 
 #define SCOPE     "vmafx.store"
 #define LINKS_MAX 16 /* of a group's span, to the contexts of its further operations */
@@ -47,11 +47,9 @@ static const CallName names[VMAFX_STORE_CALLS] = {
 
 void vmafx_store_trace_init(VmafxStore *store)
 {
-    const VmafxMetricRow *row = vmafx_metric_row(VMAFX_METRIC_ID_DB_DURATION);
-
     store->tracer = vmafx_tracer_get(SCOPE, "");
-    store->durations = vmafx_histogram_bounds(vmafx_meter_get(SCOPE, "", "", VMAFX_NO_ATTRS), row->name, row->unit,
-                                              row->text, row->bounds, row->n_bounds);
+    store->durations =
+        vmafx_signal_histogram(vmafx_meter_get(SCOPE, "", "", VMAFX_NO_ATTRS), VMAFX_METRIC_ID_DB_DURATION);
 }
 
 static const char *operation_name(const VmafxStoreTrace *trace)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "fleet/fleet.h"
 #include "programs/cli/remote.h"
 
 #define IDS_MAX    1000
@@ -50,12 +51,13 @@ static void filter_done(JobsFilter *filter)
 
 static bool add_state(JobsFilter *filter, const char *text)
 {
-    for (int s = VMAFX__V1__JOB_STATE__JOB_STATE_QUEUED; s <= VMAFX__V1__JOB_STATE__JOB_STATE_CANCELLED; s++)
-        if (!strcmp(remote_state_name((Vmafx__V1__JobState)s), text)) {
-            if (filter->request.n_states < VMAFX_LEN(filter->states))
-                filter->states[filter->request.n_states++] = (Vmafx__V1__JobState)s;
-            return true;
-        }
+    VmafxJobState state = vmafx_job_state_find(text);
+
+    if (state) {
+        if (filter->request.n_states < VMAFX_LEN(filter->states))
+            filter->states[filter->request.n_states++] = (Vmafx__V1__JobState)state; /* the numbers are the same */
+        return true;
+    }
     fprintf(stderr, "vmafx jobs: --state is queued, running, succeeded, failed or cancelled, not '%s'\n", text);
     return false;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "fleet/fleet.h"
 
 bool remote_argument(Remote *remote, int id, const char *value)
 {
@@ -128,17 +129,12 @@ int remote_exit_for(const Vmafx__V1__Job *job)
 
 const char *remote_state_name(Vmafx__V1__JobState state)
 {
-    static const char *const names[] = { "?", "queued", "running", "succeeded", "failed", "cancelled" };
-
-    return (size_t)state < VMAFX_LEN(names) ? names[state] : "?";
+    return vmafx_job_state_name((VmafxJobState)state); /* the numbers are the same */
 }
 
 const char *remote_failure_name(Vmafx__V1__FailureClass failure)
 {
-    static const char *const names[] = { "",         "input", "mismatch", "model",   "encoder",
-                                         "resource", "node",  "timeout",  "internal" };
-
-    return (size_t)failure < VMAFX_LEN(names) ? names[failure] : "?";
+    return failure ? vmafx_failure_name((VmafxFailure)failure) : "";
 }
 
 void remote_time(int64_t unix_us, char *ret, size_t size)

@@ -8,6 +8,7 @@
 
 #include "base/atomic_file.h"
 #include "base/base.h"
+#include "programs/cli/pair.h"
 #include "programs/cli/remote.h"
 #include "score/report.h"
 
@@ -27,20 +28,6 @@ typedef struct Arguments {
     VmafxReportFormat format;
 } Arguments;
 
-static bool report_format(const char *text, VmafxReportFormat *ret)
-{
-    static const char *const names[] = { "json", "ndjson", "csv", "xml" };
-    static const VmafxReportFormat formats[] = { VMAFX_REPORT_JSON, VMAFX_REPORT_NDJSON, VMAFX_REPORT_CSV,
-                                                 VMAFX_REPORT_REFERENCE_XML };
-
-    for (size_t i = 0; i < VMAFX_LEN(names); i++)
-        if (!strcmp(names[i], text)) {
-            *ret = formats[i];
-            return true;
-        }
-    return false;
-}
-
 static bool argument(void *ctx, int id, const char *value)
 {
     Arguments *a = ctx;
@@ -50,7 +37,7 @@ static bool argument(void *ctx, int id, const char *value)
         return true;
     }
     a->has_format = true;
-    if (report_format(value, &a->format))
+    if (pair_report_format(value, &a->format))
         return true;
     fprintf(stderr, "vmafx result: --format is json, ndjson, csv or xml, not '%s'\n", value);
     return false;
@@ -328,7 +315,7 @@ static int run_result(int argc, char **argv)
         a.output = "-";
     const char *dot = a.output && !a.has_format ? strrchr(a.output, '.') : NULL;
     if (dot)
-        VMAFX_IGNORE(!report_format(dot + 1, &a.format)); /* any other ending means json */
+        VMAFX_IGNORE(!pair_report_format(dot + 1, &a.format)); /* any other ending means json */
     int code = remote_open(&remote);
     if (!code)
         code = receive(&remote, id, !a.output, &received);

@@ -64,32 +64,12 @@ static void arguments_done(Arguments *a)
 
 /* ---- arguments ---- */
 
-static bool report_format(const char *text, VmafxReportFormat *ret)
-{
-    static const struct {
-        const char *name;
-        VmafxReportFormat format;
-    } formats[] = {
-        { "json", VMAFX_REPORT_JSON },
-        { "ndjson", VMAFX_REPORT_NDJSON },
-        { "csv", VMAFX_REPORT_CSV },
-        { "xml", VMAFX_REPORT_REFERENCE_XML },
-    };
-
-    for (size_t i = 0; i < VMAFX_LEN(formats); i++)
-        if (!strcmp(text, formats[i].name)) {
-            *ret = formats[i].format;
-            return true;
-        }
-    return false;
-}
-
 static bool argument(Arguments *a, int id, const char *value)
 {
     switch (id) {
     case O_FORMAT:
         a->has_format = true;
-        return report_format(value, &a->format) ||
+        return pair_report_format(value, &a->format) ||
                pair_usage_error(&a->what, "--format is json, ndjson, csv or xml, not '%s'", value);
     case O_OUTPUT:
         a->output = value;
@@ -150,7 +130,7 @@ static bool settle(Arguments *a)
         return pair_usage_error(&a->what, "--json and --output - both want standard output");
     const char *dot = a->output && !a->has_format ? strrchr(a->output, '.') : NULL;
     if (dot)
-        VMAFX_IGNORE(!report_format(dot + 1, &a->format)); /* any other ending means json */
+        VMAFX_IGNORE(!pair_report_format(dot + 1, &a->format)); /* any other ending means json */
     return apply_settings(a);
 }
 

@@ -16,7 +16,7 @@
 
 #include "base/base.h"
 #include "otel/api/metrics.h"
-#include "signals/signals.h"
+#include "signals/instruments.h"
 
 struct JobTelemetry {
     VmafxStore *store;
@@ -307,41 +307,6 @@ static void observe(VmafxObserver *observer, VmafxObservable *self, void *state)
     observe_nodes(state, observer);
 }
 
-static VmafxCounter *counter(VmafxMeter *meter, VmafxMetricId id)
-{
-    const VmafxMetricRow *row = vmafx_metric_row(id);
-
-    return vmafx_counter(meter, row->name, row->unit, row->text);
-}
-
-static VmafxHistogram *histogram(VmafxMeter *meter, VmafxMetricId id)
-{
-    const VmafxMetricRow *row = vmafx_metric_row(id);
-
-    return vmafx_histogram_bounds(meter, row->name, row->unit, row->text, row->bounds, row->n_bounds);
-}
-
-static VmafxObservable *up_down(VmafxMeter *meter, VmafxMetricId id)
-{
-    const VmafxMetricRow *row = vmafx_metric_row(id);
-
-    return vmafx_observable_up_down_counter(meter, row->name, row->unit, row->text, NULL, NULL);
-}
-
-static VmafxObservable *gauge_bytes(VmafxMeter *meter, VmafxMetricId id)
-{
-    const VmafxMetricRow *row = vmafx_metric_row(id);
-
-    return vmafx_observable_gauge(meter, row->name, row->unit, row->text, NULL, NULL);
-}
-
-static VmafxObservable *gauge(VmafxMeter *meter, VmafxMetricId id)
-{
-    const VmafxMetricRow *row = vmafx_metric_row(id);
-
-    return vmafx_observable_gauge_double(meter, row->name, row->unit, row->text, NULL, NULL);
-}
-
 /* ---- The header's functions ---- */
 
 JobTelemetry *job_telemetry_new(VmafxStore *store, const FleetView *fleet)
@@ -354,28 +319,28 @@ JobTelemetry *job_telemetry_new(VmafxStore *store, const FleetView *fleet)
     t->store = store;
     t->fleet = *fleet;
     t->tracer = vmafx_tracer_get("vmafx.controller", "");
-    t->submitted = counter(meter, VMAFX_METRIC_ID_JOBS_SUBMITTED);
-    t->completed = counter(meter, VMAFX_METRIC_ID_JOBS_COMPLETED);
-    t->failed = counter(meter, VMAFX_METRIC_ID_JOBS_FAILED);
-    t->cancelled = counter(meter, VMAFX_METRIC_ID_JOBS_CANCELLED);
-    t->retried = counter(meter, VMAFX_METRIC_ID_JOBS_RETRIED);
-    t->expired = counter(meter, VMAFX_METRIC_ID_LEASES_EXPIRED);
-    t->fenced = counter(meter, VMAFX_METRIC_ID_RESULTS_FENCED);
-    t->wait = histogram(meter, VMAFX_METRIC_ID_JOB_WAIT_DURATION);
-    t->run = histogram(meter, VMAFX_METRIC_ID_JOB_RUN_DURATION);
-    t->whole = histogram(meter, VMAFX_METRIC_ID_JOB_DURATION);
-    t->score = histogram(meter, VMAFX_METRIC_ID_SCORE);
-    t->queued = up_down(meter, VMAFX_METRIC_ID_JOBS_QUEUED);
-    t->in_flight = up_down(meter, VMAFX_METRIC_ID_JOBS_IN_FLIGHT);
-    t->queue_age = gauge(meter, VMAFX_METRIC_ID_JOB_QUEUE_AGE);
-    t->node_cpu = gauge(meter, VMAFX_METRIC_ID_NODE_CPU_UTILIZATION);
-    t->node_memory = gauge_bytes(meter, VMAFX_METRIC_ID_NODE_MEMORY_USAGE);
-    t->node_memory_limit = gauge_bytes(meter, VMAFX_METRIC_ID_NODE_MEMORY_LIMIT);
-    t->gpu = gauge(meter, VMAFX_METRIC_ID_NODE_GPU_UTILIZATION);
-    t->gpu_memory = gauge_bytes(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_USAGE);
-    t->gpu_memory_limit = gauge_bytes(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_LIMIT);
-    t->nodes = up_down(meter, VMAFX_METRIC_ID_NODES);
-    t->slots = up_down(meter, VMAFX_METRIC_ID_NODE_SLOTS);
+    t->submitted = vmafx_signal_counter(meter, VMAFX_METRIC_ID_JOBS_SUBMITTED);
+    t->completed = vmafx_signal_counter(meter, VMAFX_METRIC_ID_JOBS_COMPLETED);
+    t->failed = vmafx_signal_counter(meter, VMAFX_METRIC_ID_JOBS_FAILED);
+    t->cancelled = vmafx_signal_counter(meter, VMAFX_METRIC_ID_JOBS_CANCELLED);
+    t->retried = vmafx_signal_counter(meter, VMAFX_METRIC_ID_JOBS_RETRIED);
+    t->expired = vmafx_signal_counter(meter, VMAFX_METRIC_ID_LEASES_EXPIRED);
+    t->fenced = vmafx_signal_counter(meter, VMAFX_METRIC_ID_RESULTS_FENCED);
+    t->wait = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_JOB_WAIT_DURATION);
+    t->run = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_JOB_RUN_DURATION);
+    t->whole = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_JOB_DURATION);
+    t->score = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_SCORE);
+    t->queued = vmafx_signal_observable(meter, VMAFX_METRIC_ID_JOBS_QUEUED);
+    t->in_flight = vmafx_signal_observable(meter, VMAFX_METRIC_ID_JOBS_IN_FLIGHT);
+    t->queue_age = vmafx_signal_observable_double(meter, VMAFX_METRIC_ID_JOB_QUEUE_AGE);
+    t->node_cpu = vmafx_signal_observable_double(meter, VMAFX_METRIC_ID_NODE_CPU_UTILIZATION);
+    t->node_memory = vmafx_signal_observable(meter, VMAFX_METRIC_ID_NODE_MEMORY_USAGE);
+    t->node_memory_limit = vmafx_signal_observable(meter, VMAFX_METRIC_ID_NODE_MEMORY_LIMIT);
+    t->gpu = vmafx_signal_observable_double(meter, VMAFX_METRIC_ID_NODE_GPU_UTILIZATION);
+    t->gpu_memory = vmafx_signal_observable(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_USAGE);
+    t->gpu_memory_limit = vmafx_signal_observable(meter, VMAFX_METRIC_ID_NODE_GPU_MEMORY_LIMIT);
+    t->nodes = vmafx_signal_observable(meter, VMAFX_METRIC_ID_NODES);
+    t->slots = vmafx_signal_observable(meter, VMAFX_METRIC_ID_NODE_SLOTS);
     t->callback = vmafx_meter_callback(meter, observe, t);
 
     /* A counter that shows up with its first failure cannot be alerted on. */
