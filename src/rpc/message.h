@@ -19,6 +19,7 @@
 #include <vmafx/v1/fleet.pb-c.h>
 #include <vmafx/v1/jobs.pb-c.h>
 #include <vmafx/v1/scorer.pb-c.h>
+#include <vmafx/v1/scoring.pb-c.h>
 #include <vmafx/v1/traces.pb-c.h>
 
 #define VMAFX_MESSAGE_BUDGET ((size_t)16 << 20)
@@ -46,4 +47,14 @@ VMAFX_CHECK VmafxErr vmafx_message_pack(const ProtobufCMessage *message, uint8_t
  * integers are numbers up to ±2^53, texts beyond; enums are names, bytes base64, NaN and infinities texts.
  */
 char *vmafx_message_json(const ProtobufCMessage *message);
+
+/**
+ * The way back, strict: an object with the members of the message under their names in the .proto files. Unknown and
+ * double members, wrong types and numbers out of range are refused by their path ("comparison.subsample: must be a whole
+ * number"). 64-bit integers may be texts; enums are names; bytes base64. `null` leaves a member out.
+ * @param path  what the message is called in sentences: "job"; "": its members stand for themselves
+ * @return VMAFX_ERR_SYNTAX with a sentence; VMAFX_ERR_LIMIT (memory as in unpack, depth); VMAFX_ERR_NOMEM
+ */
+VMAFX_CHECK VmafxErr vmafx_message_from_json(const ProtobufCMessageDescriptor *type, const char *text, size_t len,
+                                             size_t budget, const char *path, VmafxMessage **ret, VmafxErrInfo *reterr);
 #endif

@@ -46,6 +46,12 @@ PROGRAM = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2:] if sys.argv[2:] and all(a.isidentifier() for a in sys.argv[2:]) else []
 
 
+def built_with(sanitizer, program=None):
+    """Whether a program (ours) was built with "asan" or "tsan"."""
+    with open(program or PROGRAM, "rb") as f:
+        return f"__{sanitizer}_init".encode() in f.read()
+
+
 def run(*arguments, env=None, stdin=subprocess.DEVNULL, cwd=None, timeout=120):
     """The finished process, with text in stdout and stderr."""
     return subprocess.run([PROGRAM, *map(str, arguments)], stdin=stdin, capture_output=True, text=True, cwd=cwd,

@@ -12,7 +12,7 @@ import uuid
 from contextlib import closing
 
 from faults import Faults, FragileFleet, Log, adopt_orphans, children, is_zombie, open_files, reap, resident_kb
-from harness import run, write_y4m
+from harness import built_with, run, write_y4m
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = range(1, 6)
 SUBMITTED, LEASED, ATTEMPT_ENDED, QUEUED_AGAIN, ENDED = range(1, 6)
@@ -325,6 +325,8 @@ class Soak:
         for _ in range(times):
             self.round(jobs, 0, faults=False)
             sizes.append(resident_kb(self.fleet.controller.process.pid))
+        if built_with("asan"):  # it keeps what was freed
+            return
         if sizes[-1] - sizes[len(sizes) // 2 - 1] > GROWTH_MAX_KB:
             raise Wrong(f"the controller grows with each round of {jobs} jobs: {sizes} kB")
 

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from harness import Skip, case, expect, ffmpeg, load, main, need_models, pair, run, write_y4m, write_yuv
+from harness import Skip, built_with, case, expect, ffmpeg, load, main, need_models, pair, run, write_y4m, write_yuv
 
 SCORER, DRIVER, PROBE = (os.path.abspath(path) for path in sys.argv[2:5])
 SUCCEEDED, FAILED, CANCELLED, TIMEOUT = 1, 2, 3, 5
@@ -300,8 +300,7 @@ def a_cut_input_fails_and_keeps_what_was_scored():
 def limits_end_a_task_and_say_so():
     models()
     pair()
-    with open(SCORER, "rb") as f:
-        sanitized = b"__asan_init" in f.read()  # that one takes terabytes of addresses
+    sanitized = built_with("asan", SCORER)  # that one takes terabytes of addresses
     with Runner() as runner:
         if not sanitized:
             with open("large.y4m", "wb") as f:
@@ -548,8 +547,7 @@ def an_unprivileged_user_scores_too():
         shutil.rmtree(folder)
 
 
-with open(SCORER, "rb") as program_file:
-    if b"__tsan_init" in program_file.read():
-        print("ThreadSanitizer does not survive a fork of a program with threads\n[  SKIPPED ] a_scorer_with_ThreadSanitizer")
-        sys.exit(0)
+if built_with("tsan", SCORER):
+    print("ThreadSanitizer does not survive a fork of a program with threads\n[  SKIPPED ] a_scorer_with_ThreadSanitizer")
+    sys.exit(0)
 main()
