@@ -8,27 +8,19 @@
 
 #include "store/internal.h"
 
-#include <time.h>
+#include "base/clock.h"
 
 #define SLEW 20
 #define STEP 1000000 /* microseconds */
 
-static int64_t clock_us(clockid_t id)
-{
-    struct timespec now;
-
-    clock_gettime(id, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static VmafxWall machine_wall(void *ctx)
 {
-    return clock_us(CLOCK_REALTIME);
+    return (VmafxWall)vmafx_wall_ns() / 1000;
 }
 
 static int64_t machine_monotonic(void *ctx)
 {
-    return clock_us(CLOCK_MONOTONIC);
+    return (int64_t)(vmafx_monotonic_ns() / 1000);
 }
 
 void vmafx_store_time_init(VmafxStoreTime *time, const VmafxStoreClock *source, VmafxWall stored)
@@ -38,8 +30,14 @@ void vmafx_store_time_init(VmafxStoreTime *time, const VmafxStoreClock *source, 
     time->read_at = time->source.monotonic_us(time->source.ctx);
     time->seen = time->source.wall_us(time->source.ctx) - time->read_at;
     time->offset = time->seen;
-    if (stored > time->offset + time->read_at)
+    VmafxWall now = time->offset + time->read_at;
+    if (stored > now)
         time->offset = stored - time->read_at;
+    /* Down for long, or set forward while it was down: who can tell? Work did not need that time in either case. */
+    if (stored > 0 && now - stored >= STEP) {
+        time->ungraced = true;
+        time->forward_us = now - stored;
+    }
 }
 
 void vmafx_store_time_done(VmafxStoreTime *time)

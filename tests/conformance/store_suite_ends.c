@@ -67,6 +67,19 @@ static void a_large_step_forward_is_taken_reported_and_costs_nobody_a_lease(void
     assert_int_equal(suite_expire(), 1);
 }
 
+static void time_that_passed_while_the_store_was_closed_counts_into_no_attempts_timeout(void **state)
+{
+    suite_submit_plain(1);
+    suite_assert_leased("n", 1);
+    suite_close();
+    suite_pass(10 * suite_submission(1).job.timeout_us);
+    suite_open();
+    assert_int_equal(suite_expire(), 0); /* nor is the lease over: nobody could renew it */
+    suite_pass(suite_config()->rules.lease_us);
+    assert_int_equal(suite_expire(), 1);
+    assert_int_equal(suite_get(1).state, VMAFX_JOB_QUEUED); /* its node is not there: lost, and tried again */
+}
+
 static void a_large_step_backward_is_reported_and_time_goes_on(void **state)
 {
     VmafxWall now = vmafx_store_now(suite_store());
@@ -260,6 +273,7 @@ int store_suite_ends(void)
         SUITE_CASE(the_clock_passes_with_the_machine_and_never_goes_back_over_a_restart),
         SUITE_CASE(a_small_step_of_the_machines_clock_is_followed_slowly),
         SUITE_CASE(a_large_step_forward_is_taken_reported_and_costs_nobody_a_lease),
+        SUITE_CASE(time_that_passed_while_the_store_was_closed_counts_into_no_attempts_timeout),
         SUITE_CASE(a_large_step_backward_is_reported_and_time_goes_on),
         SUITE_CASE(a_result_is_kept_with_the_end_and_comes_back_byte_for_byte),
         SUITE_CASE(a_large_result_comes_back_byte_for_byte),
