@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * The pipe of a scorer child. The first byte says how: whether spans may name parents, and whether the bytes are taken
- * as they are or as a row of messages whose lengths are put right, so that the fuzzer gets past the framing.
+ * The pipe of a scorer child. The first byte says how: whether spans may name parents, whether live frames are wanted,
+ * and whether the bytes are taken as they are or as a row of messages whose lengths are put right, so that the fuzzer
+ * gets past the framing.
  */
 
 #include <stddef.h>
@@ -23,6 +24,14 @@ static void on_span(void *ctx, const Vmafx__Scorer__V1__SpanRecord *span)
 {
     if (span->span_id.len != 8 || span->start_unix_ns > span->end_unix_ns)
         abort();
+    ++*(size_t *)ctx;
+}
+
+static void on_live_frames(void *ctx, const Vmafx__V1__Frames *frames)
+{
+    for (size_t i = 0; i < frames->n_columns; i++)
+        if (frames->columns[i]->n_values != frames->columns[0]->n_values || frames->first < 0)
+            abort();
     ++*(size_t *)ctx;
 }
 
@@ -48,10 +57,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t seen = 0;
     VMAFX_AUTO(vmafx_child_reader_free) VmafxChildReader *reader = NULL;
-    const VmafxChildReaderSettings settings = { .frames_max = 4096,
-                                                .nested = size && (data[0] & 1),
-                                                .started_unix_ns = 1000,
-                                                .events = { .begun = on_begun, .span = on_span, .ctx = &seen } };
+    const VmafxChildReaderSettings settings = {
+        .frames_max = 4096,
+        .nested = size && (data[0] & 1),
+        .frames_live = size && (data[0] & 4),
+        .started_unix_ns = 1000,
+        .events = { .begun = on_begun, .span = on_span, .live_frames = on_live_frames, .ctx = &seen }
+    };
 
     if (!size || vmafx_child_reader_new(&settings, &reader))
         return 0;

@@ -112,6 +112,11 @@ typedef struct VmafxEngineSettings {
     int threads;           /* workers; 0 computes in the calling thread */
     int subsample;         /* N > 1: vif, adm and scores only for frames whose index is a multiple of N; 0 means 1 */
     unsigned cpu_disabled; /* VMAFX_CPU_… that must not be used although the machine has them */
+    /* Called after the features of each frame, so that whoever waits knows when vmafx_engine_settle is worth a call:
+       from any worker, or from within push when there are none; not any more once finish has come back. It must be
+       quick and not call the engine. NULL: not wanted. */
+    void (*frame_done)(void *ctx);
+    void *frame_done_ctx;
 } VmafxEngineSettings;
 
 VMAFX_CHECK VmafxErr vmafx_engine_new(const VmafxEngineSettings *settings, VmafxEngine **ret_engine);
@@ -147,6 +152,21 @@ VMAFX_CHECK VmafxErr vmafx_engine_push(VmafxEngine *engine, const VmafxPlane *re
 /** Ends the clip: waits for the workers, derives motion2 and motion3, predicts the scores. */
 VMAFX_CHECK VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr);
 
+/**
+ * Between pushes: derives whatever can be final by now, and says of how many frames, from the first, every value is.
+ * Those can be read with vmafx_engine_value while pushing goes on, and are to the bit what finish gives. Never waits
+ * for a worker; costs nothing to those who do not call it. The count never falls.
+ *
+ * A frame is final when its own features and those of all frames before it are done, and with motion among the
+ * extractors (as every VMAF model has it) those of the next frame too, because motion2 and motion3 need it or need to
+ * know that there is one: a lag of one frame. The first two frames of a five-frame window are final with the third.
+ * What the lag holds back at the end of the clip is final with finish.
+ *
+ * @param ret_frames  0 before the first push; all frames after finish
+ * @return the first error any frame has had, as push and finish; VMAFX_ERR_MISSING
+ */
+VMAFX_CHECK VmafxErr vmafx_engine_settle(VmafxEngine *engine, uint32_t *ret_frames, VmafxErrInfo *reterr);
+
 /** The best instruction set in use: "c", "avx2" or "avx512". A static string. */
 const char *vmafx_engine_kernels(const VmafxEngine *engine);
 
@@ -156,11 +176,11 @@ double vmafx_engine_seconds(const VmafxEngine *engine, const char *extractor);
 /** Frames pushed. */
 uint32_t vmafx_engine_frames(const VmafxEngine *engine);
 
-/** Result series, in report order, complete after finish. Names live as long as the engine. */
+/** Result series, in report order, known after the first push. Names live as long as the engine. */
 size_t vmafx_engine_series(const VmafxEngine *engine);
 /** The name as reports print it (integer_vif_scale0). */
 const char *vmafx_engine_series_name(const VmafxEngine *engine, size_t series);
-/** False when the frame has no value in this series. */
+/** False when the frame has no value in this series, and before finish for frames that settle has not counted. */
 bool vmafx_engine_value(const VmafxEngine *engine, size_t series, uint32_t frame, double *ret_value);
 /** The series with that report name or model name, or SIZE_MAX. */
 size_t vmafx_engine_find(const VmafxEngine *engine, const char *name);

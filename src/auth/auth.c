@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "auth/tokens.h"
 #include "base/base.h"
 
 #define URI_BEGIN "vmafx://"
@@ -118,6 +119,13 @@ static bool authority_is_loopback(const char *authority)
     return (!authority[len] || authority[len] == ':') && vmafx_auth_host_is_loopback(authority, len);
 }
 
+bool vmafx_auth_target_is_loopback(const char *target)
+{
+    const char *slashes = strstr(target, ":///");
+
+    return !strncmp(target, "unix:", 5) || authority_is_loopback(slashes ? slashes + 4 : target);
+}
+
 static bool origin_is_loopback(const char *origin)
 {
     const char *host = strstr(origin, "://");
@@ -157,13 +165,27 @@ static void everything(VmafxIdentity *ret, const char *name)
     snprintf(ret->name, sizeof ret->name, "%s", name);
 }
 
+static VmafxErr from_token(const VmafxAuthPolicy *policy, const VmafxAuthPeer *peer, VmafxIdentity *ret,
+                           VmafxErrInfo *reterr)
+{
+    if (!policy->tokens)
+        return vmafx_fail(reterr, VMAFX_ERR_UNAUTHENTICATED,
+                          "the request has an Authorization header, but no token is known here: VMAFX_TOKENS names "
+                          "the file of them");
+    return vmafx_tokens_identify(policy->tokens, peer->authorization, peer->now_s, ret, reterr);
+}
+
 static VmafxErr identify(const VmafxAuthPolicy *policy, const VmafxAuthPeer *peer, VmafxIdentity *ret,
                          VmafxErrInfo *reterr)
 {
+    if (peer->authorization)
+        return from_token(policy, peer, ret, reterr);
     if (peer->authenticated)
         return from_certificate(peer, ret, reterr);
     if (peer->encrypted)
-        return vmafx_fail(reterr, VMAFX_ERR_UNAUTHENTICATED, "this needs credentials, and the peer has shown none");
+        return vmafx_fail(reterr, VMAFX_ERR_UNAUTHENTICATED,
+                          "this needs credentials, and the peer has shown none: a certificate for gRPC, a token "
+                          "(`vmafx tokens new`) for HTTP");
     if (peer->loopback && !policy->always_certificates) {
         if ((peer->host && !authority_is_loopback(peer->host)) || (peer->origin && !origin_is_loopback(peer->origin)))
             return vmafx_fail(reterr, VMAFX_ERR_UNAUTHENTICATED,
@@ -194,6 +216,7 @@ VmafxErr vmafx_auth_decide(const VmafxAuthPolicy *policy, const VmafxAuthPeer *p
     VmafxIdentity identity = { 0 };
     VmafxRole needs;
 
+    *ret = identity;
     if (!permission_find(method, &needs))
         return vmafx_fail(reterr, VMAFX_ERR_FORBIDDEN,
                           "nobody may call '%.100s': it is not in the table of permissions", method);
@@ -203,12 +226,11 @@ VmafxErr vmafx_auth_decide(const VmafxAuthPolicy *policy, const VmafxAuthPeer *p
     VmafxErr err = identify(policy, peer, &identity, needs == VMAFX_ROLE_ANYONE ? NULL : reterr);
     if (err && needs != VMAFX_ROLE_ANYONE)
         return err;
-    if (err)
-        identity = (VmafxIdentity){ 0 };
-    if (!suffices(identity.role, needs))
+    if (!err)
+        *ret = identity;
+    if (!suffices(ret->role, needs))
         return vmafx_fail(reterr, VMAFX_ERR_FORBIDDEN, "%s '%s' may not call '%s': it needs the role %s",
-                          vmafx_role_name(identity.role), identity.name, method, vmafx_role_name(needs));
-    *ret = identity;
+                          vmafx_role_name(ret->role), ret->name, method, vmafx_role_name(needs));
     return VMAFX_OK;
 }
 
@@ -227,7 +249,7 @@ VmafxErr vmafx_auth_node(const VmafxIdentity *identity, const char *node_name, V
 
 VmafxErr vmafx_auth_listen(const VmafxAuthPolicy *policy, const char *address, bool encrypted, VmafxErrInfo *reterr)
 {
-    bool loopback = !strncmp(address, "unix:", 5) || authority_is_loopback(address);
+    bool loopback = vmafx_auth_target_is_loopback(address);
 
     if (encrypted || loopback || policy->insecure_listen)
         return VMAFX_OK;

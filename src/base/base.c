@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 
 const char *vmafx_err_text(VmafxErr err)
@@ -123,6 +124,22 @@ void *vmafx_alloc_aligned(size_t n, size_t size)
     if (p)
         memset(p, 0, bytes);
     return p;
+}
+
+void vmafx_keep(void *ptr)
+{
+    typedef struct Kept {
+        void *ptr;
+        struct Kept *next;
+    } Kept;
+    static _Atomic(Kept *) all;
+    Kept *kept = ptr ? malloc(sizeof *kept) : NULL;
+
+    if (!kept)
+        return;
+    *kept = (Kept){ ptr, atomic_load(&all) };
+    while (!atomic_compare_exchange_weak(&all, &kept->next, kept))
+        ;
 }
 
 char *vmafx_strdup(const char *s)

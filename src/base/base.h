@@ -50,6 +50,12 @@ static inline void vmafx_fclose_p(FILE **f)
 /** n * size zeroed bytes aligned to 64, or NULL; overflow is NULL too. Release with free(). */
 void *vmafx_alloc_aligned(size_t n, size_t size);
 
+/**
+ * For what cannot be freed because a thread that did not end in time still uses it: it stays until the process ends, and
+ * stays known, so that it is no leak. Any thread; NULL is nothing.
+ */
+void vmafx_keep(void *ptr);
+
 /** strdup with our limits spelled out: NULL in gives NULL out, NULL on no memory. */
 char *vmafx_strdup(const char *s);
 

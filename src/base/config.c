@@ -34,6 +34,7 @@ static const struct {
     { "VMAFX_TRACE_URL", NULL, "a link to a trace, with {trace_id} in it, for `vmafx trace`" },
     { "VMAFX_TRACE_SOURCE", NULL, "where `vmafx trace` asks for spans" },
     { "VMAFX_CERTS", NULL, "folder of `vmafx certs`" },
+    { "VMAFX_TOKENS", NULL, "file of `vmafx tokens`" },
     { "VMAFX_THREADS", NULL, "threads that compute; as many as there are CPUs when not set" },
 };
 

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* A controller's services as calls: path, request and response of each in one table. */
+/* The services of controller and vmafx-server as calls: path, request and response of each in one table. */
 
 #include "client/client.h"
 
 #include "base/base.h"
-#include "rpc/client.h"
+#include "client/client_internal.h"
 
 #define MESSAGE_MAX   ((size_t)16 << 20)
 #define ANSWER_BUDGET ((size_t)256 << 20) /* a page of a thousand jobs, each with its request */
-
-struct VmafxClient {
-    VmafxRpcChannel *channel;
-    char *address;
-    uint32_t timeout_ms;
-};
 
 struct VmafxClientReading {
     VmafxClient *client;
@@ -33,10 +27,15 @@ static const struct {
     [VMAFX_CALL_CANCEL_JOB] = { "/vmafx.v1.Jobs/CancelJob", &vmafx__v1__cancel_job_response__descriptor },
     [VMAFX_CALL_RETRY_JOB] = { "/vmafx.v1.Jobs/RetryJob", &vmafx__v1__retry_job_response__descriptor },
     [VMAFX_CALL_DELETE_JOB] = { "/vmafx.v1.Jobs/DeleteJob", &vmafx__v1__delete_job_response__descriptor },
+    [VMAFX_CALL_FIND_UPLOAD] = { "/vmafx.v1.Jobs/FindUpload", &vmafx__v1__find_upload_response__descriptor },
     [VMAFX_CALL_LIST_NODES] = { "/vmafx.v1.Fleet/ListNodes", &vmafx__v1__list_nodes_response__descriptor },
     [VMAFX_CALL_DRAIN_NODE] = { "/vmafx.v1.Fleet/DrainNode", &vmafx__v1__drain_node_response__descriptor },
     [VMAFX_CALL_WATCH_JOB] = { "/vmafx.v1.Jobs/WatchJob", &vmafx__v1__watch_job_response__descriptor },
     [VMAFX_CALL_GET_RESULT] = { "/vmafx.v1.Jobs/GetResult", &vmafx__v1__get_result_response__descriptor },
+    [VMAFX_CALL_SCORE] = { "/vmafx.v1.Scoring/Score", &vmafx__v1__score_event__descriptor },
+    [VMAFX_CALL_LIST_MODELS] = { "/vmafx.v1.Scoring/ListModels", &vmafx__v1__list_models_response__descriptor },
+    [VMAFX_CALL_GET_CAPABILITIES] = { "/vmafx.v1.Scoring/GetCapabilities",
+                                      &vmafx__v1__get_capabilities_response__descriptor },
 };
 
 void vmafx_client_config_from(const VmafxConfig *settings, VmafxClientConfig *ret)
@@ -58,6 +57,7 @@ VmafxErr vmafx_client_open(const VmafxClientConfig *config, VmafxClient **ret, V
         return VMAFX_ERR_NOMEM;
     client->address = vmafx_strdup(config->address ? config->address : VMAFX_CONTROLLER_ADDRESS);
     client->timeout_ms = config->timeout_ms;
+    client->kind = config->kind;
     if (!client->address)
         return VMAFX_ERR_NOMEM;
 
@@ -86,9 +86,11 @@ void vmafx_client_close(VmafxClient **client)
     *client = NULL;
 }
 
-/** The library's own words about a connection help nobody who does not know it. */
-static VmafxErr explained(const VmafxClient *client, VmafxErr err, const VmafxErrInfo *info, VmafxErrInfo *reterr)
+VmafxErr client_explained(const VmafxClient *client, VmafxErr err, const VmafxErrInfo *info, VmafxErrInfo *reterr)
 {
+    if (err == VMAFX_ERR_UNREACHABLE && client->kind)
+        return vmafx_fail(reterr, err, "cannot reach a %s at %s (%.160s). Is it running, and is that its gRPC port?",
+                          client->kind, client->address, info->message);
     if (err == VMAFX_ERR_UNREACHABLE)
         return vmafx_fail(reterr, err,
                           "cannot reach a controller at %s (%.160s). Is it running? `vmafx dev` starts one here; "
@@ -109,7 +111,7 @@ VmafxErr vmafx_client_call(VmafxClient *client, VmafxCall call, const ProtobufCM
         return err;
     err = vmafx_rpc_unary(client->channel, calls[call].path, data, len, client->timeout_ms, &body, &body_len, &info);
     if (err)
-        return explained(client, err, &info, reterr);
+        return client_explained(client, err, &info, reterr);
     return vmafx_message_unpack(calls[call].response, body, body_len, ANSWER_BUDGET, ret, reterr);
 }
 
@@ -130,7 +132,7 @@ VmafxErr vmafx_client_read(VmafxClient *client, VmafxCall call, const ProtobufCM
         return err;
     err = vmafx_rpc_read_open(client->channel, calls[call].path, data, len, &reading->reading, &info);
     if (err)
-        return explained(client, err, &info, reterr);
+        return client_explained(client, err, &info, reterr);
     *ret = VMAFX_TAKE(reading);
     return VMAFX_OK;
 }
@@ -145,7 +147,7 @@ VmafxErr vmafx_client_read_next(VmafxClientReading *reading, uint32_t timeout_ms
 
     *ret = NULL;
     if (err)
-        return explained(reading->client, err, &info, reterr);
+        return client_explained(reading->client, err, &info, reterr);
     return body ? vmafx_message_unpack(reading->type, body, len, ANSWER_BUDGET, ret, reterr) : VMAFX_OK;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Talking to a controller: messages of proto/vmafx/v1 in and out of a gRPC channel. For the command line and whoever
- * else submits and follows jobs. Blocking; one client may be used by several threads at a time.
+ * Talking to a controller, or to a vmafx-server: messages of proto/vmafx/v1 in and out of a gRPC channel. For the
+ * command line and whoever else submits and follows jobs. Blocking; one client may be used by several threads at a
+ * time.
  *
  *     VMAFX_AUTO(vmafx_message_free) VmafxMessage *answer = NULL;
  *     Vmafx__V1__GetJobRequest request = VMAFX__V1__GET_JOB_REQUEST__INIT;
@@ -13,6 +14,7 @@
 #define VMAFX_CLIENT_CLIENT_H
 
 #include "base/config.h"
+#include "base/url.h"
 #include "rpc/message.h"
 
 #define VMAFX_CONTROLLER_ADDRESS "127.0.0.1:7801"
@@ -24,6 +26,7 @@ typedef struct VmafxClientConfig {
     const char *cert_file, *key_file, *ca_file; /* PEM; all three: mutual TLS; none: plain text */
     const char *server_name;                    /* verified instead of the address's host; NULL: that one */
     uint32_t timeout_ms;                        /* of a call; 0: 30 s */
+    const char *kind;                           /* static; what is there, for sentences: NULL: "controller" */
 } VmafxClientConfig;
 
 /** Unary calls, and the streams that a server answers with. */
@@ -36,10 +39,15 @@ typedef enum VmafxCall {
     VMAFX_CALL_CANCEL_JOB,
     VMAFX_CALL_RETRY_JOB,
     VMAFX_CALL_DELETE_JOB,
+    VMAFX_CALL_FIND_UPLOAD,
     VMAFX_CALL_LIST_NODES,
     VMAFX_CALL_DRAIN_NODE,
     VMAFX_CALL_WATCH_JOB,  /* stream */
     VMAFX_CALL_GET_RESULT, /* stream */
+    /* Of a vmafx-server */
+    VMAFX_CALL_SCORE, /* stream */
+    VMAFX_CALL_LIST_MODELS,
+    VMAFX_CALL_GET_CAPABILITIES,
 } VmafxCall;
 
 /**
@@ -61,6 +69,27 @@ void vmafx_client_close(VmafxClient **client);
  */
 VMAFX_CHECK VmafxErr vmafx_client_call(VmafxClient *client, VmafxCall call, const ProtobufCMessage *request,
                                        VmafxMessage **ret, VmafxErrInfo *reterr);
+
+/** For those who wait for an upload. From the thread that called. */
+typedef struct VmafxClientProgress {
+    /** done of total bytes; sending: over the network, else it is being read for its digest. NULL: not wanted */
+    void (*tell)(void *ctx, bool sending, int64_t done, int64_t total);
+    void *ctx;
+} VmafxClientProgress;
+
+/**
+ * Sends a file to the controller unless it has it already, and says what jobs call it.
+ * @param fd       a regular file, for reading; borrowed; read from its start, its offset is left alone
+ * @param name     of the file, for people
+ * @param progress may be NULL
+ * @param ret_sent bytes that were sent; 0: it was there. May be NULL
+ * @return VMAFX_ERR_INPUT (not a regular file, empty, or it changes while it is read), VMAFX_ERR_IO (it cannot be
+ * read); what the controller says: VMAFX_ERR_INVALID (too large), VMAFX_ERR_BUSY (no room), VMAFX_ERR_UNSUPPORTED (it
+ * takes none); VMAFX_ERR_UNREACHABLE, also when nothing moves for a minute, each with a sentence
+ */
+VMAFX_CHECK VmafxErr vmafx_client_upload(VmafxClient *client, int fd, const char *name,
+                                         const VmafxClientProgress *progress, char ret_uri[VMAFX_UPLOAD_URI_MAX],
+                                         int64_t *ret_sent, VmafxErrInfo *reterr);
 
 typedef struct VmafxClientReading VmafxClientReading;
 

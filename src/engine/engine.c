@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * The engine: which extractor instances are wanted, running them on every frame, and turning their values into
- * scores when the clip has ended.
+ * scores when they are final: at the end of the clip, or on the way for those who ask.
  *
  *     add_model, add_feature ─► instances (each configuration once)
  *     first push             ─► series in report order, one pass per worker and extractor, the pipeline
  *     push                   ─► pipeline ─► workers: passes fill the frame's row
- *     finish                 ─► motion2, motion3; predictions, row by row
+ *     settle, finish         ─► motion2, motion3; predictions, row by row, of the frames that are final now
  */
 
 #include <vmafx/engine.h>
@@ -63,6 +63,7 @@ struct VmafxEngine {
     VmafxPipeline *pipeline; /* from the first push on */
     VmafxPlane shape;        /* of every frame; data is NULL */
     uint32_t n_frames;
+    uint32_t n_settled; /* from the first: derived and predicted */
     bool finished;
 };
 
@@ -239,7 +240,7 @@ static bool wants_debug(const VmafxInstance *instance)
     return false;
 }
 
-static VmafxErr name_features(VmafxEngine *engine, VmafxInstance *instance, bool at_flush, VmafxErrInfo *reterr)
+static VmafxErr name_features(VmafxEngine *engine, VmafxInstance *instance, bool derived, VmafxErrInfo *reterr)
 {
     const VmafxExtractor *extractor = instance->extractor;
     VMAFX_AUTO(vmafx_free_p)
@@ -250,7 +251,7 @@ static VmafxErr name_features(VmafxEngine *engine, VmafxInstance *instance, bool
     for (size_t i = 0; i < extractor->n_features; i++) {
         const VmafxFeatureSpec *feature = &extractor->features[i];
 
-        if (feature->at_flush != at_flush)
+        if (feature->derived != derived)
             continue;
         instance->series[i] = SIZE_MAX;
         if (feature->debug && !wants_debug(instance))
@@ -298,9 +299,9 @@ static VmafxErr name_series(VmafxEngine *engine, VmafxErrInfo *reterr)
 {
     VmafxErr err = VMAFX_OK;
 
-    for (int at_flush = 0; at_flush < 2; at_flush++)
+    for (int derived = 0; derived < 2; derived++)
         for (size_t i = 0; !err && i < engine->n_instances; i++)
-            err = name_features(engine, &engine->instances[i], at_flush, reterr);
+            err = name_features(engine, &engine->instances[i], derived, reterr);
     for (int collections = 0; collections < 2; collections++)
         for (size_t i = 0; !err && i < engine->n_models; i++)
             if (vmafx_model_is_collection(engine->models[i].model) == collections)
@@ -350,7 +351,7 @@ static VmafxErr run_group(Group *group, int worker, const VmafxFrameInput *input
 
     for (size_t i = 0; !err && i < group->n_instances; i++)
         for (size_t j = 0; j < group->extractor->n_features; j++)
-            if (!group->extractor->features[j].at_flush && group->instances[i]->series[j] != SIZE_MAX)
+            if (!group->extractor->features[j].derived && group->instances[i]->series[j] != SIZE_MAX)
                 row[group->instances[i]->series[j]] = values[i][j];
     return err;
 }
@@ -406,6 +407,18 @@ static VmafxErr check_inputs_given(const VmafxEngine *engine, VmafxErrInfo *rete
     return VMAFX_OK;
 }
 
+static VmafxErr start_pipeline(VmafxEngine *engine)
+{
+    const VmafxPipelineSetup setup = { .threads = engine->settings.threads,
+                                       .shape = engine->shape,
+                                       .work = frame_work,
+                                       .ctx = engine,
+                                       .frame_done = engine->settings.frame_done,
+                                       .frame_done_ctx = engine->settings.frame_done_ctx };
+
+    return vmafx_pipeline_new(&setup, &engine->pipeline);
+}
+
 static VmafxErr begin(VmafxEngine *engine, const VmafxPlane *ref, VmafxErrInfo *reterr)
 {
     VmafxErr err = check_shape(ref, reterr);
@@ -424,7 +437,7 @@ static VmafxErr begin(VmafxEngine *engine, const VmafxPlane *ref, VmafxErrInfo *
     if (!err)
         err = make_passes(engine);
     if (!err)
-        err = vmafx_pipeline_new(engine->settings.threads, &engine->shape, frame_work, engine, &engine->pipeline);
+        err = start_pipeline(engine);
     if (err == VMAFX_ERR_NOMEM)
         return vmafx_fail(reterr, err, "no memory or threads to score pictures of %dx%d with %d threads", ref->w,
                           ref->h, engine->settings.threads);
@@ -472,29 +485,7 @@ VmafxErr vmafx_engine_push(VmafxEngine *engine, const VmafxPlane *ref, const Vma
     return err;
 }
 
-/* ---- The end of the clip ---- */
-
-/* Derives an instance's whole-clip features, column by column. */
-static VmafxErr flush_instance(VmafxEngine *engine, const VmafxInstance *instance)
-{
-    const VmafxExtractor *extractor = instance->extractor;
-    uint32_t n = engine->n_frames;
-    double *columns[VMAFX_EXTRACTOR_FEATURES_MAX];
-    VMAFX_AUTO(vmafx_free_p) double *storage = calloc((size_t)n * extractor->n_features, sizeof *storage);
-
-    if (!storage)
-        return VMAFX_ERR_NOMEM;
-    for (size_t j = 0; j < extractor->n_features; j++) {
-        columns[j] = storage + j * n;
-        for (uint32_t i = 0; instance->series[j] != SIZE_MAX && i < n; i++)
-            columns[j][i] = vmafx_series_row(&engine->series, i)[instance->series[j]];
-    }
-    extractor->flush(instance, n, columns);
-    for (size_t j = 0; j < extractor->n_features; j++)
-        for (uint32_t i = 0; extractor->features[j].at_flush && instance->series[j] != SIZE_MAX && i < n; i++)
-            vmafx_series_row(&engine->series, i)[instance->series[j]] = columns[j][i];
-    return VMAFX_OK;
-}
+/* ---- Final values ---- */
 
 static VmafxErr predict_frame(const VmafxEngine *engine, const ModelSlot *slot, uint32_t frame, VmafxErrInfo *reterr)
 {
@@ -528,6 +519,23 @@ static VmafxErr predict_frame(const VmafxEngine *engine, const ModelSlot *slot, 
     return VMAFX_OK;
 }
 
+/* Brings frames up to `to` into their final state. n: as derive takes it. */
+static VmafxErr settle_frames(VmafxEngine *engine, uint32_t to, uint32_t n, VmafxErrInfo *reterr)
+{
+    for (size_t i = 0; i < engine->n_instances; i++) {
+        const VmafxInstance *instance = &engine->instances[i];
+        if (instance->extractor->derive)
+            instance->extractor->derive(instance, &engine->series, engine->n_settled, to, n);
+    }
+    for (; engine->n_settled < to; engine->n_settled++)
+        for (size_t i = 0; engine->n_settled % (uint32_t)engine->settings.subsample == 0 && i < engine->n_models; i++) {
+            VmafxErr err = predict_frame(engine, &engine->models[i], engine->n_settled, reterr);
+            if (err)
+                return err;
+        }
+    return VMAFX_OK;
+}
+
 VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr)
 {
     if (engine->finished)
@@ -537,16 +545,25 @@ VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr)
         return vmafx_fail(reterr, VMAFX_ERR_MISSING, "the clip has no frame");
 
     VmafxErr err = vmafx_pipeline_drain(engine->pipeline, reterr);
-    for (size_t i = 0; !err && i < engine->n_instances; i++)
-        if (engine->instances[i].extractor->flush) {
-            err = flush_instance(engine, &engine->instances[i]);
-            if (err)
-                return vmafx_fail(reterr, err, "no memory to finish feature '%s'",
-                                  engine->instances[i].extractor->name);
-        }
-    for (uint32_t frame = 0; !err && frame < engine->n_frames; frame++)
-        for (size_t i = 0; !err && frame % (uint32_t)engine->settings.subsample == 0 && i < engine->n_models; i++)
-            err = predict_frame(engine, &engine->models[i], frame, reterr);
+    return err ? err : settle_frames(engine, engine->n_frames, engine->n_frames, reterr);
+}
+
+VmafxErr vmafx_engine_settle(VmafxEngine *engine, uint32_t *ret_frames, VmafxErrInfo *reterr)
+{
+    uint32_t done = 0;
+    VmafxErr err = VMAFX_OK;
+
+    if (engine->pipeline && !engine->finished) {
+        err = vmafx_pipeline_done(engine->pipeline, &done, reterr);
+        uint32_t to = done;
+        for (size_t i = 0; i < engine->n_instances; i++)
+            if (engine->instances[i].extractor->settled)
+                to = VMAFX_MIN(to, engine->instances[i].extractor->settled(&engine->instances[i], done));
+        if (!err && to > engine->n_settled)
+            err = settle_frames(engine, to, done, reterr);
+    }
+    if (!err)
+        *ret_frames = engine->n_settled;
     return err;
 }
 
@@ -582,8 +599,8 @@ const char *vmafx_engine_series_name(const VmafxEngine *engine, size_t series)
 
 bool vmafx_engine_value(const VmafxEngine *engine, size_t series, uint32_t frame, double *ret_value)
 {
-    if (series >= engine->series.n || frame >= engine->n_frames)
-        return false;
+    if (series >= engine->series.n || frame >= (engine->finished ? engine->n_frames : engine->n_settled))
+        return false; /* a worker may be writing into the rows of others */
     double v = vmafx_series_row(&engine->series, frame)[series];
     if (!vmafx_series_present(v))
         return false;

@@ -13,6 +13,7 @@
 
 #include "engine/kernels/kernels.h"
 #include "engine/options.h"
+#include "engine/series.h"
 
 #define VMAFX_EXTRACTOR_FEATURES_MAX 24
 #define VMAFX_INSTANCES_MAX          64 /* of all extractors of one engine */
@@ -22,7 +23,7 @@ typedef struct VmafxFeatureSpec {
     const char *stored; /* the name models ask for */
     const char *report; /* the name reports print, and to which option suffixes are added */
     bool debug;         /* only with the option debug=true */
-    bool at_flush;      /* known when the clip has ended */
+    bool derived;       /* from the others, of this frame and of its neighbours */
 } VmafxFeatureSpec;
 
 typedef struct VmafxExtractor VmafxExtractor;
@@ -67,8 +68,14 @@ struct VmafxExtractor {
     void (*pass_free)(void *pass);
     /** One frame; one thread at a time per pass. */
     VmafxErr (*frame)(void *pass, const VmafxFrameInput *input, VmafxFeatureValues *ret_values);
-    /** Derives the features marked at_flush of n frames from the others: values[feature] has n numbers. May be NULL. */
-    void (*flush)(const VmafxInstance *instance, uint32_t n, double *const *values);
+    /**
+     * Derived features; both functions NULL: there are none. settled: of how many frames, from the first, they are
+     * known when the others are of `done` frames and more frames may come. derive: writes those of frames from … to − 1
+     * into their rows; n is the number of frames in the clip, or, while it goes on, of those that are done: then
+     * to <= settled(done), and the result is the same whatever n.
+     */
+    uint32_t (*settled)(const VmafxInstance *instance, uint32_t done);
+    void (*derive)(const VmafxInstance *instance, const VmafxSeries *series, uint32_t from, uint32_t to, uint32_t n);
 };
 
 extern const VmafxExtractor vmafx_extractor_adm, vmafx_extractor_motion, vmafx_extractor_vif;

@@ -8,6 +8,8 @@
 
 #include "base/base.h"
 
+#define IDLE UINT32_MAX
+
 typedef struct Picture {
     VmafxPlane plane;
     void *storage;
@@ -22,18 +24,18 @@ typedef struct Job {
 } Job;
 
 struct VmafxPipeline {
-    VmafxFrameWork work;
-    void *ctx;
-    VmafxPlane shape;
+    VmafxPipelineSetup setup;
     int n_threads, depth; /* depth: frames that may be under way */
+    uint32_t n_pushed;    /* the caller's thread only */
     pthread_t *threads;
     Picture *history[2]; /* the reference of the two pushes before; the caller's thread only */
 
     pthread_mutex_t lock; /* covers everything below */
     pthread_cond_t has_job, has_room;
     Picture *free_pictures;
-    Job *queue; /* ring of depth jobs */
+    Job *queue; /* ring of depth jobs, in the order of their frames */
     int queue_head, n_queued, n_under_way;
+    uint32_t *working; /* by worker: index of the frame it is at, or IDLE */
     bool stopping;
     VmafxErr err; /* the first one */
     VmafxErrInfo err_info;
@@ -106,16 +108,21 @@ static VmafxErr run(VmafxPipeline *pipeline, int worker, const Job *job, VmafxEr
                      job->earlier[1] ? &job->earlier[1]->plane : NULL },
     };
 
-    return pipeline->work(pipeline->ctx, worker, &input, job->row, reterr);
+    return pipeline->setup.work(pipeline->setup.ctx, worker, &input, job->row, reterr);
 }
 
 /* With the lock held. */
-static void finish_job(VmafxPipeline *pipeline, const Job *job, VmafxErr err, const VmafxErrInfo *info)
+static void note_error(VmafxPipeline *pipeline, VmafxErr err, const VmafxErrInfo *info)
 {
     if (err && !pipeline->err) {
         pipeline->err = err;
         pipeline->err_info = *info;
     }
+}
+
+/* With the lock held. */
+static void finish_job(VmafxPipeline *pipeline, const Job *job)
+{
     unref(pipeline, job->ref);
     unref(pipeline, job->dis);
     unref(pipeline, job->earlier[0]);
@@ -139,13 +146,21 @@ static void *worker_main(void *opaque)
         Job job = pipeline->queue[pipeline->queue_head];
         pipeline->queue_head = (pipeline->queue_head + 1) % pipeline->depth;
         pipeline->n_queued--;
+        pipeline->working[start.worker] = job.index;
         pthread_mutex_unlock(&pipeline->lock);
 
         VmafxErrInfo info = { 0 };
         VmafxErr err = run(pipeline, start.worker, &job, &info);
 
         pthread_mutex_lock(&pipeline->lock);
-        finish_job(pipeline, &job, err, &info);
+        pipeline->working[start.worker] = IDLE;
+        note_error(pipeline, err, &info);
+        if (pipeline->setup.frame_done) {
+            pthread_mutex_unlock(&pipeline->lock);
+            pipeline->setup.frame_done(pipeline->setup.frame_done_ctx); /* before drain can come back */
+            pthread_mutex_lock(&pipeline->lock);
+        }
+        finish_job(pipeline, &job);
     }
     pthread_mutex_unlock(&pipeline->lock);
     return NULL;
@@ -166,25 +181,26 @@ static VmafxErr start_worker(VmafxPipeline *pipeline)
     return VMAFX_OK;
 }
 
-VmafxErr vmafx_pipeline_new(int threads, const VmafxPlane *shape, VmafxFrameWork work, void *ctx,
-                            VmafxPipeline **ret_pipeline)
+VmafxErr vmafx_pipeline_new(const VmafxPipelineSetup *setup, VmafxPipeline **ret_pipeline)
 {
     VMAFX_AUTO(vmafx_pipeline_free) VmafxPipeline *pipeline = calloc(1, sizeof *pipeline);
+    size_t threads = (size_t)setup->threads;
 
     if (!pipeline)
         return VMAFX_ERR_NOMEM;
     pthread_mutex_init(&pipeline->lock, NULL);
     pthread_cond_init(&pipeline->has_job, NULL);
     pthread_cond_init(&pipeline->has_room, NULL);
-    pipeline->work = work;
-    pipeline->ctx = ctx;
-    pipeline->shape = *shape;
-    pipeline->depth = threads + 2;
-    pipeline->queue = calloc((size_t)pipeline->depth, sizeof *pipeline->queue);
-    pipeline->threads = calloc((size_t)threads + 1, sizeof *pipeline->threads);
-    if (!pipeline->queue || !pipeline->threads)
+    pipeline->setup = *setup;
+    pipeline->depth = setup->threads + 2;
+    pipeline->queue = calloc(threads + 2, sizeof *pipeline->queue);
+    pipeline->threads = calloc(threads + 1, sizeof *pipeline->threads);
+    pipeline->working = calloc(threads + 1, sizeof *pipeline->working);
+    if (!pipeline->queue || !pipeline->threads || !pipeline->working)
         return VMAFX_ERR_NOMEM;
-    for (int i = 0; i < threads; i++) {
+    for (size_t i = 0; i < threads; i++)
+        pipeline->working[i] = IDLE;
+    for (size_t i = 0; i < threads; i++) {
         VmafxErr err = start_worker(pipeline);
         if (err)
             return err;
@@ -218,6 +234,7 @@ void vmafx_pipeline_free(VmafxPipeline **pipeline_p)
     pthread_mutex_destroy(&pipeline->lock);
     free(pipeline->queue);
     free(pipeline->threads);
+    free(pipeline->working);
     free(pipeline);
     *pipeline_p = NULL;
 }
@@ -230,7 +247,7 @@ static Picture *take_picture(VmafxPipeline *pipeline)
     if (picture)
         pipeline->free_pictures = picture->next;
     else
-        picture = picture_new(&pipeline->shape);
+        picture = picture_new(&pipeline->setup.shape);
     if (picture)
         picture->refs = 1;
     return picture;
@@ -285,10 +302,31 @@ VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPlane *ref, con
         pipeline->queue[(pipeline->queue_head + pipeline->n_queued++) % pipeline->depth] = job;
         pthread_cond_signal(&pipeline->has_job);
     } else {
-        finish_job(pipeline, &job, err, &info);
+        note_error(pipeline, err, &info);
+        finish_job(pipeline, &job);
     }
     pthread_mutex_unlock(&pipeline->lock);
+    pipeline->n_pushed++;
+    if (!pipeline->n_threads && pipeline->setup.frame_done)
+        pipeline->setup.frame_done(pipeline->setup.frame_done_ctx);
     return err ? vmafx_fail(reterr, err, "%s", info.message) : VMAFX_OK;
+}
+
+VmafxErr vmafx_pipeline_done(VmafxPipeline *pipeline, uint32_t *ret_done, VmafxErrInfo *reterr)
+{
+    uint32_t done = pipeline->n_pushed;
+
+    pthread_mutex_lock(&pipeline->lock);
+    VmafxErr err = pipeline->err;
+    if (err)
+        VMAFX_IGNORE(vmafx_fail(reterr, err, "%s", pipeline->err_info.message)); /* only fills in the message */
+    if (pipeline->n_queued)
+        done = pipeline->queue[pipeline->queue_head].index;
+    for (int i = 0; i < pipeline->n_threads; i++)
+        done = VMAFX_MIN(done, pipeline->working[i]);
+    pthread_mutex_unlock(&pipeline->lock);
+    *ret_done = done;
+    return err;
 }
 
 VmafxErr vmafx_pipeline_drain(VmafxPipeline *pipeline, VmafxErrInfo *reterr)

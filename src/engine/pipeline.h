@@ -17,9 +17,16 @@ typedef struct VmafxPipeline VmafxPipeline;
 typedef VmafxErr (*VmafxFrameWork)(void *ctx, int worker, const VmafxFrameInput *input, double *row,
                                    VmafxErrInfo *reterr);
 
-/** threads 0: push does the work itself. */
-VMAFX_CHECK VmafxErr vmafx_pipeline_new(int threads, const VmafxPlane *shape, VmafxFrameWork work, void *ctx,
-                                        VmafxPipeline **ret_pipeline);
+typedef struct VmafxPipelineSetup {
+    int threads;      /* 0: push does the work itself */
+    VmafxPlane shape; /* of every frame */
+    VmafxFrameWork work;
+    void *ctx;
+    void (*frame_done)(void *ctx); /* after each frame, from whichever thread it was; NULL: not wanted */
+    void *frame_done_ctx;
+} VmafxPipelineSetup;
+
+VMAFX_CHECK VmafxErr vmafx_pipeline_new(const VmafxPipelineSetup *setup, VmafxPipeline **ret_pipeline);
 /** Waits for what is under way. */
 void vmafx_pipeline_free(VmafxPipeline **pipeline);
 
@@ -29,6 +36,12 @@ void vmafx_pipeline_free(VmafxPipeline **pipeline);
  */
 VMAFX_CHECK VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPlane *ref, const VmafxPlane *dis,
                                          uint32_t index, double *row, VmafxErrInfo *reterr);
+
+/**
+ * How many frames, from the first, are done: the rows of those are the caller's to read. From the thread that pushes.
+ * @return the first error any frame has had so far
+ */
+VMAFX_CHECK VmafxErr vmafx_pipeline_done(VmafxPipeline *pipeline, uint32_t *ret_done, VmafxErrInfo *reterr);
 
 /** Waits until nothing is under way. @return the first error any frame has had */
 VMAFX_CHECK VmafxErr vmafx_pipeline_drain(VmafxPipeline *pipeline, VmafxErrInfo *reterr);

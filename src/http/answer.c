@@ -1,36 +1,43 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* Answers and problems (RFC 9457), without a JSON library: this is all the JSON there is here. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "http/server_internal.h"
 
 #define DETAIL_MAX 2048 /* bytes of a detail; more is cut */
 
+/* Titles by RFC 9110, and the error that a status means when nobody says another. */
 static const struct {
     int status;
+    VmafxErr err;
     const char *title;
 } titles[] = {
-    { 400, "Bad Request" },
-    { 401, "Unauthorized" },
-    { 403, "Forbidden" },
-    { 404, "Not Found" },
-    { 405, "Method Not Allowed" },
-    { 406, "Not Acceptable" },
-    { 408, "Request Timeout" },
-    { 409, "Conflict" },
-    { 411, "Length Required" },
-    { 413, "Content Too Large" },
-    { 415, "Unsupported Media Type" },
-    { 422, "Unprocessable Content" },
-    { 429, "Too Many Requests" },
-    { 499, "Client Closed Request" },
-    { 500, "Internal Server Error" },
-    { 501, "Not Implemented" },
-    { 503, "Service Unavailable" },
-    { 504, "Gateway Timeout" },
+    { 400, VMAFX_ERR_INVALID, "Bad Request" },
+    { 401, VMAFX_ERR_UNAUTHENTICATED, "Unauthorized" },
+    { 403, VMAFX_ERR_FORBIDDEN, "Forbidden" },
+    { 404, VMAFX_ERR_NOT_FOUND, "Not Found" },
+    { 405, VMAFX_ERR_UNSUPPORTED, "Method Not Allowed" },
+    { 406, VMAFX_ERR_UNSUPPORTED, "Not Acceptable" },
+    { 408, VMAFX_ERR_DEADLINE, "Request Timeout" },
+    { 409, VMAFX_ERR_STATE, "Conflict" },
+    { 411, VMAFX_ERR_INVALID, "Length Required" },
+    { 412, VMAFX_ERR_STATE, "Precondition Failed" },
+    { 413, VMAFX_ERR_LIMIT, "Content Too Large" },
+    { 415, VMAFX_ERR_UNSUPPORTED, "Unsupported Media Type" },
+    { 422, VMAFX_ERR_INVALID, "Unprocessable Content" },
+    { 429, VMAFX_ERR_BUSY, "Too Many Requests" },
+    { 499, VMAFX_ERR_CANCELLED, "Client Closed Request" },
+    { 500, VMAFX_ERR_INTERNAL, "Internal Server Error" },
+    { 501, VMAFX_ERR_UNSUPPORTED, "Not Implemented" },
+    { 503, VMAFX_ERR_BUSY, "Service Unavailable" },
+    { 504, VMAFX_ERR_DEADLINE, "Gateway Timeout" },
+    { 507, VMAFX_ERR_IO, "Insufficient Storage" },
 };
 
 static const char *title_of(int status)
@@ -39,6 +46,14 @@ static const char *title_of(int status)
         if (titles[i].status == status)
             return titles[i].title;
     return status >= 500 ? "Server Error" : "Error";
+}
+
+static VmafxErr error_of(int status)
+{
+    for (size_t i = 0; i < VMAFX_LEN(titles); i++)
+        if (titles[i].status == status)
+            return titles[i].err;
+    return status >= 500 ? VMAFX_ERR_INTERNAL : VMAFX_ERR_INVALID;
 }
 
 int vmafx_http_status_of(VmafxErr err)
@@ -60,6 +75,8 @@ void http_answer_done(VmafxHttpAnswer *answer)
         free(answer->headers[i].value);
     }
     free(answer->body);
+    if (answer->file.there)
+        close(answer->file.fd);
     *answer = (VmafxHttpAnswer){ 0 };
 }
 
@@ -89,18 +106,50 @@ bool vmafx_http_answer_header(VmafxHttpAnswer *answer, const char *name, const c
     return true;
 }
 
+/* Instead of what was there. */
+static void set_body(VmafxHttpAnswer *answer, int status, const char *content_type, char *body, size_t len)
+{
+    free(answer->body);
+    if (answer->file.there)
+        close(answer->file.fd);
+    answer->file.there = false;
+    answer->file.size = 0;
+    answer->body = body;
+    answer->len = len;
+    answer->status = status;
+    answer->content_type = content_type;
+}
+
 VmafxErr vmafx_http_answer_text(VmafxHttpAnswer *answer, int status, const char *content_type, const char *text)
 {
     char *body = vmafx_strdup(text);
 
     if (!body)
         return VMAFX_ERR_NOMEM;
-    free(answer->body);
-    answer->body = body;
-    answer->len = strlen(body);
-    answer->status = status;
-    answer->content_type = content_type;
+    set_body(answer, status, content_type, body, strlen(body));
     return VMAFX_OK;
+}
+
+VmafxErr vmafx_http_answer_file(VmafxHttpAnswer *answer, int status, const char *content_type, int fd)
+{
+    struct stat info;
+    VmafxErr err = fstat(fd, &info) ? VMAFX_ERR_IO : S_ISREG(info.st_mode) ? VMAFX_OK : VMAFX_ERR_INVALID;
+
+    if (err) {
+        if (fd >= 0)
+            close(fd);
+        return err;
+    }
+    set_body(answer, status, content_type, NULL, 0);
+    answer->file.there = true;
+    answer->file.fd = fd;
+    answer->file.size = info.st_size;
+    return VMAFX_OK;
+}
+
+void vmafx_http_answer_retry_after(VmafxHttpAnswer *answer, unsigned seconds)
+{
+    answer->retry_after_s = seconds;
 }
 
 /* A JSON string; bytes that are not ASCII pass, as our sentences are UTF-8. */
@@ -124,7 +173,7 @@ static void put_string(FILE *out, const char *text)
     fputc('"', out);
 }
 
-VmafxErr vmafx_http_answer_problem(VmafxHttpAnswer *answer, int status, const char *detail)
+static VmafxErr answer_problem(VmafxHttpAnswer *answer, int status, VmafxErr err, const char *detail)
 {
     char *body = NULL;
     size_t len;
@@ -137,26 +186,33 @@ VmafxErr vmafx_http_answer_problem(VmafxHttpAnswer *answer, int status, const ch
         fputs(",\"detail\":", out);
         put_string(out, detail);
     }
-    fputs("}\n", out);
+    fprintf(out, ",\"error\":\"%s\"}\n", vmafx_err_name(err));
     if (ferror(out) + fclose(out)) {
         free(body);
         return VMAFX_ERR_NOMEM;
     }
-    free(answer->body);
-    answer->body = body;
-    answer->len = len;
-    answer->status = status;
-    answer->content_type = "application/problem+json";
+    set_body(answer, status, "application/problem+json", body, len);
     return VMAFX_OK;
 }
 
-void http_answer_refuse(VmafxHttpAnswer *answer, int status, const char *detail)
+VmafxErr vmafx_http_answer_problem(VmafxHttpAnswer *answer, int status, const char *detail)
 {
+    return answer_problem(answer, status, error_of(status), detail);
+}
+
+VmafxErr vmafx_http_answer_error(VmafxHttpAnswer *answer, VmafxErr err, const char *detail)
+{
+    return answer_problem(answer, vmafx_http_status_of(err), err, detail ? detail : vmafx_err_text(err));
+}
+
+void http_answer_refuse(VmafxHttpAnswer *answer, int status, VmafxErr err, const char *detail)
+{
+    unsigned retry_after_s = answer->retry_after_s;
+
     http_answer_done(answer);
-    if (vmafx_http_answer_problem(answer, status, detail))
+    answer->retry_after_s = retry_after_s;
+    if (answer_problem(answer, status, err ? err : error_of(status), detail))
         answer->status = status;
-    if (status == 503 || status == 429)
-        vmafx_http_answer_header(answer, "Retry-After", "1");
     if (status == 401)
         vmafx_http_answer_header(answer, "WWW-Authenticate", "Bearer");
 }

@@ -5,6 +5,7 @@
  *     begin      the first line is there: the target is copied as it was sent
  *     continue   NEW: the headers are there. Route, checks, authorization; refusals are answered here, before any body
  *                RECEIVING: a piece of the body, or its end: then the handler runs, or the connection is suspended
+ *                STORING: (suspended; a writer's thread empties an upload's buffer, stores RECEIVING and resumes)
  *                WAITING: (suspended; a pool thread runs the handler, stores ANSWERED and resumes)
  *                ANSWERED: the answer is queued
  *     over       it was sent, or the peer is gone: telemetry, memory
@@ -26,6 +27,8 @@ static void set_phase(VmafxHttpCall *call, HttpPhase phase)
     pthread_mutex_lock(&call->server->lock);
     call->connection->phase = phase;
     call->connection->since_ns = vmafx_monotonic_ns();
+    call->connection->received = 0;
+    call->connection->ended = false;
     pthread_mutex_unlock(&call->server->lock);
 }
 
@@ -35,7 +38,7 @@ static void set_peer(VmafxHttpCall *call)
     const struct sockaddr *address = info ? info->client_addr : NULL;
 
     call->peer.address = call->address;
-    call->peer.encrypted = call->server->cert != NULL;
+    call->peer.encrypted = call->server->encrypted;
     if (address && address->sa_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)address;
 
@@ -92,6 +95,13 @@ static struct MHD_Response *plain_response(VmafxHttpCall *call)
     VmafxHttpAnswer *answer = &call->answer;
     char *body = VMAFX_TAKE(answer->body);
 
+    if (answer->file.there) {
+        struct MHD_Response *response = MHD_create_response_from_fd64((uint64_t)answer->file.size, answer->file.fd);
+
+        answer->file.there = !response; /* it is the response's now */
+        free(body);
+        return response;
+    }
     if (!body)
         return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
     struct MHD_Response *response = MHD_create_response_from_buffer(answer->len, body, MHD_RESPMEM_MUST_FREE);
@@ -111,6 +121,13 @@ static enum MHD_Result send_answer(VmafxHttpCall *call)
         MHD_add_response_header(response, "Content-Type", answer->content_type);
     for (size_t i = 0; i < answer->n_headers; i++)
         MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
+    if ((answer->status == 429 || answer->status == 503 || answer->retry_after_s) &&
+        wants_default(answer, "Retry-After")) {
+        char seconds[16];
+
+        snprintf(seconds, sizeof seconds, "%u", answer->retry_after_s ? answer->retry_after_s : 1);
+        MHD_add_response_header(response, "Retry-After", seconds);
+    }
     if (wants_default(answer, "Cache-Control"))
         MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
@@ -123,15 +140,32 @@ static enum MHD_Result send_answer(VmafxHttpCall *call)
     return queued;
 }
 
+static void refuse_as(VmafxHttpCall *call, int status, VmafxErr err, const char *detail)
+{
+    http_answer_refuse(&call->answer, status, err, detail);
+    atomic_store(&call->state, HTTP_CALL_ANSWERED);
+}
+
 static void refuse(VmafxHttpCall *call, int status, const char *detail)
 {
-    http_answer_refuse(&call->answer, status, detail);
-    atomic_store(&call->state, HTTP_CALL_ANSWERED);
+    refuse_as(call, status, VMAFX_OK, detail);
 }
 
 static void refuse_err(VmafxHttpCall *call, VmafxErr err, const VmafxErrInfo *info)
 {
-    refuse(call, vmafx_http_status_of(err), *info->message ? info->message : vmafx_err_text(err));
+    refuse_as(call, vmafx_http_status_of(err), err, *info->message ? info->message : vmafx_err_text(err));
+}
+
+/* Was the upload refused? Then so is the call. */
+static bool refuse_with_upload(VmafxHttpCall *call)
+{
+    const char *why;
+    VmafxErr err;
+    int status = call->upload ? http_upload_refused(call->upload, &err, &why) : 0;
+
+    if (status)
+        refuse_as(call, status, err, why);
+    return status;
 }
 
 /* ---- the headers ---- */
@@ -161,7 +195,7 @@ static void find_route(VmafxHttpCall *call, char *ret_allow, size_t size)
 }
 
 typedef struct Framing {
-    int lengths, codings;
+    int lengths, codings, types;
     bool other_coding; /* not "chunked" */
     bool encoded;      /* Content-Encoding, not "identity" */
     uint64_t length;
@@ -184,6 +218,8 @@ static enum MHD_Result look_at_header(void *ctx, enum MHD_ValueKind kind, const 
         framing->other_coding = framing->other_coding || strcasecmp(value, "chunked") != 0;
     } else if (!strcasecmp(name, "Content-Encoding")) {
         framing->encoded = framing->encoded || strcasecmp(value, "identity") != 0;
+    } else if (!strcasecmp(name, "Content-Type")) {
+        framing->types++;
     }
     return MHD_YES;
 }
@@ -200,6 +236,8 @@ static bool check_framing(VmafxHttpCall *call, const Framing *framing)
         why = "the request has more than one length, or one that is not a number";
     else if (framing->codings && (framing->other_coding || strcmp(call->protocol, "1.1") != 0))
         status = 501, why = "the only transfer coding is 'chunked', in HTTP/1.1";
+    else if (framing->types > 1)
+        why = "the request has more than one Content-Type";
     if (!why)
         return true;
     refuse(call, status, why);
@@ -238,6 +276,43 @@ static bool choose_route(VmafxHttpCall *call)
     return call->route;
 }
 
+/*
+ * Is a body that will be refused answered before it comes? Yes when the client waits for that, or has more to send than
+ * we would throw away. Others send first and listen later: to answer and close would break their pipe, and they would
+ * not know why.
+ */
+static bool told_at_once(const VmafxHttpCall *call, uint64_t length)
+{
+    return vmafx_http_call_header(call, "Expect") || length > EXCESS_MAX;
+}
+
+static void start_upload(VmafxHttpCall *call, uint64_t length)
+{
+    const char *why;
+    VmafxErr err;
+
+    call->upload = http_upload_new(call, length);
+    if (!call->upload)
+        refuse_as(call, 503, VMAFX_ERR_NOMEM, "out of memory");
+    else if (http_upload_refused(call->upload, &err, &why) && told_at_once(call, length))
+        refuse_with_upload(call);
+    else
+        atomic_store(&call->state, HTTP_CALL_RECEIVING);
+}
+
+static void start_body(VmafxHttpCall *call, uint64_t length)
+{
+    call->len_max = call->route->body_max_bytes ? call->route->body_max_bytes : call->server->config.body_max_bytes;
+    if (http_upload_wanted(call)) {
+        start_upload(call, length);
+        return;
+    }
+    if (length > call->len_max)
+        refuse(call, 413, "the body is longer than this route takes");
+    if (length <= call->len_max || !told_at_once(call, length))
+        atomic_store(&call->state, HTTP_CALL_RECEIVING);
+}
+
 static void start(VmafxHttpCall *call, const char *method, const char *protocol)
 {
     Framing framing = { 0 };
@@ -247,15 +322,12 @@ static void start(VmafxHttpCall *call, const char *method, const char *protocol)
     MHD_get_connection_values(call->mhd, MHD_HEADER_KIND, look_at_header, &framing);
     if (!choose_route(call) || !check_framing(call, &framing) || !authorize(call))
         return;
-    call->len_max = call->route->body_max_bytes ? call->route->body_max_bytes : call->server->config.body_max_bytes;
     if (atomic_load(&call->server->stopping))
-        refuse(call, 503, "the server is stopping");
-    else if (framing.length > call->len_max)
-        refuse(call, 413, "the body is longer than this route takes");
+        refuse_as(call, 503, VMAFX_ERR_STOPPED, "the server is stopping");
     else if (framing.encoded && !(call->route->flags & VMAFX_HTTP_CODED))
         refuse(call, 415, "bodies are taken as they are; send it without Content-Encoding");
     else
-        atomic_store(&call->state, HTTP_CALL_RECEIVING);
+        start_body(call, framing.length);
 }
 
 /* ---- the body ---- */
@@ -265,7 +337,7 @@ static bool keep_piece(VmafxHttpCall *call, const char *data, size_t len)
 {
     VmafxHttpServer *server = call->server;
 
-    if (call->excess || len > call->len_max - call->len)
+    if (call->answer.status || call->excess || len > call->len_max - call->len)
         return false;
     if (call->len + len + 1 > call->room) {
         size_t room = VMAFX_MAX(call->room, (size_t)BODY_FIRST);
@@ -276,13 +348,14 @@ static bool keep_piece(VmafxHttpCall *call, const char *data, size_t len)
         size_t more = room - call->room;
         if (atomic_fetch_add(&server->bodies_bytes, more) + more > server->config.bodies_max_bytes) {
             atomic_fetch_sub(&server->bodies_bytes, more);
-            http_answer_refuse(&call->answer, 503, "too many bodies are being received; try again later");
+            http_answer_refuse(&call->answer, 503, VMAFX_ERR_BUSY,
+                               "too many bodies are being received; try again later");
             return false;
         }
         char *body = realloc(call->body, room);
         if (!body) {
             atomic_fetch_sub(&server->bodies_bytes, more);
-            http_answer_refuse(&call->answer, 503, "out of memory");
+            http_answer_refuse(&call->answer, 503, VMAFX_ERR_NOMEM, "out of memory");
             return false;
         }
         call->body = body;
@@ -302,14 +375,69 @@ static void drop_body(VmafxHttpCall *call)
     call->room = 0;
 }
 
+/* How much is read and thrown away before the line is cut. An upload may have been refused at its beginning. */
+static uint64_t excess_max(const VmafxHttpCall *call)
+{
+    return call->upload ? http_upload_max(call->upload) + EXCESS_MAX : EXCESS_MAX;
+}
+
+/* The buffer is full: a writer empties it while the connection sleeps. */
+static void store_buffer(VmafxHttpCall *call)
+{
+    pthread_mutex_lock(&call->server->lock);
+    call->connection->phase = HTTP_PHASE_WORK;
+    call->connection->paused_ns = vmafx_monotonic_ns();
+    pthread_mutex_unlock(&call->server->lock);
+    atomic_store(&call->state, HTTP_CALL_STORING);
+    MHD_suspend_connection(call->mhd);
+    if (http_pool_push(&call->server->writers, call))
+        return;
+    http_upload_refuse(call->upload, 503, VMAFX_ERR_STOPPED, "the server is stopping");
+    http_call_stored(call);
+    MHD_resume_connection(call->mhd);
+}
+
+void http_call_stored(VmafxHttpCall *call)
+{
+    HttpConnection *connection = call->connection;
+
+    pthread_mutex_lock(&call->server->lock);
+    connection->phase = HTTP_PHASE_UPLOAD;
+    connection->since_ns += vmafx_monotonic_ns() - connection->paused_ns; /* that was our time, not the peer's */
+    pthread_mutex_unlock(&call->server->lock);
+    atomic_store(&call->state, HTTP_CALL_RECEIVING);
+}
+
+static enum MHD_Result take_upload(VmafxHttpCall *call, const char *data, size_t *len)
+{
+    size_t n = http_upload_take(call->upload, data, *len);
+    const char *why;
+    VmafxErr err;
+
+    pthread_mutex_lock(&call->server->lock);
+    call->connection->received += n;
+    call->connection->ended = false;
+    pthread_mutex_unlock(&call->server->lock);
+    if (http_upload_refused(call->upload, &err, &why))
+        call->excess += n;
+    else
+        call->uploaded += n;
+    *len -= n;
+    if (*len)
+        store_buffer(call);
+    return call->excess > excess_max(call) ? MHD_NO : MHD_YES;
+}
+
 static enum MHD_Result take_piece(VmafxHttpCall *call, const char *data, size_t *len)
 {
+    if (call->upload)
+        return take_upload(call, data, len);
     if (!keep_piece(call, data, *len)) {
         drop_body(call);
         call->excess += *len;
     }
     *len = 0;
-    return call->excess > EXCESS_MAX ? MHD_NO : MHD_YES;
+    return call->excess > excess_max(call) ? MHD_NO : MHD_YES;
 }
 
 /* ---- the handler ---- */
@@ -318,14 +446,26 @@ void http_call_run(VmafxHttpCall *call, bool refused)
 {
     VmafxErrInfo info = { 0 };
 
-    if (refused) {
-        refuse(call, 503, "the server is stopping");
+    if (atomic_load(&call->state) == HTTP_CALL_STORING) {
+        if (refused)
+            http_upload_refuse(call->upload, 503, VMAFX_ERR_STOPPED, "the server is stopping");
+        http_upload_store(call->upload);
+        http_call_stored(call);
         return;
     }
+    if (refused) {
+        refuse_as(call, 503, VMAFX_ERR_STOPPED, "the server is stopping");
+        return;
+    }
+    if (call->upload)
+        http_upload_end(call->upload);
+    if (refuse_with_upload(call))
+        return;
     VmafxContextToken token = vmafx_span_attach(call->span);
     call->answer.status = 200;
     VmafxErr err = call->route->handle(call->route->ctx, call, &call->answer, &info);
     vmafx_span_detach(&token);
+    http_upload_free(&call->upload); /* here, as letting go of large files takes its time */
     if (err || call->answer.status < 200 || call->answer.status > 599) {
         if (call->events) { /* it was opened, and will not be */
             vmafx_http_events_finish(call->events);
@@ -342,10 +482,11 @@ void http_call_run(VmafxHttpCall *call, bool refused)
 /* Everything has been received. False: the connection was suspended, and the call may have its answer already. */
 static bool dispatch(VmafxHttpCall *call)
 {
+    bool refused = refuse_with_upload(call);
     HttpPool *pool = call->route->flags & VMAFX_HTTP_URGENT ? &call->server->urgent : &call->server->pool;
 
     set_phase(call, HTTP_PHASE_WORK);
-    if (call->answer.status) { /* refused while the body came */
+    if (refused || call->answer.status) { /* while the body came */
         atomic_store(&call->state, HTTP_CALL_ANSWERED);
     } else if (call->excess) {
         refuse(call, 413, "the body is longer than this route takes");
@@ -355,7 +496,7 @@ static bool dispatch(VmafxHttpCall *call)
         atomic_store(&call->state, HTTP_CALL_WAITING);
         MHD_suspend_connection(call->mhd);
         if (!http_pool_push(pool, call)) {
-            refuse(call, 503, "too many requests are waiting; try again later");
+            refuse_as(call, 503, VMAFX_ERR_BUSY, "too many requests are waiting; try again later");
             MHD_resume_connection(call->mhd);
         }
         return false;
@@ -374,7 +515,7 @@ enum MHD_Result http_call_continue(void *ctx, struct MHD_Connection *mhd, const 
     case HTTP_CALL_NEW:
         start(call, method, protocol);
         if (atomic_load(&call->state) != HTTP_CALL_ANSWERED) {
-            set_phase(call, HTTP_PHASE_BODY);
+            set_phase(call, call->upload ? HTTP_PHASE_UPLOAD : HTTP_PHASE_BODY);
             return MHD_YES;
         }
         set_phase(call, HTTP_PHASE_WORK);
@@ -403,6 +544,7 @@ void http_call_over(void *ctx, struct MHD_Connection *mhd, void **taken, enum MH
         http_events_over(&call->events);
     http_telemetry_end(call);
     vmafx_span_unref(&call->span);
+    http_upload_free(&call->upload);
     http_answer_done(&call->answer);
     vmafx_http_target_done(&call->target);
     drop_body(call);
@@ -413,61 +555,4 @@ void http_call_over(void *ctx, struct MHD_Connection *mhd, void **taken, enum MH
     server->n_calls--;
     pthread_cond_broadcast(&server->changed);
     pthread_mutex_unlock(&server->lock);
-}
-
-/* ---- what handlers ask ---- */
-
-const char *vmafx_http_call_method(const VmafxHttpCall *call)
-{
-    return call->method;
-}
-
-const char *vmafx_http_call_pattern(const VmafxHttpCall *call)
-{
-    return call->route->pattern;
-}
-
-const char *vmafx_http_call_route(const VmafxHttpCall *call)
-{
-    return call->route_name;
-}
-
-const VmafxHttpPeer *vmafx_http_call_peer(const VmafxHttpCall *call)
-{
-    return &call->peer;
-}
-
-const char *vmafx_http_call_param(const VmafxHttpCall *call, const char *name)
-{
-    return vmafx_http_pattern_param(call->route->pattern, &call->target, name);
-}
-
-const char *vmafx_http_call_query(const VmafxHttpCall *call, const char *name)
-{
-    return vmafx_http_target_query(&call->target, name);
-}
-
-bool vmafx_http_call_query_at(const VmafxHttpCall *call, size_t i, const char **ret_name, const char **ret_value)
-{
-    if (i >= call->target.n_query)
-        return false;
-    *ret_name = call->target.query[i].name;
-    *ret_value = call->target.query[i].value;
-    return true;
-}
-
-const char *vmafx_http_call_header(const VmafxHttpCall *call, const char *name)
-{
-    return MHD_lookup_connection_value(call->mhd, MHD_HEADER_KIND, name);
-}
-
-const char *vmafx_http_call_body(const VmafxHttpCall *call, size_t *ret_len)
-{
-    *ret_len = call->len;
-    return call->body ? call->body : "";
-}
-
-bool vmafx_http_call_cancelled(const VmafxHttpCall *call)
-{
-    return atomic_load(&call->server->cancelled);
 }

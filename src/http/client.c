@@ -7,18 +7,15 @@
 #include "http/client.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#include <curl/curl.h>
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "http/client_internal.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -37,14 +34,6 @@ typedef struct Transfer {
     VmafxHttpResponse *response;
     bool too_large, no_memory;
 } Transfer;
-
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-static bool library_ready; /* written by library_init only, read after pthread_once */
-
-static void library_init(void)
-{
-    library_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-}
 
 static VmafxErr check_file(const char *path, const char *what, VmafxErrInfo *reterr)
 {
@@ -71,9 +60,8 @@ VmafxErr vmafx_http_client_new(const VmafxHttpClientConfig *config, VmafxHttpCli
     if (err)
         return err;
 
-    pthread_once(&library_once, library_init);
     VMAFX_AUTO(vmafx_http_client_free) VmafxHttpClient *client = calloc(1, sizeof *client);
-    if (!client || !library_ready)
+    if (!client || !http_library_is_ready())
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for an HTTP client");
     client->response_max = config->response_max_bytes ? config->response_max_bytes : RESPONSE_MAX_DEFAULT;
     client->proxy_from_environment = config->proxy_from_environment;
@@ -167,12 +155,6 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
     return len;
 }
 
-/* Children of exec get none of our sockets. */
-static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 /* ---- one request ---- */
 
 static struct curl_slist *header_list(const VmafxHttpRequest *request)
@@ -204,36 +186,18 @@ static void set_up(CURL *easy, const VmafxHttpRequest *request, struct curl_slis
 {
     const VmafxHttpClient *client = transfer->client;
 
+    http_set_up(easy, client->ca_file, client->user_agent, client->proxy_from_environment);
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name server when giving up */
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error);
-    if (!client->proxy_from_environment)
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    if (client->user_agent)
-        curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
-    if (client->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* that file, and not the system's beside it */
-    }
     if (client->cert_file) {
         curl_easy_setopt(easy, CURLOPT_SSLCERT, client->cert_file);
         curl_easy_setopt(easy, CURLOPT_SSLKEY, client->key_file);
@@ -270,31 +234,6 @@ static bool drive(VmafxHttpClient *client, uint64_t deadline_ns, CURLcode *ret_c
     }
 }
 
-static VmafxHttpEnd end_of(CURLcode code, const Transfer *transfer)
-{
-    if (transfer->too_large)
-        return VMAFX_HTTP_TOO_LARGE;
-    if (transfer->no_memory)
-        return VMAFX_HTTP_UNUSABLE;
-    switch (code) {
-    case CURLE_OK:
-        return VMAFX_HTTP_ANSWERED;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-        return VMAFX_HTTP_UNTRUSTED;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_OUT_OF_MEMORY:
-    case CURLE_SSL_ENGINE_NOTFOUND:
-    case CURLE_BAD_FUNCTION_ARGUMENT:
-        return VMAFX_HTTP_UNUSABLE;
-    default:
-        return VMAFX_HTTP_NO_ANSWER;
-    }
-}
-
 static VmafxHttpEnd run(VmafxHttpClient *client, CURL *easy, uint64_t deadline_ns, Transfer *transfer,
                         const char *error)
 {
@@ -310,13 +249,16 @@ static VmafxHttpEnd run(VmafxHttpClient *client, CURL *easy, uint64_t deadline_n
     if (!drive(client, deadline_ns, &code, &end))
         snprintf(response->error, sizeof response->error, "%s", texts[end]);
     else {
-        end = end_of(code, transfer);
+        end = transfer->too_large   ? VMAFX_HTTP_TOO_LARGE
+              : transfer->no_memory ? VMAFX_HTTP_UNUSABLE
+                                    : http_end_of(code);
         long status = 0;
 
         if (end == VMAFX_HTTP_ANSWERED) {
             curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
             response->status = (int)status;
         } else {
+            response->unreached = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
             snprintf(response->error, sizeof response->error, "%s",
                      end == VMAFX_HTTP_TOO_LARGE ? "the answer exceeds its limit"
                      : *error                    ? error
@@ -336,6 +278,7 @@ VmafxHttpEnd vmafx_http_post(VmafxHttpClient *client, const VmafxHttpRequest *re
     ret->status = 0;
     ret->len = 0;
     ret->retry_after[0] = 0;
+    ret->unreached = false;
     snprintf(ret->error, sizeof ret->error, "the request could not be made");
     CURL *easy = curl_easy_init();
     struct curl_slist *headers = header_list(request);

@@ -53,6 +53,7 @@ typedef struct VmafxHttpResponse {
     size_t len, room;
     char retry_after[64]; /* the header's value, "" when absent or longer */
     char error[160];      /* for a person, unless ANSWERED */
+    bool unreached;       /* NO_ANSWER because nobody is there: refused, no route to it, no such name */
 } VmafxHttpResponse;
 
 /** @return VMAFX_OK, VMAFX_ERR_INVALID (one of cert and key, or a file that cannot be read), VMAFX_ERR_NOMEM */

@@ -4,10 +4,12 @@
  * the queue is empty the reader is parked, which means its connection is suspended; whoever puts the next byte in
  * resumes it. `parked` and the queue are under one lock, so no byte can come between looking and parking.
  *
- * A peer that left is noticed at the next write only, hence the comments; one that stopped reading fills its queue and
- * is cut there.
+ * A peer that closed its connection is noticed within a second by the thread that keeps time, as nobody watches the
+ * socket of a parked stream; one that vanished at the next write, hence the comments; one that stopped reading fills
+ * its queue and is cut there.
  */
 
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -156,12 +158,25 @@ void vmafx_http_events_finish(VmafxHttpEvents *events)
     pthread_mutex_unlock(&events->lock);
 }
 
+/* It has closed its connection, or its sending side, which is how clients of HTTP give up. */
+static bool has_left(const VmafxHttpEvents *events)
+{
+    struct pollfd socket = { .fd = events->fd, .events = POLLRDHUP };
+
+    return poll(&socket, 1, 0) > 0 && socket.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
 void http_events_keep(VmafxHttpServer *server, uint64_t now_ns)
 {
     uint64_t silence_ns = (uint64_t)server->config.comment_ms * 1000000;
 
     for (VmafxHttpEvents *events = server->streams; events; events = events->next) {
         pthread_mutex_lock(&events->lock);
+        if (events->parked && has_left(events)) {
+            events->cut = events->finishing = true;
+            shutdown(events->fd, SHUT_RDWR);
+            wake(events);
+        }
         if (events->parked && now_ns > events->last_ns && now_ns - events->last_ns >= silence_ns)
             VMAFX_IGNORE(put(events, ":\n\n", 3)); /* without memory the next round tries again */
         pthread_mutex_unlock(&events->lock);

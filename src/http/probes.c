@@ -65,9 +65,29 @@ size_t vmafx_probe_routes(const VmafxProbes *probes, VmafxHttpRoute ret[VMAFX_PR
 {
     void *ctx = (void *)probes; /* handlers only read it */
 
-    ret[0] = (VmafxHttpRoute){ "GET", "/livez", livez, ctx, VMAFX_HTTP_INLINE | VMAFX_HTTP_QUIET, 1 };
-    ret[1] = (VmafxHttpRoute){ "GET", "/readyz", readyz, ctx, VMAFX_HTTP_URGENT | VMAFX_HTTP_QUIET, 1 };
-    ret[2] = (VmafxHttpRoute){ "GET", "/startupz", startupz, ctx, VMAFX_HTTP_URGENT | VMAFX_HTTP_QUIET, 1 };
-    ret[3] = (VmafxHttpRoute){ "GET", "/metrics", metrics, ctx, VMAFX_HTTP_URGENT | VMAFX_HTTP_QUIET, 1 };
+    ret[0] = (VmafxHttpRoute){ .method = "GET",
+                               .pattern = "/livez",
+                               .handle = livez,
+                               .ctx = ctx,
+                               .flags = VMAFX_HTTP_INLINE | VMAFX_HTTP_QUIET,
+                               .body_max_bytes = 1 };
+    ret[1] = (VmafxHttpRoute){ .method = "GET",
+                               .pattern = "/readyz",
+                               .handle = readyz,
+                               .ctx = ctx,
+                               .flags = VMAFX_HTTP_URGENT | VMAFX_HTTP_QUIET,
+                               .body_max_bytes = 1 };
+    ret[2] = (VmafxHttpRoute){ .method = "GET",
+                               .pattern = "/startupz",
+                               .handle = startupz,
+                               .ctx = ctx,
+                               .flags = VMAFX_HTTP_URGENT | VMAFX_HTTP_QUIET,
+                               .body_max_bytes = 1 };
+    ret[3] = (VmafxHttpRoute){ .method = "GET",
+                               .pattern = "/metrics",
+                               .handle = metrics,
+                               .ctx = ctx,
+                               .flags = VMAFX_HTTP_URGENT | VMAFX_HTTP_QUIET,
+                               .body_max_bytes = 1 };
     return VMAFX_PROBE_ROUTES;
 }

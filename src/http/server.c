@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -17,10 +18,10 @@
 #include "base/clock.h"
 #include "http/server_internal.h"
 
-#define NS_PER_MS     UINT64_C(1000000)
-#define PEM_BYTES_MAX ((size_t)1 << 20)
-#define TLS_VERSIONS  "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define NS_PER_MS UINT64_C(1000000)
 
+/* A peer that vanished without a word is found after KEEP_IDLE_S + KEEP_TRIES * KEEP_EVERY_S seconds of silence. */
+enum { KEEP_IDLE_S = 60, KEEP_EVERY_S = 15, KEEP_TRIES = 4, WRITERS = 2 };
 enum { BACKLOG = 512, TICK_MS_MAX = 1000, TICK_MS_MIN = 10, HOST_MAX = 256, URGENT_WAITING_MAX = 64, FLUSH_MS = 1000 };
 
 /* ---- the address ---- */
@@ -120,11 +121,28 @@ static void fill_in(VmafxHttpServerConfig *c)
     c->body_timeout_ms = c->body_timeout_ms ? c->body_timeout_ms : 60000;
     c->send_timeout_ms = c->send_timeout_ms ? c->send_timeout_ms : 30000;
     c->comment_ms = c->comment_ms ? c->comment_ms : 15000;
+    c->upload_max_bytes = c->upload_max_bytes ? c->upload_max_bytes : UINT64_C(1) << 30;
+    c->uploads_max_bytes = c->uploads_max_bytes ? c->uploads_max_bytes : UINT64_C(8) << 30;
+    c->uploads_max = c->uploads_max ? c->uploads_max : 64;
+    c->body_min_rate = c->body_min_rate ? c->body_min_rate : 16384;
+    c->cert_check_ms = c->cert_check_ms ? c->cert_check_ms : 10000;
 }
 
 static bool is_method(const char *method)
 {
     return *method && !method[strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] && strcmp(method, "HEAD") != 0;
+}
+
+static bool is_route(const VmafxHttpRoute *route)
+{
+    unsigned uploads = route->flags & (VMAFX_HTTP_PARTS | VMAFX_HTTP_FILE_BODY);
+
+    if (!is_method(route->method) || !vmafx_http_pattern_valid(route->pattern) || !route->handle)
+        return false;
+    if (uploads & (uploads - 1))
+        return false; /* one or the other */
+    /* storing waits; the thread for what operators look at has better to do, the other may not wait at all */
+    return !uploads || !(route->flags & (VMAFX_HTTP_INLINE | VMAFX_HTTP_URGENT));
 }
 
 static VmafxErr take_routes(VmafxHttpServer *server, VmafxErrInfo *reterr)
@@ -137,7 +155,7 @@ static VmafxErr take_routes(VmafxHttpServer *server, VmafxErrInfo *reterr)
     for (size_t i = 0; i < config->n_routes; i++) {
         const VmafxHttpRoute *route = &config->routes[i];
 
-        if (!is_method(route->method) || !vmafx_http_pattern_valid(route->pattern) || !route->handle)
+        if (!is_route(route))
             return vmafx_fail(reterr, VMAFX_ERR_INVALID, "the route '%s %s' is not one", route->method, route->pattern);
         server->route_names[i] = vmafx_sprintf("%s %s", route->method, route->pattern);
         if (!server->route_names[i])
@@ -149,22 +167,17 @@ static VmafxErr take_routes(VmafxHttpServer *server, VmafxErrInfo *reterr)
     return VMAFX_OK;
 }
 
-static VmafxErr take_certificate(VmafxHttpServer *server, VmafxErrInfo *reterr)
-{
-    const VmafxHttpServerConfig *config = &server->config;
-    size_t len;
-
-    if (!config->cert_file && !config->key_file)
-        return VMAFX_OK;
-    if (!config->cert_file || !config->key_file)
-        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "TLS needs a certificate and its key: name both files");
-    if (!MHD_is_feature_supported(MHD_FEATURE_TLS))
-        return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED, "this machine's libmicrohttpd was built without TLS");
-    VmafxErr err = vmafx_read_file(config->cert_file, PEM_BYTES_MAX, &server->cert, &len, reterr);
-    return err ? err : vmafx_read_file(config->key_file, PEM_BYTES_MAX, &server->key, &len, reterr);
-}
-
 /* ---- connections ---- */
+
+static void keep_alive(int fd)
+{
+    int on = 1, idle = KEEP_IDLE_S, every = KEEP_EVERY_S, tries = KEEP_TRIES;
+
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+}
 
 static void on_connection(void *ctx, struct MHD_Connection *mhd, void **ret, enum MHD_ConnectionNotificationCode what)
 {
@@ -178,7 +191,9 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **ret, enu
         *ret = connection;
         if (!connection)
             return; /* its requests are dropped: see http_call_begin */
+        connection->server = server;
         connection->fd = info->connect_fd;
+        keep_alive(connection->fd);
         connection->since_ns = vmafx_monotonic_ns();
         pthread_mutex_lock(&server->lock);
         connection->next = server->connections;
@@ -200,22 +215,55 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **ret, enu
     }
 }
 
+/* Has it brought less than it must? Otherwise its next stretch of time begins. */
+static bool upload_is_slow(const VmafxHttpServerConfig *config, HttpConnection *c, uint64_t now_ns)
+{
+    uint64_t passed_ms = now_ns > c->since_ns ? (now_ns - c->since_ns) / NS_PER_MS : 0;
+
+    if (passed_ms < config->body_timeout_ms)
+        return false;
+    if (c->received < config->body_min_rate * passed_ms / 1000)
+        return true;
+    c->since_ns = now_ns;
+    c->received = 0;
+    return false;
+}
+
+/*
+ * Has the peer closed, though it still owes a body? libmicrohttpd takes a read that was not full for the last one, so
+ * it misses an end that came together with data. Seen twice, as what was read may be on its way to us.
+ */
+static bool has_left(HttpConnection *c)
+{
+    char byte;
+    bool owes = c->phase == HTTP_PHASE_BODY || c->phase == HTTP_PHASE_UPLOAD;
+    bool ended = owes && !recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    bool again = ended && c->ended;
+
+    c->ended = ended;
+    return again;
+}
+
 /* Cuts what has been waiting for its peer for too long; with `idle`, whatever waits for a request's headers. */
 static void cut_slow(VmafxHttpServer *server, uint64_t now_ns, bool idle)
 {
     for (HttpConnection *c = server->connections; c; c = c->next) {
         uint64_t limit_ms =
             c->phase == HTTP_PHASE_BODY ? server->config.body_timeout_ms : server->config.receive_timeout_ms;
-        bool late = now_ns > c->since_ns && now_ns - c->since_ns >= limit_ms * NS_PER_MS;
+        bool late = c->phase == HTTP_PHASE_UPLOAD
+                        ? upload_is_slow(&server->config, c, now_ns)
+                        : now_ns > c->since_ns && now_ns - c->since_ns >= limit_ms * NS_PER_MS;
 
-        if (c->phase != HTTP_PHASE_WORK && (late || (idle && c->phase == HTTP_PHASE_HEAD)))
+        bool left = !idle && has_left(c);
+        if (c->phase != HTTP_PHASE_WORK && (late || left || (idle && c->phase == HTTP_PHASE_HEAD)))
             shutdown(c->fd, SHUT_RDWR);
     }
 }
 
 static uint32_t tick_ms(const VmafxHttpServerConfig *config)
 {
-    uint32_t least = VMAFX_MIN(VMAFX_MIN(config->receive_timeout_ms, config->body_timeout_ms), config->comment_ms);
+    uint32_t least = VMAFX_MIN(VMAFX_MIN(config->receive_timeout_ms, config->body_timeout_ms),
+                               VMAFX_MIN(config->comment_ms, config->cert_check_ms));
 
     return VMAFX_MAX(VMAFX_MIN(least / 4, (uint32_t)TICK_MS_MAX), (uint32_t)TICK_MS_MIN);
 }
@@ -241,6 +289,11 @@ static void *keep_time(void *arg)
         if (now_ns >= next_ns) {
             cut_slow(server, now_ns, false);
             http_events_keep(server, now_ns);
+            pthread_mutex_unlock(&server->lock);
+            http_tls_look(server, now_ns);
+            pthread_mutex_lock(&server->lock);
+            if (server->clock_ends)
+                break;
             next_ns = now_ns + tick_ns;
         }
         wait_until(server, next_ns);
@@ -265,15 +318,11 @@ static VmafxErr start_daemon(VmafxHttpServer *server, VmafxErrInfo *reterr)
 {
     const VmafxHttpServerConfig *config = &server->config;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    struct MHD_OptionItem tls[] = {
-        { MHD_OPTION_HTTPS_MEM_KEY, 0, server->key },
-        { MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert },
-        { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_VERSIONS },
-        { MHD_OPTION_END, 0, NULL },
-    };
+    struct MHD_OptionItem tls[3];
 
+    tls[http_tls_options(server, tls)] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
     server->daemon = MHD_start_daemon(
-        server->cert ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, http_call_continue, server,
+        server->encrypted ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, http_call_continue, server,
         /* the logger first: it is told about what follows */
         MHD_OPTION_EXTERNAL_LOGGER, on_log, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
@@ -281,13 +330,10 @@ static VmafxErr start_daemon(VmafxHttpServer *server, VmafxErrInfo *reterr)
         (unsigned)(config->send_timeout_ms + 999) / 1000, MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->header_max_bytes,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, http_call_begin, server,
         MHD_OPTION_NOTIFY_COMPLETED, http_call_over, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_ARRAY, server->cert ? tls : &tls[3], MHD_OPTION_END);
+        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (server->daemon)
         return VMAFX_OK;
     server->start_error[strcspn(server->start_error, "\n")] = 0;
-    if (server->cert)
-        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "cannot serve TLS with '%s' and '%s': %s", config->cert_file,
-                          config->key_file, *server->start_error ? server->start_error : "they do not fit together");
     return vmafx_fail(reterr, VMAFX_ERR_IO, "cannot start the HTTP server: %s",
                       *server->start_error ? server->start_error : strerror(errno));
 }
@@ -298,6 +344,8 @@ static VmafxErr start_threads(VmafxHttpServer *server, VmafxErrInfo *reterr)
 
     if (!err)
         err = http_pool_start(&server->urgent, 1, URGENT_WAITING_MAX);
+    if (!err && server->upload_folder)
+        err = http_pool_start(&server->writers, WRITERS, server->config.connections_max);
     if (!err && pthread_create(&server->clock, NULL, keep_time, server))
         err = VMAFX_ERR_NOMEM;
     if (err)
@@ -325,6 +373,7 @@ static void server_free(VmafxHttpServer **taken)
         return;
     http_pool_stop(&server->pool);
     http_pool_stop(&server->urgent);
+    http_pool_stop(&server->writers);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
     if (server->has_clock) {
@@ -339,10 +388,9 @@ static void server_free(VmafxHttpServer **taken)
     for (size_t i = 0; server->route_names && server->route_names[i]; i++)
         free(server->route_names[i]);
     free(server->route_names);
-    free(server->cert);
-    if (server->key)
-        explicit_bzero(server->key, strlen(server->key));
-    free(server->key);
+    free(server->upload_folder);
+    http_tls_done(&server->tls);
+    vmafx_logger_free(&server->telemetry.log);
     pthread_cond_destroy(&server->changed);
     pthread_mutex_destroy(&server->lock);
     free(server);
@@ -361,7 +409,9 @@ VmafxErr vmafx_http_server_start(const VmafxHttpServerConfig *config, VmafxHttpS
     fill_in(&server->config);
     VmafxErr err = take_routes(server, reterr);
     if (!err)
-        err = take_certificate(server, reterr);
+        err = http_tls_start(server, reterr);
+    if (!err)
+        err = http_upload_folder(server, reterr);
     if (!err)
         err = open_socket(server, reterr);
     if (err)
@@ -412,9 +462,11 @@ void vmafx_http_server_stop(VmafxHttpServer **server, uint32_t grace_ms)
     atomic_store(&s->cancelled, true);
     http_pool_refuse(&s->pool);
     http_pool_refuse(&s->urgent);
+    http_pool_refuse(&s->writers);
     /* Pools first: every handler has returned and every connection is resumed when libmicrohttpd goes. */
     http_pool_stop(&s->pool);
     http_pool_stop(&s->urgent);
+    http_pool_stop(&s->writers);
     wait_for_calls(s, vmafx_monotonic_ns() + FLUSH_MS * NS_PER_MS); /* what was answered last is still being sent */
     server_free(server);
 }

@@ -10,12 +10,15 @@
  *
  *     HTTP/1.1 404 …
  *     Content-Type: application/problem+json
- *     {"type":"about:blank","title":"Not Found","status":404,"detail":"there is no job '…'"}
+ *     {"type":"about:blank","title":"Not Found","status":404,"detail":"there is no job '…'","error":"NOT_FOUND"}
+ *
+ * `error` is the name in the table of errors. 429 and 503 always have Retry-After.
  *
  * (A request that cannot even be read as one, as a header above its limit or without Host, is answered by the library
  * below with a bare 400, 414 or 431.) An unknown path is 404, a known one with another method 405 with Allow; HEAD
- * is served where GET is. A request with Transfer-Encoding and Content-Length, or with two lengths, is refused: another
- * server in front may have read it differently.
+ * is served where GET is. Bodies larger than memory go to files while they arrive: see "Uploads". A request with
+ * Transfer-Encoding and Content-Length, or with two lengths, is refused: another server in front may have read it
+ * differently.
  *
  * Telemetry: a server span and the http.server.… metrics by the semantic conventions for every request of a route that
  * is not QUIET, and for those that found none; `http.route` is the pattern, so its values are few. The trace context
@@ -54,6 +57,12 @@ typedef struct VmafxHttpAnswer {
         char *name, *value;
     } headers[VMAFX_HTTP_ANSWER_HEADERS_MAX]; /* by vmafx_http_answer_header */
     size_t n_headers;
+    struct {
+        bool there;
+        int fd;
+        int64_t size;
+    } file;                 /* by vmafx_http_answer_file; instead of body */
+    unsigned retry_after_s; /* by vmafx_http_answer_retry_after; 0: none said */
 } VmafxHttpAnswer;
 
 enum {
@@ -65,6 +74,12 @@ enum {
     VMAFX_HTTP_QUIET = 4,
     /** Takes bodies with a Content-Encoding, as they are: the handler unpacks. Others refuse them with 415. */
     VMAFX_HTTP_CODED = 8,
+    /** A body of multipart/form-data is taken apart; any other one comes as always, into memory. See "Uploads". */
+    VMAFX_HTTP_PARTS = 16,
+    /** The body, whatever its type, goes to a file. See "Uploads". */
+    VMAFX_HTTP_FILE_BODY = 32,
+    /** With PARTS or FILE_BODY: the SHA-256 of every file is made while it arrives. */
+    VMAFX_HTTP_SHA256 = 64,
 };
 
 typedef struct VmafxHttpRoute {
@@ -77,13 +92,15 @@ typedef struct VmafxHttpRoute {
     VmafxErr (*handle)(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr);
     void *ctx;
     unsigned flags;
-    size_t body_max_bytes; /* 0: the server's */
+    size_t body_max_bytes;         /* of a body in memory; 0: the server's */
+    uint64_t upload_max_bytes;     /* of a body on its way to files; 0: the server's */
+    const char *const *file_parts; /* parts that go to files also without a filename; ends with NULL; NULL: none */
 } VmafxHttpRoute;
 
 /** Zeroes are the defaults. Texts and routes are borrowed while the server lives. */
 typedef struct VmafxHttpServerConfig {
     const char *address;              /* "127.0.0.1:7800", "[::1]:0", "localhost:7800"; port 0: any free one */
-    const char *cert_file, *key_file; /* PEM; both: TLS 1.2 or 1.3; neither: plain. Read at the start only */
+    const char *cert_file, *key_file; /* PEM; both: TLS 1.2 or 1.3; neither: plain. See "TLS" */
     const VmafxHttpRoute *routes;
     size_t n_routes;
     /**
@@ -93,6 +110,8 @@ typedef struct VmafxHttpServerConfig {
     VmafxErr (*authorize)(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr);
     void *authorize_ctx;
     const char *version; /* of the program, for its telemetry's scope */
+    /** For uploads on their way, without a name there; NULL: TMPDIR, or else /var/tmp, or else /tmp. */
+    const char *upload_folder;
 
     /* Limits */
     int threads;                  /* of the pool; 0: 8 */
@@ -107,6 +126,11 @@ typedef struct VmafxHttpServerConfig {
     uint32_t body_timeout_ms;     /* from there to the end of the body; 0: 60 000 */
     uint32_t send_timeout_ms;     /* without any byte taken by the peer; in whole seconds; 0: 30 000 */
     uint32_t comment_ms;          /* an event stream that was silent this long sends a comment; 0: 15 000 */
+    uint64_t upload_max_bytes;    /* of one upload, then 413; 0: 1 GiB */
+    uint64_t uploads_max_bytes;   /* of all of them until their handlers return, then 503; 0: 8 GiB */
+    int uploads_max;              /* uploads under way at a time, then 503; each has 128 KiB of memory; 0: 64 */
+    uint32_t body_min_rate;       /* of an upload, bytes/s: a body_timeout_ms with less is cut; 0: 16 384 */
+    uint32_t cert_check_ms;       /* how often cert_file and key_file are looked at; 0: 10 000 */
 } VmafxHttpServerConfig;
 
 /**
@@ -139,10 +163,68 @@ const char *vmafx_http_call_query(const VmafxHttpCall *call, const char *name);
 bool vmafx_http_call_query_at(const VmafxHttpCall *call, size_t i, const char **ret_name, const char **ret_value);
 /** A header by name, without regard to case; of several the first; NULL: absent. */
 const char *vmafx_http_call_header(const VmafxHttpCall *call, const char *name);
-/** Terminated for convenience; never NULL. */
+/** Terminated for convenience; never NULL. Empty when it went to files. */
 const char *vmafx_http_call_body(const VmafxHttpCall *call, size_t *ret_len);
-/** The server stops and its grace is over: answer what there is. */
+/**
+ * Nobody waits for the answer any more: the server stops and its grace is over, or the client is gone. Answer what
+ * there is. Costs a system call: ask a few times a second, not for every frame.
+ */
 bool vmafx_http_call_cancelled(const VmafxHttpCall *call);
+/**
+ * The peer has closed its connection, or its sending side (HTTP clients do that when they give up), or the network said
+ * that it is lost: TCP's keep-alive finds a peer that vanished silently within two minutes. From the handler.
+ */
+bool vmafx_http_call_client_gone(const VmafxHttpCall *call);
+
+/*
+ * ---- Uploads ----
+ *
+ * On routes with PARTS or FILE_BODY bytes go to files without a name while they arrive, written by threads of their
+ * own; the handler runs when all of it is there. What is refused by its headers (authorize, the limits) is refused
+ * before the body is sent where the client asks first (Expect: 100-continue). Otherwise, and when a body turns out bad
+ * later, it is read to its end and thrown away, so that the client hears why: 400 (not multipart/form-data by RFC
+ * 7578), 413 (too long), 503 (too many uploads), 507 (disk full). Files end when the handler returns unless it takes
+ * them.
+ *
+ * Space is counted against uploads_max_bytes from the headers on (Content-Length), or as it comes (chunked), until the
+ * handler returns; not against bodies_max_bytes. No time limit of its own: a client that sends body_min_rate may go on.
+ */
+
+#define VMAFX_HTTP_PARTS_MAX      32                 /* of one body; then 400 */
+#define VMAFX_HTTP_FILE_PARTS_MAX 8                  /* of them in files; then 400 */
+#define VMAFX_HTTP_PART_MAX_BYTES ((size_t)64 << 10) /* of a part in memory; then 400 */
+
+/** One part, in the order of the body. Texts are UTF-8 without control characters; they live as long as the call. */
+typedef struct VmafxHttpPart {
+    const char *name;         /* never NULL nor empty; several may share one */
+    const char *filename;     /* for messages only: its last segment, never a path; may be empty; NULL: none given */
+    const char *content_type; /* as the client says; NULL: it does not */
+    const char *data;         /* terminated; NULL: it is in a file */
+    int fd;                   /* the file, -1: none or taken; unlinked, for reading and writing. See _take_fd */
+    int64_t size;             /* bytes, wherever they are */
+    char sha256[65];          /* of a file, on routes with SHA256; else empty */
+} VmafxHttpPart;
+
+/** The parts of a multipart/form-data body; NULL and 0 when it was none. May be called from the handler only. */
+VmafxHttpPart *vmafx_http_call_parts(VmafxHttpCall *call, size_t *ret_n);
+/** The first part of that name; NULL: none. */
+VmafxHttpPart *vmafx_http_call_part(VmafxHttpCall *call, const char *name);
+/** The part's file becomes the caller's, at its start; -1: it is in memory, or was taken. */
+int vmafx_http_part_take_fd(VmafxHttpPart *part);
+/**
+ * On a FILE_BODY route: the body's file becomes the caller's, at its start; unlinked, for reading and writing. An empty
+ * body is an empty file. -1: another route, or it was taken; *ret_size is set all the same.
+ */
+int vmafx_http_call_body_take_fd(VmafxHttpCall *call, int64_t *ret_size);
+/** SHA-256 of a FILE_BODY route's body, 64 lower-case digits; "" where the route has no SHA256. */
+const char *vmafx_http_call_body_sha256(const VmafxHttpCall *call);
+
+/*
+ * ---- TLS ----
+ *
+ * Both files are looked at every cert_check_ms. New connections get what is there then. Files that cannot be used, or
+ * do not fit together for two looks, leave the old pair in place and a warning in the log.
+ */
 
 /* ---- Answers ---- */
 
@@ -151,7 +233,19 @@ bool vmafx_http_answer_header(VmafxHttpAnswer *answer, const char *name, const c
 /** A copy of a terminated text as body. VMAFX_ERR_NOMEM */
 VMAFX_CHECK VmafxErr vmafx_http_answer_text(VmafxHttpAnswer *answer, int status, const char *content_type,
                                             const char *text);
-/** Makes the answer a problem; type is "about:blank", detail may be NULL. VMAFX_ERR_NOMEM */
+/**
+ * A file as body, from its start to the end that it has now, with Content-Length. The descriptor is taken over, also on
+ * failure; the file must not shrink until it is sent. VMAFX_ERR_INVALID (no regular file), VMAFX_ERR_IO
+ */
+VMAFX_CHECK VmafxErr vmafx_http_answer_file(VmafxHttpAnswer *answer, int status, const char *content_type, int fd);
+/** Sets Retry-After, also of the problem that a handler's error becomes. 429 and 503 have 1 s without it. */
+void vmafx_http_answer_retry_after(VmafxHttpAnswer *answer, unsigned seconds);
+/** Makes the answer a problem with the status and the name of an error; detail NULL: the table's. VMAFX_ERR_NOMEM */
+VMAFX_CHECK VmafxErr vmafx_http_answer_error(VmafxHttpAnswer *answer, VmafxErr err, const char *detail);
+/**
+ * Makes the answer a problem; type is "about:blank", detail may be NULL; `error` is what fits the status. Where a
+ * VmafxErr says it, prefer vmafx_http_answer_error, or return the error. VMAFX_ERR_NOMEM
+ */
 VMAFX_CHECK VmafxErr vmafx_http_answer_problem(VmafxHttpAnswer *answer, int status, const char *detail);
 /** The HTTP status of an error, by the table of errors; 200 for VMAFX_OK. */
 int vmafx_http_status_of(VmafxErr err);

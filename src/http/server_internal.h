@@ -9,31 +9,55 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include <microhttpd.h>
 
 #include "http/server.h"
 #include "http/target.h"
+#include "otel/api/log.h"
 #include "otel/api/metrics.h"
 #include "otel/api/trace.h"
 
 /* What a connection is waiting for; the time keeper cuts those that wait for their peer too long. */
-typedef enum HttpPhase { HTTP_PHASE_HEAD, HTTP_PHASE_BODY, HTTP_PHASE_WORK } HttpPhase;
+typedef enum HttpPhase { HTTP_PHASE_HEAD, HTTP_PHASE_BODY, HTTP_PHASE_UPLOAD, HTTP_PHASE_WORK } HttpPhase;
 
 typedef struct HttpConnection {
+    VmafxHttpServer *server;
     int fd; /* open as long as this exists */
     HttpPhase phase;
     uint64_t since_ns;
+    uint64_t paused_ns; /* an upload: since when its buffer is being written */
+    uint64_t received;  /* of an upload, since since_ns */
+    bool ended;         /* the peer has closed, so it seemed when the time keeper looked last */
     struct HttpConnection *prev, *next;
 } HttpConnection;
 
-typedef enum HttpCallState { HTTP_CALL_NEW, HTTP_CALL_RECEIVING, HTTP_CALL_WAITING, HTTP_CALL_ANSWERED } HttpCallState;
+typedef enum HttpCallState {
+    HTTP_CALL_NEW,
+    HTTP_CALL_RECEIVING,
+    HTTP_CALL_STORING,
+    HTTP_CALL_WAITING,
+    HTTP_CALL_ANSWERED
+} HttpCallState;
+
+typedef struct HttpUpload HttpUpload;
+
+/* The pair of files that new connections get. */
+typedef struct HttpTls {
+    pthread_mutex_t lock; /* covers cert and key */
+    char *cert, *key;     /* PEM; NULL: no TLS */
+    /* The time keeper's own: what the files looked like when they were last read, and how that went. */
+    struct stat seen[2];
+    uint64_t next_ns;
+    bool failed, told;
+} HttpTls;
 
 struct VmafxHttpCall {
     VmafxHttpServer *server;
     struct MHD_Connection *mhd;
     HttpConnection *connection;
-    _Atomic HttpCallState state;   /* a worker stores ANSWERED as its last act; the loop's load pairs with it */
+    _Atomic HttpCallState state;   /* a worker's last act is to store one; the loop's load pairs with it */
     const char *method, *protocol; /* libmicrohttpd's, for as long as the request */
     char *raw_target;
     VmafxHttpTarget target;
@@ -43,7 +67,9 @@ struct VmafxHttpCall {
     VmafxHttpPeer peer;
     char *body;
     size_t len, room, len_max;
-    size_t excess; /* bytes of a body that nobody will read */
+    uint64_t excess;    /* bytes of a body that nobody will read */
+    HttpUpload *upload; /* the body goes there instead */
+    uint64_t uploaded;  /* bytes that did */
     VmafxHttpAnswer answer;
     VmafxHttpEvents *events; /* a reference */
     bool keep_off;           /* close after the answer */
@@ -68,6 +94,7 @@ typedef struct HttpPool {
 
 typedef struct HttpTelemetry {
     VmafxTracer *tracer;
+    VmafxLogger *log;
     VmafxHistogram *duration, *request_size, *response_size;
     VmafxUpDownCounter *active;
 } HttpTelemetry;
@@ -76,14 +103,19 @@ struct VmafxHttpServer {
     VmafxHttpServerConfig config; /* with the defaults filled in */
     char **route_names;           /* "GET /pattern", one for each route */
     int listen_fd, port;
-    char *cert, *key;
+    bool encrypted;
+    HttpTls tls;
+    char *upload_folder; /* NULL: no route takes uploads */
     struct MHD_Daemon *daemon;
     HttpPool pool, urgent;
+    HttpPool writers; /* of uploads' buffers */
     HttpTelemetry telemetry;
     atomic_bool stopping, cancelled; /* flags */
-    atomic_size_t bodies_bytes;      /* a counter */
-    char start_error[256];           /* what libmicrohttpd says while it starts */
-    _Atomic bool started;            /* nothing is written there any more */
+    atomic_size_t bodies_bytes;      /* these three are counters */
+    _Atomic uint64_t uploads_bytes;
+    atomic_int n_uploads;
+    char start_error[256]; /* what libmicrohttpd says while it starts */
+    _Atomic bool started;  /* nothing is written there any more */
 
     pthread_mutex_t lock;   /* covers everything below */
     pthread_cond_t changed; /* n_calls fell, or clock_ends */
@@ -101,8 +133,32 @@ void *http_call_begin(void *server, const char *target, struct MHD_Connection *m
 enum MHD_Result http_call_continue(void *server, struct MHD_Connection *mhd, const char *url, const char *method,
                                    const char *protocol, const char *data, size_t *len, void **call);
 void http_call_over(void *server, struct MHD_Connection *mhd, void **call, enum MHD_RequestTerminationCode how);
-/* Runs the handler, or refuses when the server's grace is over. */
+/* What a pool's thread does: runs the handler, or stores a buffer; or refuses when the server's grace is over. */
 void http_call_run(VmafxHttpCall *call, bool refuse);
+/* An upload's buffer is empty again, or the upload refused: more may come. */
+void http_call_stored(VmafxHttpCall *call);
+
+/* ---- upload.c: bodies on their way to files. An upload counts against the limits as long as it exists. ---- */
+VmafxErr http_upload_folder(VmafxHttpServer *server, VmafxErrInfo *reterr); /* finds and tries it */
+bool http_upload_wanted(const VmafxHttpCall *call);
+HttpUpload *http_upload_new(VmafxHttpCall *call,
+                            uint64_t length); /* maybe refused; length 0: unknown. NULL: no memory */
+void http_upload_free(HttpUpload **upload);
+/* As much as its buffer has room for; all of it when the upload is refused. */
+size_t http_upload_take(HttpUpload *upload, const char *data, size_t len);
+void http_upload_store(HttpUpload *upload); /* the buffer; on a thread that may wait */
+void http_upload_end(HttpUpload *upload);   /* the same, and nothing more comes */
+void http_upload_refuse(HttpUpload *upload, int status, VmafxErr err, const char *why);
+/* The status it was refused with, 0: it was not. */
+int http_upload_refused(const HttpUpload *upload, VmafxErr *ret_err, const char **ret_why);
+uint64_t http_upload_max(const HttpUpload *upload);
+
+/* ---- tls.c ---- */
+VmafxErr http_tls_start(VmafxHttpServer *server, VmafxErrInfo *reterr);
+void http_tls_look(VmafxHttpServer *server, uint64_t now_ns); /* at the files, when it is time; reads, so it may wait */
+void http_tls_done(HttpTls *tls);
+/* Adds what it needs to options; gives how many. */
+size_t http_tls_options(VmafxHttpServer *server, struct MHD_OptionItem *options);
 
 /* ---- pool.c ---- */
 VmafxErr http_pool_start(HttpPool *pool, int threads, int waiting_max);
@@ -123,6 +179,7 @@ void http_telemetry_end(VmafxHttpCall *call);   /* the answer is final; later on
 
 /* ---- answer.c ---- */
 void http_answer_done(VmafxHttpAnswer *answer);
-/* Replaces whatever the answer was; without memory it is the status alone. */
-void http_answer_refuse(VmafxHttpAnswer *answer, int status, const char *detail);
+/* Replaces whatever the answer was but Retry-After; without memory it is the status alone. VMAFX_OK: err is status's.
+ */
+void http_answer_refuse(VmafxHttpAnswer *answer, int status, VmafxErr err, const char *detail);
 #endif

@@ -18,6 +18,7 @@ void http_telemetry_init(HttpTelemetry *telemetry, const char *version)
 {
     VmafxMeter *meter = vmafx_meter_get(SCOPE, version, "", VMAFX_NO_ATTRS);
 
+    telemetry->log = vmafx_logger_new(SCOPE, version, "", VMAFX_NO_ATTRS);
     telemetry->tracer = vmafx_tracer_get(SCOPE, version);
     telemetry->duration = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_HTTP_SERVER_DURATION);
     telemetry->request_size = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_HTTP_REQUEST_SIZE);
@@ -140,6 +141,11 @@ void http_telemetry_begin(VmafxHttpCall *call)
                                    NULL);
 }
 
+static int64_t answer_size(const VmafxHttpAnswer *answer)
+{
+    return answer->file.size ? answer->file.size : (int64_t)answer->len;
+}
+
 static void record(VmafxHttpCall *call, const char *method, const char *error)
 {
     const HttpTelemetry *telemetry = &call->server->telemetry;
@@ -156,10 +162,10 @@ static void record(VmafxHttpCall *call, const char *method, const char *error)
     if (error)
         attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, error);
     if (!call->events) { /* how much a stream will send is not known yet */
-        vmafx_histogram_record_with(telemetry->request_size, (double)(call->len + call->excess),
+        vmafx_histogram_record_with(telemetry->request_size, (double)(call->len + call->uploaded + call->excess),
                                     (VmafxAttrs){ attrs, n }, context);
-        vmafx_histogram_record_with(telemetry->response_size, (double)call->answer.len, (VmafxAttrs){ attrs, n },
-                                    context);
+        vmafx_histogram_record_with(telemetry->response_size, (double)answer_size(&call->answer),
+                                    (VmafxAttrs){ attrs, n }, context);
     }
     attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_NETWORK_PROTOCOL_VERSION, call->protocol);
     vmafx_histogram_record_with(telemetry->duration, (double)(vmafx_monotonic_ns() - call->started_ns) / 1e9,

@@ -19,7 +19,7 @@ static int hex(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static bool is_utf8(const char *text)
+bool vmafx_http_is_utf8(const char *text)
 {
     static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 }; /* shorter forms are not allowed */
     const unsigned char *s = (const unsigned char *)text;
@@ -65,7 +65,7 @@ static bool decode(char *text, bool plus_is_blank)
         *to++ = (char)c;
     }
     *to = 0;
-    return is_utf8(text);
+    return vmafx_http_is_utf8(text);
 }
 
 static VmafxErr read_path(char *path, VmafxHttpTarget *target, VmafxErrInfo *reterr)

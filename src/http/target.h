@@ -51,6 +51,9 @@ bool vmafx_http_pattern_match(const char *pattern, const VmafxHttpTarget *target
 /** The segment that stands at {name} of a pattern that fits, or NULL. Lives as long as the target. */
 const char *vmafx_http_pattern_param(const char *pattern, const VmafxHttpTarget *target, const char *name);
 
+/** No surrogates, no form longer than needed. */
+bool vmafx_http_is_utf8(const char *text);
+
 /**
  * A raw query with values that are secrets replaced by REDACTED: signatures of stored objects and tokens, by name,
  * without regard to case. Cut to fit; always terminated. Rule: HTTP semantic conventions, url.query.

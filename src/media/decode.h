@@ -3,15 +3,17 @@
 #ifndef VMAFX_MEDIA_DECODE_H
 #define VMAFX_MEDIA_DECODE_H
 
+#include "media/pipe.h"
 #include "media/reader.h"
 
 typedef struct VmafxDecoder VmafxDecoder;
 
 /**
  * Takes over the descriptor, closing it on failure too.
+ * @param pipe  what to read instead, borrowed while the decoder lives; fd is -1 then. Else NULL: the file can be sought
  * @param head, head_len  bytes just read from it, at most 64; they come before the rest
  */
-VMAFX_CHECK VmafxErr vmafx_decoder_open(int fd, const char *name, const void *head, size_t head_len,
+VMAFX_CHECK VmafxErr vmafx_decoder_open(int fd, VmafxPipe *pipe, const char *name, const void *head, size_t head_len,
                                         VmafxDecoder **ret_decoder, VmafxVideoInfo *ret_info, VmafxErrInfo *reterr);
 void vmafx_decoder_close(VmafxDecoder **decoder);
 

@@ -290,17 +290,17 @@ static VmafxErr set_up(VmafxRaw *raw, const VmafxRawFormat *format, VmafxVideoIn
     return VMAFX_OK;
 }
 
-VmafxErr vmafx_raw_open(int fd, const char *name, const VmafxRawFormat *format, VmafxRaw **ret_raw,
+VmafxErr vmafx_raw_open(int fd, VmafxPipe *pipe, const char *name, const VmafxRawFormat *format, VmafxRaw **ret_raw,
                         VmafxVideoInfo *ret_info, VmafxErrInfo *reterr)
 {
     VMAFX_AUTO(vmafx_raw_close) VmafxRaw *raw = calloc(1, sizeof *raw);
 
     if (raw) {
         raw->name = vmafx_strdup(name);
-        raw->file = fdopen(fd, "rb");
+        raw->file = pipe ? vmafx_pipe_file(pipe) : fdopen(fd, "rb");
     }
     if (!raw || !raw->name || !raw->file || setvbuf(raw->file, NULL, _IOFBF, BUFFER_BYTES)) {
-        if (!raw || !raw->file)
+        if (fd >= 0 && (!raw || !raw->file))
             close(fd);
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to read '%s'", name);
     }

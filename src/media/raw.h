@@ -3,6 +3,7 @@
 #ifndef VMAFX_MEDIA_RAW_H
 #define VMAFX_MEDIA_RAW_H
 
+#include "media/pipe.h"
 #include "media/reader.h"
 
 #define VMAFX_Y4M_MAGIC    "YUV4MPEG2"
@@ -26,12 +27,13 @@ VMAFX_CHECK VmafxErr vmafx_y4m_parse_header(const char *line, VmafxY4mHeader *re
 
 /**
  * Takes over an open file descriptor, closing it on failure too. `format` NULL: y4m whose magic has been read already.
+ * @param pipe what to read instead of a descriptor, borrowed while the reader lives; fd is -1 then. Else NULL
  * @param name for messages; copied
  * @return VMAFX_ERR_INVALID (format out of range), VMAFX_ERR_LIMIT (picture too large), VMAFX_ERR_NOMEM; for y4m also
  *         VMAFX_ERR_INPUT and VMAFX_ERR_UNSUPPORTED
  */
-VMAFX_CHECK VmafxErr vmafx_raw_open(int fd, const char *name, const VmafxRawFormat *format, VmafxRaw **ret_raw,
-                                    VmafxVideoInfo *ret_info, VmafxErrInfo *reterr);
+VMAFX_CHECK VmafxErr vmafx_raw_open(int fd, VmafxPipe *pipe, const char *name, const VmafxRawFormat *format,
+                                    VmafxRaw **ret_raw, VmafxVideoInfo *ret_info, VmafxErrInfo *reterr);
 void vmafx_raw_close(VmafxRaw **raw);
 
 /** As vmafx_reader_next. */

@@ -12,11 +12,13 @@
 
 #include "base/base.h"
 #include "media/decode.h"
+#include "media/pipe.h"
 #include "media/raw.h"
 
 struct VmafxReader {
     VmafxRaw *raw;         /* either this … */
     VmafxDecoder *decoder; /* … or that */
+    VmafxPipe pipe;        /* what they read, when it cannot be sought; else fd is -1 */
     VmafxVideoInfo info;
 };
 
@@ -42,8 +44,10 @@ static bool has_scheme(const char *path)
     return n > 1 && isalpha((unsigned char)path[0]) && path[n] == ':';
 }
 
-static VmafxErr open_path(const char *path, int *ret_fd, VmafxErrInfo *reterr)
+/* stoppable: opening a FIFO does not wait for its writer; reading will. */
+static VmafxErr open_path(const char *path, bool stoppable, int *ret_fd, VmafxErrInfo *reterr)
 {
+    const int flags = O_RDONLY | O_CLOEXEC | (stoppable ? O_NONBLOCK : 0);
     struct stat st;
     int given = named_descriptor(path);
 
@@ -55,10 +59,10 @@ static VmafxErr open_path(const char *path, int *ret_fd, VmafxErrInfo *reterr)
         return VMAFX_OK;
     }
 
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, flags);
     int why = errno;
     if (fd < 0 && !strncmp(path, "file:", 5)) {
-        fd = open(path + 5, O_RDONLY | O_CLOEXEC);
+        fd = open(path + 5, flags);
         why = errno;
     }
     if (fd < 0 && why == ENOENT && has_scheme(path) && strncmp(path, "file:", 5) != 0)
@@ -76,12 +80,12 @@ static VmafxErr open_path(const char *path, int *ret_fd, VmafxErrInfo *reterr)
 }
 
 /* The first bytes, fewer only where the file ends. False with errno: they cannot be read. */
-static bool read_head(int fd, char *head, size_t size, size_t *ret_n)
+static bool read_head(int fd, VmafxPipe *pipe, char *head, size_t size, size_t *ret_n)
 {
     size_t n = 0;
 
     while (n < size) {
-        ssize_t got = read(fd, head + n, size - n);
+        ssize_t got = pipe ? vmafx_pipe_read(pipe, head + n, size - n) : read(fd, head + n, size - n);
         if (got < 0 && errno != EINTR)
             return false;
         if (got == 0)
@@ -92,46 +96,67 @@ static bool read_head(int fd, char *head, size_t size, size_t *ret_n)
     return true;
 }
 
-static VmafxErr open_described(VmafxReader *reader, int fd, const char *name, VmafxErrInfo *reterr)
+/* fd is taken over; -1: there is a pipe. */
+static VmafxErr open_described(VmafxReader *reader, int fd, VmafxPipe *pipe, const char *name, VmafxErrInfo *reterr)
 {
     char head[sizeof VMAFX_Y4M_MAGIC - 1];
     size_t n = 0;
-    bool readable = read_head(fd, head, sizeof head, &n);
+    bool readable = read_head(fd, pipe, head, sizeof head, &n);
 
     if (!readable || !n) {
         int why = errno;
-        close(fd);
+        if (fd >= 0)
+            close(fd);
         return readable ? vmafx_fail(reterr, VMAFX_ERR_INPUT, "'%s' is empty", name)
                         : vmafx_fail(reterr, VMAFX_ERR_IO, "cannot read '%s': %s", name, strerror(why));
     }
     if (n == sizeof head && !memcmp(head, VMAFX_Y4M_MAGIC, n))
-        return vmafx_raw_open(fd, name, NULL, &reader->raw, &reader->info, reterr);
-    return vmafx_decoder_open(fd, name, head, n, &reader->decoder, &reader->info, reterr);
+        return vmafx_raw_open(fd, pipe, name, NULL, &reader->raw, &reader->info, reterr);
+    return vmafx_decoder_open(fd, pipe, name, head, n, &reader->decoder, &reader->info, reterr);
 }
 
-VmafxErr vmafx_reader_open_fd(int fd, const char *name, const VmafxRawFormat *raw, VmafxReader **ret_reader,
-                              VmafxErrInfo *reterr)
+static VmafxErr open_reader(int fd, const char *name, const VmafxRawFormat *raw, const VmafxReaderLive *live,
+                            VmafxReader **ret_reader, VmafxErrInfo *reterr)
 {
     VMAFX_AUTO(vmafx_reader_close) VmafxReader *reader = calloc(1, sizeof *reader);
+    VmafxPipe *pipe = NULL;
 
     if (!reader) {
         close(fd);
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to read '%s'", name);
     }
-    VmafxErr err = raw ? vmafx_raw_open(fd, name, raw, &reader->raw, &reader->info, reterr)
-                       : open_described(reader, fd, name, reterr);
+    reader->pipe.fd = -1;
+    if (vmafx_pipe_is_one(fd)) {
+        pipe = &reader->pipe;
+        *pipe = (VmafxPipe){ .fd = fd, .stop = live->stop, .digesting = live->digest };
+        vmafx_sha256_init(&pipe->sha);
+        fd = -1;
+    }
+    VmafxErr err = raw ? vmafx_raw_open(fd, pipe, name, raw, &reader->raw, &reader->info, reterr)
+                       : open_described(reader, fd, pipe, name, reterr);
     if (err)
         return err;
     *ret_reader = VMAFX_TAKE(reader);
     return VMAFX_OK;
 }
 
+VmafxErr vmafx_reader_open_live(int fd, const char *name, const VmafxRawFormat *raw, const VmafxReaderLive *live,
+                                VmafxReader **ret_reader, VmafxErrInfo *reterr)
+{
+    VmafxErr err = fd < 0 ? open_path(name, live->stop, &fd, reterr) : VMAFX_OK;
+
+    return err ? err : open_reader(fd, name, raw, live, ret_reader, reterr);
+}
+
+VmafxErr vmafx_reader_open_fd(int fd, const char *name, const VmafxRawFormat *raw, VmafxReader **ret_reader,
+                              VmafxErrInfo *reterr)
+{
+    return open_reader(fd, name, raw, &(VmafxReaderLive){ 0 }, ret_reader, reterr);
+}
+
 VmafxErr vmafx_reader_open(const char *path, const VmafxRawFormat *raw, VmafxReader **ret_reader, VmafxErrInfo *reterr)
 {
-    int fd = -1;
-    VmafxErr err = open_path(path, &fd, reterr);
-
-    return err ? err : vmafx_reader_open_fd(fd, path, raw, ret_reader, reterr);
+    return vmafx_reader_open_live(-1, path, raw, &(VmafxReaderLive){ 0 }, ret_reader, reterr);
 }
 
 void vmafx_reader_close(VmafxReader **reader)
@@ -140,8 +165,15 @@ void vmafx_reader_close(VmafxReader **reader)
         return;
     vmafx_raw_close(&(*reader)->raw);
     vmafx_decoder_close(&(*reader)->decoder);
+    if ((*reader)->pipe.fd >= 0)
+        close((*reader)->pipe.fd);
     free(*reader);
     *reader = NULL;
+}
+
+bool vmafx_reader_digest(VmafxReader *reader, char ret_hex[VMAFX_SHA256_TEXT])
+{
+    return vmafx_pipe_digest(&reader->pipe, ret_hex);
 }
 
 const VmafxVideoInfo *vmafx_reader_info(const VmafxReader *reader)

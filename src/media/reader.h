@@ -6,7 +6,11 @@
 #ifndef VMAFX_MEDIA_READER_H
 #define VMAFX_MEDIA_READER_H
 
+#include <stdatomic.h>
+
 #include <vmafx/engine.h>
+
+#include "base/digest.h"
 
 typedef struct VmafxReader VmafxReader;
 
@@ -50,7 +54,22 @@ VMAFX_CHECK VmafxErr vmafx_reader_open(const char *path, const VmafxRawFormat *r
 /** The same for a descriptor that is open already; it is taken over, and closed on failure too. name: for messages. */
 VMAFX_CHECK VmafxErr vmafx_reader_open_fd(int fd, const char *name, const VmafxRawFormat *raw, VmafxReader **ret_reader,
                                           VmafxErrInfo *reterr);
+/** For inputs that arrive while they are read. */
+typedef struct VmafxReaderLive {
+    const atomic_bool *stop; /* once set, a read that waits for a pipe or socket fails within 100 ms; NULL: never */
+    bool digest;             /* compute the digest of a pipe or socket on the way */
+} VmafxReaderLive;
+/**
+ * Both of the above: fd -1 opens `name`. Pipes, FIFOs and sockets are read from front to back; a first frame comes as
+ * soon as its bytes are there (y4m, raw) or as the container allows, which is refused when it cannot be read so.
+ */
+VMAFX_CHECK VmafxErr vmafx_reader_open_live(int fd, const char *name, const VmafxRawFormat *raw,
+                                            const VmafxReaderLive *live, VmafxReader **ret_reader,
+                                            VmafxErrInfo *reterr);
 void vmafx_reader_close(VmafxReader **reader);
+
+/** SHA-256 of a pipe that was read to its end, and was to be digested; false else, and for files. Once. */
+bool vmafx_reader_digest(VmafxReader *reader, char ret_hex[VMAFX_SHA256_TEXT]);
 
 const VmafxVideoInfo *vmafx_reader_info(const VmafxReader *reader);
 

@@ -8,7 +8,7 @@
 #include "rpc/client_internal.h"
 #include "signals/signals.h"
 
-enum { RECONNECT_FIRST_MS = 500, RECONNECT_MAX_MS = 10000 };
+enum { CONNECT_WITHIN_MS = 10000 };
 
 /* ---- channels ---- */
 
@@ -19,20 +19,17 @@ static grpc_channel_credentials *credentials_new(const VmafxRpcChannelConfig *co
     return grpc_tls_credentials_create(rpc_tls_options(config->cert_file, config->key_file, config->ca_file));
 }
 
-static grpc_channel *channel_new(const VmafxRpcChannelConfig *config)
+static grpc_channel *channel_new(const VmafxRpcChannel *channel)
 {
-    grpc_channel_credentials *credentials = credentials_new(config);
     grpc_arg args[] = {
         rpc_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1), /* a connection of our own */
-        rpc_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, rpc_size_arg(config->message_max_bytes, RPC_MESSAGE_MAX_DEFAULT)),
+        rpc_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, channel->message_max),
         rpc_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1),
         rpc_arg(GRPC_ARG_MAX_METADATA_SIZE, RPC_METADATA_MAX),
         rpc_arg(GRPC_ARG_ENABLE_RETRIES, 0), /* who calls decides about that */
         rpc_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
         rpc_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
-        rpc_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, RECONNECT_FIRST_MS),
-        rpc_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, RECONNECT_FIRST_MS),
-        rpc_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, RECONNECT_MAX_MS),
+        rpc_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_WITHIN_MS), /* in spite of its name */
         rpc_arg(GRPC_ARG_KEEPALIVE_TIME_MS, RPC_KEEPALIVE_MS),
         rpc_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, RPC_KEEPALIVE_TIMEOUT_MS),
         rpc_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
@@ -41,13 +38,27 @@ static grpc_channel *channel_new(const VmafxRpcChannelConfig *config)
         { .type = GRPC_ARG_STRING, .key = (char *)GRPC_ARG_PRIMARY_USER_AGENT_STRING, .value.string = (char *)"vmafx" },
         { .type = GRPC_ARG_STRING,
           .key = (char *)GRPC_SSL_TARGET_NAME_OVERRIDE_ARG,
-          .value.string = (char *)config->server_name },
+          .value.string = channel->server_name },
     };
-    grpc_channel_args list = { VMAFX_LEN(args) - (config->cert_file && config->server_name ? 0 : 1), args };
-    grpc_channel *channel = credentials ? grpc_channel_create(config->target, credentials, &list) : NULL;
+    grpc_channel_args list = { VMAFX_LEN(args) - (channel->server_name ? 0 : 1), args };
 
-    grpc_channel_credentials_release(credentials);
-    return channel;
+    return grpc_channel_create(channel->target, channel->credentials, &list);
+}
+
+/*
+ * After a failure to connect the library fails calls with that old news, and tries again when its own backoff is over,
+ * which would stack upon ours. A channel that stands there is replaced: every call of ours finds out anew. Calls of the
+ * old one that are under way have failed already, and end as they would have.
+ */
+static void renew_if_failed(VmafxRpcChannel *channel)
+{
+    if (grpc_channel_check_connectivity_state(channel->grpc, 0) != GRPC_CHANNEL_TRANSIENT_FAILURE)
+        return;
+    grpc_channel *fresh = channel_new(channel);
+    if (!fresh)
+        return;
+    grpc_channel_destroy(channel->grpc);
+    channel->grpc = fresh;
 }
 
 static void *poll_queue(void *arg)
@@ -71,12 +82,17 @@ VmafxErr vmafx_rpc_channel_open(const VmafxRpcChannelConfig *config, VmafxRpcCha
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for a gRPC channel");
     rpc_library_init();
     pthread_mutex_init(&channel->lock, NULL);
+    pthread_mutex_init(&channel->renewal, NULL);
     pthread_cond_init(&channel->change, NULL);
     channel->tracer = vmafx_tracer_get(RPC_SCOPE, "");
     channel->duration = rpc_histogram(VMAFX_METRIC_ID_RPC_CLIENT_DURATION);
     if (!rpc_host_split(config->target, channel->host, &channel->port))
         channel->host[0] = 0;
-    channel->grpc = channel_new(config);
+    channel->message_max = rpc_size_arg(config->message_max_bytes, RPC_MESSAGE_MAX_DEFAULT);
+    channel->target = vmafx_strdup(config->target);
+    channel->server_name = vmafx_strdup(config->cert_file ? config->server_name : NULL);
+    channel->credentials = credentials_new(config);
+    channel->grpc = channel->credentials && channel->target ? channel_new(channel) : NULL;
     channel->queue = grpc_completion_queue_create_for_next(NULL);
     channel->has_thread = channel->grpc && channel->queue && rpc_thread_start(&channel->thread, poll_queue, channel);
     if (!channel->has_thread) {
@@ -103,7 +119,12 @@ void vmafx_rpc_channel_close(VmafxRpcChannel **channel)
         grpc_completion_queue_destroy(gone->queue);
     if (gone->grpc)
         grpc_channel_destroy(gone->grpc);
+    if (gone->credentials)
+        grpc_channel_credentials_release(gone->credentials);
+    free(gone->target);
+    free(gone->server_name);
     pthread_cond_destroy(&gone->change);
+    pthread_mutex_destroy(&gone->renewal);
     pthread_mutex_destroy(&gone->lock);
     free(gone);
     rpc_library_done();
@@ -112,9 +133,12 @@ void vmafx_rpc_channel_close(VmafxRpcChannel **channel)
 grpc_call *rpc_channel_call(VmafxRpcChannel *channel, const char *path, gpr_timespec deadline)
 {
     grpc_slice method = grpc_slice_from_copied_string(path);
+
+    pthread_mutex_lock(&channel->renewal);
+    renew_if_failed(channel);
     grpc_call *call = grpc_channel_create_call(channel->grpc, NULL, GRPC_PROPAGATE_DEFAULTS, channel->queue, method,
                                                NULL, deadline, NULL);
-
+    pthread_mutex_unlock(&channel->renewal);
     grpc_slice_unref(method);
     return call;
 }

@@ -15,8 +15,12 @@ enum {
 };
 
 struct VmafxRpcChannel {
-    grpc_channel *grpc;
+    char *target, *server_name; /* server_name: NULL without TLS, or where the target's own is meant */
+    int message_max;
+    grpc_channel_credentials *credentials;
     grpc_completion_queue *queue;
+    pthread_mutex_t renewal; /* covers grpc */
+    grpc_channel *grpc;      /* replaced after a failure to connect */
     pthread_t thread;
     bool has_thread;
     VmafxTracer *tracer;

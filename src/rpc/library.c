@@ -9,6 +9,7 @@
 #include <grpc/support/log.h>
 
 #include "base/base.h"
+#include "base/inflate.h"
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -110,18 +111,54 @@ grpc_byte_buffer *rpc_buffer_new(const void *data, size_t len)
     return buffer;
 }
 
-bool rpc_buffer_take(grpc_byte_buffer **buffer, grpc_slice *ret)
+static void free_unpacked(void *bytes)
+{
+    free(bytes);
+}
+
+static VmafxErr unpack(grpc_compression_algorithm algorithm, grpc_slice packed, size_t max, grpc_slice *ret,
+                       VmafxErrInfo *reterr)
+{
+    uint8_t *bytes;
+    size_t len;
+
+    if (algorithm != GRPC_COMPRESS_GZIP && algorithm != GRPC_COMPRESS_DEFLATE)
+        return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED, "compressed in a way that is not known here");
+    VmafxErr err = vmafx_inflate(algorithm == GRPC_COMPRESS_GZIP ? VMAFX_PACKED_GZIP : VMAFX_PACKED_ZLIB,
+                                 GRPC_SLICE_START_PTR(packed), GRPC_SLICE_LENGTH(packed), max, &bytes, &len, reterr);
+    if (!err)
+        *ret = grpc_slice_new(bytes, len, free_unpacked);
+    return err == VMAFX_ERR_LIMIT ? VMAFX_ERR_BUSY : err;
+}
+
+VmafxErr rpc_buffer_unpack(grpc_byte_buffer **buffer, size_t max, grpc_slice *ret, VmafxErrInfo *reterr)
 {
     grpc_byte_buffer *taken = VMAFX_TAKE(*buffer);
+    /* What the library left compressed it says so of; its reader hands out the bytes as they came. */
+    grpc_compression_algorithm algorithm =
+        taken->type == GRPC_BB_RAW ? taken->data.raw.compression : GRPC_COMPRESS_NONE;
     grpc_byte_buffer_reader reader;
-    bool good = grpc_byte_buffer_reader_init(&reader, taken);
+    VmafxErr err = VMAFX_OK;
 
-    if (good) {
-        *ret = grpc_byte_buffer_reader_readall(&reader);
-        grpc_byte_buffer_reader_destroy(&reader);
+    if (!grpc_byte_buffer_reader_init(&reader, taken)) {
+        grpc_byte_buffer_destroy(taken);
+        return vmafx_fail(reterr, VMAFX_ERR_SYNTAX, "the message cannot be read");
     }
+    grpc_slice bytes = grpc_byte_buffer_reader_readall(&reader);
+    grpc_byte_buffer_reader_destroy(&reader);
     grpc_byte_buffer_destroy(taken);
-    return good;
+    if (algorithm == GRPC_COMPRESS_NONE) {
+        *ret = bytes;
+        return VMAFX_OK;
+    }
+    err = unpack(algorithm, bytes, max, ret, reterr);
+    grpc_slice_unref(bytes);
+    return err;
+}
+
+bool rpc_buffer_take(grpc_byte_buffer **buffer, grpc_slice *ret)
+{
+    return rpc_buffer_unpack(buffer, 0, ret, NULL) == VMAFX_OK;
 }
 
 uint64_t rpc_monotonic_ns(gpr_timespec time)

@@ -59,7 +59,13 @@ int rpc_size_arg(size_t bytes, size_t fallback);
 
 /** NULL on no memory, and the bytes are copied. */
 grpc_byte_buffer *rpc_buffer_new(const void *data, size_t len);
-/** All of a buffer as one slice (unref it), and destroys the buffer. False when it cannot be read. */
+/**
+ * All of a buffer as one slice (unref it), and destroys the buffer. A compressed one is unpacked to max bytes at most.
+ * VMAFX_ERR_SYNTAX; VMAFX_ERR_UNSUPPORTED; VMAFX_ERR_NOMEM; VMAFX_ERR_BUSY it has more: RESOURCE_EXHAUSTED, as the
+ * library says of one that is not compressed
+ */
+VMAFX_CHECK VmafxErr rpc_buffer_unpack(grpc_byte_buffer **buffer, size_t max, grpc_slice *ret, VmafxErrInfo *reterr);
+/** The same for a side that takes nothing compressed; false when it cannot be read. */
 bool rpc_buffer_take(grpc_byte_buffer **buffer, grpc_slice *ret);
 
 uint64_t rpc_monotonic_ns(gpr_timespec time); /* UINT64_MAX: never */

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "rpc/message_internal.h"
 #include "rpc/wire.h"
 
 enum {
-    DEPTH_MAX = 32, /* our messages are not recursive and stay far below it */
     CHUNK_FIRST = 4096,
     CHUNK_MAX = 256 << 10,
     PATH_MAX_BYTES = 256,
@@ -30,15 +30,25 @@ typedef struct Chunk {
 
 struct VmafxMessage {
     Chunk *chunks; /* the first is the one being filled */
-    size_t left;   /* of the budget */
+    size_t budget, left;
     size_t chunk_size;
     bool over_budget, no_memory;
     ProtobufCMessage *root;
 };
 
-static void *arena_alloc(void *data, size_t size)
+VmafxMessage *message_new(size_t budget)
 {
-    VmafxMessage *message = data;
+    VmafxMessage *message = calloc(1, sizeof *message);
+
+    if (message) {
+        message->budget = message->left = budget ? budget : VMAFX_MESSAGE_BUDGET;
+        message->chunk_size = CHUNK_FIRST;
+    }
+    return message;
+}
+
+void *message_take(VmafxMessage *message, size_t size)
+{
     const size_t align = alignof(max_align_t);
 
     if (size > message->left || (size + align - 1) / align * align > message->left) {
@@ -63,6 +73,26 @@ static void *arena_alloc(void *data, size_t size)
     chunk->used += size;
     message->left -= VMAFX_MIN(size, message->left);
     return p;
+}
+
+VmafxErr message_failure(const VmafxMessage *message, const ProtobufCMessageDescriptor *type, VmafxErrInfo *reterr)
+{
+    if (message->no_memory)
+        return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for a %s", type->name);
+    if (message->over_budget)
+        return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "the %s takes more than %zu bytes of memory", type->name,
+                          message->budget);
+    return VMAFX_OK;
+}
+
+void message_set(VmafxMessage *message, ProtobufCMessage *root)
+{
+    message->root = root;
+}
+
+static void *arena_alloc(void *data, size_t size)
+{
+    return message_take(data, size);
 }
 
 static void arena_free(void *data, void *p)
@@ -171,9 +201,9 @@ static VmafxErr walk(Level *level, VmafxErrInfo *reterr)
                 .up = level, .type = level->field->descriptor, .message = field.bytes, .depth = level->depth + 1
             };
 
-            if (below.depth >= DEPTH_MAX)
+            if (below.depth >= MESSAGE_DEPTH_MAX)
                 return vmafx_fail(reterr, VMAFX_ERR_SYNTAX, "%s is nested deeper than %d messages", level->type->name,
-                                  DEPTH_MAX);
+                                  MESSAGE_DEPTH_MAX);
             err = walk(&below, reterr);
             if (err)
                 return err;
@@ -199,18 +229,14 @@ VmafxErr vmafx_message_unpack(const ProtobufCMessageDescriptor *type, const void
 
     if (err)
         return err;
-    message = calloc(1, sizeof *message);
+    message = message_new(budget);
     if (!message)
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for a %s", type->name);
-    message->left = budget ? budget : VMAFX_MESSAGE_BUDGET;
-    message->chunk_size = CHUNK_FIRST;
     ProtobufCAllocator allocator = { arena_alloc, arena_free, message };
     message->root = protobuf_c_message_unpack(type, &allocator, len, top.message.ptr);
-    if (message->no_memory)
-        return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for a %s", type->name);
-    if (message->over_budget)
-        return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "the %s takes more than %zu bytes of memory", type->name,
-                          budget ? budget : VMAFX_MESSAGE_BUDGET);
+    err = message_failure(message, type, reterr);
+    if (err)
+        return err;
     if (!message->root)
         return vmafx_fail(reterr, VMAFX_ERR_SYNTAX, "this is not a %s: a field has a type that is not its own",
                           type->name);

@@ -50,8 +50,8 @@ char *vmafx_message_json(const ProtobufCMessage *message);
 
 /**
  * The way back, strict: an object with the members of the message under their names in the .proto files. Unknown and
- * double members, wrong types and numbers out of range are refused by their path ("comparison.subsample: must be a whole
- * number"). 64-bit integers may be texts; enums are names; bytes base64. `null` leaves a member out.
+ * double members, wrong types and numbers out of range are refused by their path ("comparison.subsample: must be a
+ * whole number"). 64-bit integers may be texts; enums are names; bytes base64. `null` leaves a member out.
  * @param path  what the message is called in sentences: "job"; "": its members stand for themselves
  * @return VMAFX_ERR_SYNTAX with a sentence; VMAFX_ERR_LIMIT (memory as in unpack, depth); VMAFX_ERR_NOMEM
  */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "rpc/message_internal.h"
 #include "rpc/wire.h"
 
 #define EXACT_MAX ((int64_t)1 << 53) /* of an integer that a reader with doubles gets right */
@@ -83,7 +84,7 @@ static void put_double(RpcOut *out, double value, bool is_float)
         if (is_float ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value)
             break;
     }
-    rpc_out_text(out, text);
+    rpc_out_text(out, value == 0 && signbit(value) ? "-0.0" : text); /* "-0" is a whole number, which has no sign */
 }
 
 static void put_int(RpcOut *out, int64_t value)
@@ -108,7 +109,7 @@ static void put_enum(RpcOut *out, const ProtobufCEnumDescriptor *type, int value
         put_format(out, "%d", value); /* of a newer peer */
 }
 
-static size_t size_of(ProtobufCType type)
+size_t message_value_size(ProtobufCType type)
 {
     switch (type) {
     case PROTOBUF_C_TYPE_INT64:
@@ -195,7 +196,7 @@ static void put_list(RpcOut *out, const ProtobufCMessage *message, const Protobu
     for (size_t i = 0; i < n; i++) {
         if (i)
             rpc_out_text(out, ",");
-        put_value(out, field, items + i * size_of(field->type));
+        put_value(out, field, items + i * message_value_size(field->type));
     }
     rpc_out_text(out, "]");
 }

@@ -173,8 +173,10 @@ static grpc_server *server_new(const VmafxRpcServerConfig *config)
         rpc_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
         rpc_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, RPC_PING_INTERVAL_MIN_MS),
         rpc_arg(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS),
-        /* The limit of a message is that of its compressed form: none may be compressed. */
-        rpc_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        /* The library would hold the limit of a message against its compressed form only: we unpack ourselves. */
+        rpc_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
+        rpc_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
+                1 << GRPC_COMPRESS_NONE | 1 << GRPC_COMPRESS_DEFLATE | 1 << GRPC_COMPRESS_GZIP),
     };
     grpc_channel_args list = { VMAFX_LEN(args), args };
 
@@ -224,6 +226,7 @@ static VmafxErr server_open(VmafxRpcServer *server, const VmafxRpcServerConfig *
         !rpc_pool_init(&server->stream_pool, VMAFX_MIN(threads, (int)RPC_STREAM_THREADS_MAX)))
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no threads for the gRPC server");
     server->queue = grpc_completion_queue_create_for_next(NULL);
+    server->message_max = (size_t)rpc_size_arg(config->message_max_bytes, RPC_MESSAGE_MAX_DEFAULT);
     server->grpc = server_new(config);
     if (!server->grpc || !server->queue)
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no gRPC server");

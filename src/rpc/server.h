@@ -6,8 +6,8 @@
  * calls, and few: stream callbacks must not wait. The next message is read when the callback of one has returned.
  *
  * Limits: message size in, metadata size, calls at a time on a connection, connections' ping rate, bytes waiting to be
- * sent on a stream, unary calls that wait for a thread (1024; then RESOURCE_EXHAUSTED). Compressed messages are
- * refused, as the library would hold the limit against their compressed form. Server spans and rpc.server.call.duration
+ * sent on a stream, unary calls that wait for a thread (1024; then RESOURCE_EXHAUSTED). Messages may
+ * be compressed (gzip, deflate), and the limit holds for what is in them; answers are not. Server spans and rpc.server.call.duration
  * by the semantic conventions for unary calls; streams get neither. gRPC health (per service, and "") and reflection
  * (v1alpha and v1, from the descriptor set) are served by it.
  */
@@ -112,6 +112,16 @@ const char *vmafx_rpc_stream_metadata(const VmafxRpcStream *stream, const char *
  * RESOURCE_EXHAUSTED; VMAFX_ERR_NOMEM
  */
 VmafxErr vmafx_rpc_stream_send(VmafxRpcStream *stream, const void *data, size_t len);
+/**
+ * Stops reading: no further message is read, and so none comes, until as many releases as holds have been called.
+ * HTTP/2's flow control then makes the peer wait; what it sends meanwhile is bounded by its window, and other streams
+ * of its connection go on. From the stream's own callbacks: a message that has come already is that of the callback,
+ * and the next one is read after it at the earliest. half_closed comes after the messages that were held back, closed
+ * whenever the stream ends, held or not.
+ */
+void vmafx_rpc_stream_hold(VmafxRpcStream *stream);
+/** Takes one hold back; without one it is nothing. Any thread, any time between open and the last unref. */
+void vmafx_rpc_stream_release(VmafxRpcStream *stream);
 /** Bytes that wait to be sent: for those who can slow down. */
 size_t vmafx_rpc_stream_waiting(const VmafxRpcStream *stream);
 /** Has `writable` called once on the strand when no more than `below` bytes wait; replaces an earlier one. */
@@ -119,6 +129,8 @@ void vmafx_rpc_stream_on_writable(VmafxRpcStream *stream, size_t below, void (*w
                                   void *ctx);
 /** Ends it after what is queued, with the status of err. Any thread; the first one counts. */
 void vmafx_rpc_stream_finish(VmafxRpcStream *stream, VmafxErr err, const char *message);
+/** The same, with `retry-after-ms` in the trailing metadata. */
+void vmafx_rpc_stream_finish_later(VmafxRpcStream *stream, VmafxErr err, const char *message, uint32_t retry_after_ms);
 /** Runs a function on the strand, after what waits there; not once it is closed (false). */
 bool vmafx_rpc_stream_post(VmafxRpcStream *stream, void (*run)(void *arg, VmafxRpcStream *stream), void *arg);
 VmafxRpcStream *vmafx_rpc_stream_ref(VmafxRpcStream *stream);

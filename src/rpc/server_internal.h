@@ -74,6 +74,7 @@ typedef struct RpcSlot RpcSlot;
 
 struct VmafxRpcServer {
     grpc_server *grpc;
+    size_t message_max; /* bytes, unpacked */
     grpc_completion_queue *queue;
     pthread_t pollers[RPC_POLLERS];
     int n_pollers;

@@ -3,7 +3,8 @@
  * Streams. Three things of the library may be under way at a time: a read, a write, and the op that tells of the end
  * (closed_op). What they bring becomes tasks on the strand: a list that at most one pool thread works on.
  *
- *   read done   ──► message or half_closed on the strand ──► next read   (a slow callback slows the peer down)
+ *   read done   ──► message or half_closed on the strand ──► next read   (a slow callback slows the peer down, and so
+ *                                                            does a hold: then the last release is what starts it)
  *   write done  ──► next message of the queue, at last the status        (pump)
  *   end         ──► once neither read nor write is under way: closed on the strand, the last task ever    (settle)
  *
@@ -44,6 +45,8 @@ struct VmafxRpcStream {
     RpcTask open_task, message_task, half_task, writable_task, closed_task;
     grpc_byte_buffer *received; /* the library's while reading, then the strand's */
     grpc_slice status_message;  /* lives until the status is out */
+    char retry_after[16];       /* milliseconds, for the trailing metadata; "": none */
+    grpc_metadata trailer;
 
     pthread_mutex_t lock; /* covers everything below */
     RpcTask *first, **last;
@@ -51,6 +54,8 @@ struct VmafxRpcStream {
 
     bool open_done, gone, ended; /* gone: closed_op came; ended: closed is on the strand */
     bool reading, no_more;
+    bool read_due;  /* the strand is ready for the next message */
+    unsigned holds; /* which is not read while there are any */
 
     Outgoing *queue, **queue_end, *sending;
     size_t waiting; /* bytes, with those being sent */
@@ -206,7 +211,10 @@ static void pump(VmafxRpcStream *stream)
             stream->status_sent = true;
             ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_STATUS_FROM_SERVER,
                                   .data.send_status_from_server = { .status = (grpc_status_code)stream->status,
-                                                                    .status_details = &stream->status_message } };
+                                                                    .status_details = &stream->status_message,
+                                                                    .trailing_metadata = &stream->trailer,
+                                                                    .trailing_metadata_count =
+                                                                        stream->retry_after[0] ? 1 : 0 } };
         }
         stream->busy = true; /* which keeps the call alive */
     }
@@ -285,7 +293,7 @@ void vmafx_rpc_stream_on_writable(VmafxRpcStream *stream, size_t below, void (*w
     pthread_mutex_unlock(&stream->lock);
 }
 
-static void finish(VmafxRpcStream *stream, int status, const char *message)
+static void finish(VmafxRpcStream *stream, int status, const char *message, const uint32_t *retry_after_ms)
 {
     pthread_mutex_lock(&stream->lock);
     bool first = !stream->finishing && !stream->gone && !stream->ended;
@@ -293,6 +301,11 @@ static void finish(VmafxRpcStream *stream, int status, const char *message)
         stream->finishing = true;
         stream->status = status;
         stream->status_message = grpc_slice_from_copied_string(message ? message : "");
+        if (retry_after_ms) {
+            snprintf(stream->retry_after, sizeof stream->retry_after, "%u", *retry_after_ms);
+            stream->trailer.key = grpc_slice_from_static_string("retry-after-ms");
+            stream->trailer.value = grpc_slice_from_copied_string(stream->retry_after); /* short: has no memory */
+        }
     }
     pthread_mutex_unlock(&stream->lock);
     if (first)
@@ -301,23 +314,48 @@ static void finish(VmafxRpcStream *stream, int status, const char *message)
 
 void vmafx_rpc_stream_finish(VmafxRpcStream *stream, VmafxErr err, const char *message)
 {
-    finish(stream, vmafx_err_grpc(err), message || !err ? message : vmafx_err_text(err));
+    finish(stream, vmafx_err_grpc(err), message || !err ? message : vmafx_err_text(err), NULL);
+}
+
+void vmafx_rpc_stream_finish_later(VmafxRpcStream *stream, VmafxErr err, const char *message, uint32_t retry_after_ms)
+{
+    finish(stream, vmafx_err_grpc(err), message || !err ? message : vmafx_err_text(err), &retry_after_ms);
 }
 
 /* ---- reading ---- */
 
-static void read_next(VmafxRpcStream *stream)
+/* Starts the next read, if one is due and nobody holds it back. due: it is from now on. */
+static void read_next(VmafxRpcStream *stream, bool due)
 {
     pthread_mutex_lock(&stream->lock);
-    bool start = !stream->reading && !stream->no_more && !stream->gone && !stream->broken;
-    if (start)
+    stream->read_due |= due;
+    bool start =
+        stream->read_due && !stream->holds && !stream->reading && !stream->no_more && !stream->gone && !stream->broken;
+    if (start) {
+        stream->read_due = false;
         stream->reading = true; /* which keeps the call alive */
+    }
     pthread_mutex_unlock(&stream->lock);
     if (start) {
         const grpc_op receive = { .op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &stream->received };
 
         rpc_batch(stream->incoming.call, &receive, 1, &stream->received_op);
     }
+}
+
+void vmafx_rpc_stream_hold(VmafxRpcStream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    stream->holds++;
+    pthread_mutex_unlock(&stream->lock);
+}
+
+void vmafx_rpc_stream_release(VmafxRpcStream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    stream->holds -= stream->holds > 0;
+    pthread_mutex_unlock(&stream->lock);
+    read_next(stream, false);
 }
 
 static void on_received(RpcOp *op, bool ok)
@@ -341,17 +379,19 @@ static void on_message_task(RpcTask *task)
 {
     VmafxRpcStream *stream = RPC_CONTAINER(task, VmafxRpcStream, message_task);
     const VmafxRpcMethod *method = &stream->incoming.entry->method;
+    VmafxErrInfo info = { "" };
     grpc_slice message;
 
     if (!stream->opened)
         return;
-    if (!rpc_buffer_take(&stream->received, &message)) {
-        vmafx_rpc_stream_finish(stream, VMAFX_ERR_SYNTAX, "a message cannot be unpacked");
+    VmafxErr err = rpc_buffer_unpack(&stream->received, stream->incoming.server->message_max, &message, &info);
+    if (err) {
+        vmafx_rpc_stream_finish(stream, err, info.message);
         return;
     }
     method->message(stream->state, stream, GRPC_SLICE_START_PTR(message), GRPC_SLICE_LENGTH(message));
     grpc_slice_unref(message);
-    read_next(stream);
+    read_next(stream, true);
 }
 
 static void on_half_task(RpcTask *task)
@@ -381,7 +421,7 @@ static void on_open_task(RpcTask *task)
     if (err)
         vmafx_rpc_stream_finish(stream, err, info.message[0] ? info.message : NULL);
     else
-        read_next(stream);
+        read_next(stream, true);
     pthread_mutex_lock(&stream->lock);
     stream->want_headers = !err; /* so that the peer knows that it was let in */
     stream->open_done = true;

@@ -80,8 +80,9 @@ static VmafxErr handle(VmafxRpcCall *call, VmafxRpcAnswer *ret, VmafxErrInfo *re
         return err;
     if (!call->request)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "the request is missing");
-    if (!rpc_buffer_take(&call->request, &request))
-        return vmafx_fail(reterr, VMAFX_ERR_SYNTAX, "the request cannot be unpacked");
+    err = rpc_buffer_unpack(&call->request, call->incoming.server->message_max, &request, reterr);
+    if (err)
+        return err;
     err = method->unary(method->ctx, call, GRPC_SLICE_START_PTR(request), GRPC_SLICE_LENGTH(request), ret, reterr);
     grpc_slice_unref(request);
     return err;

@@ -5,8 +5,10 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/base.h"
+#include "base/url.h"
 
 #define PATH_MAX_TEXT 160 /* of a field, in sentences */
 
@@ -127,16 +129,44 @@ static VmafxErr check_raw(const Place *place, const Vmafx__V1__RawFormat *raw)
                             place->path, raw->pixel_format);
 }
 
-/* A path or file:///path. Which roots it may be below is the node's to say. */
+/* "s3://bucket/key", as far as it can be told without a store */
+static bool is_object(const char *uri)
+{
+    size_t len = strcspn(uri + 5, "/");
+
+    return len > 0 && uri[5 + len] == '/' && uri[6 + len];
+}
+
+/* A path, file:///path, a URL, an object or an upload. Which roots and hosts it may be of is the node's to say. */
 static VmafxErr check_uri(const Place *place, const char *uri)
 {
     VmafxErr err = check_text(place, "uri", uri, VMAFX_SPEC_URI_MAX, true);
+    VmafxErrInfo info = { 0 };
+    VmafxUrl url;
+    char shown[100]; /* a sentence goes to places where no signature and no password may be */
 
     if (err || *uri == '/' || !strncmp(uri, "file:///", 8))
         return err;
-    return vmafx_fail(place->reterr, VMAFX_ERR_INVALID,
-                      "%s.uri: '%.100s' is neither an absolute path nor file:///PATH, and nothing else is read",
-                      place->path, uri);
+    if (!strncasecmp(uri, "s3://", 5))
+        return is_object(uri) ? VMAFX_OK
+                              : vmafx_fail(place->reterr, VMAFX_ERR_INVALID,
+                                           "%s.uri: an object is named s3://BUCKET/KEY", place->path);
+    if (vmafx_uri_is_upload(uri))
+        return vmafx_uri_upload_digest(uri)
+                   ? VMAFX_OK
+                   : vmafx_fail(place->reterr, VMAFX_ERR_INVALID,
+                                "%s.uri: an upload is named upload:SHA256, with 64 lower-case hexadecimal digits, as "
+                                "the answer to it says",
+                                place->path);
+    vmafx_url_redact(uri, shown, sizeof shown);
+    if (!vmafx_uri_is_remote(uri))
+        return vmafx_fail(place->reterr, VMAFX_ERR_INVALID,
+                          "%s.uri: '%s' is neither an absolute path nor file:///PATH, https://HOST/PATH, "
+                          "http://HOST/PATH, s3://BUCKET/KEY or upload:SHA256, and nothing else is read",
+                          place->path, shown);
+    if (vmafx_url_parse(uri, &url, &info))
+        return vmafx_fail(place->reterr, VMAFX_ERR_INVALID, "%s.uri: '%s': %s", place->path, shown, info.message);
+    return VMAFX_OK;
 }
 
 static VmafxErr check_input(const Place *job, const char *field, const Vmafx__V1__Input *input, bool with_uri)

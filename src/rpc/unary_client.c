@@ -27,14 +27,17 @@ enum {
     RESPONSE_MAX_DEFAULT = 4 << 20,
     METADATA_MAX = 64,
     DETAILS_MAX = 64 << 10,
-    RECONNECT_FIRST_MS = 500,
-    RECONNECT_MAX_MS = 5000,
+    CONNECT_WITHIN_MS = 10000,
 };
 
 static pthread_once_t quiet_once = PTHREAD_ONCE_INIT;
 
 struct VmafxRpcClient {
-    grpc_channel *channel;
+    char *target, *user_agent;
+    size_t response_max;
+    bool gzip;
+    grpc_channel_credentials *credentials;
+    grpc_channel *channel; /* the calling thread's alone */
     grpc_completion_queue *queue;
 
     pthread_mutex_t lock; /* covers what follows */
@@ -86,33 +89,44 @@ static grpc_arg int_arg(const char *key, int value)
     return (grpc_arg){ .type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value };
 }
 
-static grpc_channel *channel_new(const VmafxRpcClientConfig *config, grpc_channel_credentials *credentials)
+static grpc_channel *channel_new(const VmafxRpcClient *client)
 {
-    size_t max = config->response_max_bytes ? config->response_max_bytes : RESPONSE_MAX_DEFAULT;
     grpc_arg args[] = {
         int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1), /* a connection of our own */
-        int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)VMAFX_MIN(max, (size_t)INT32_MAX)),
+        int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)VMAFX_MIN(client->response_max, (size_t)INT32_MAX)),
         int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1),
         int_arg(GRPC_ARG_MAX_METADATA_SIZE, DETAILS_MAX),
         int_arg(GRPC_ARG_ENABLE_RETRIES, 0), /* who calls decides about that */
         int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
         int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
-        int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, RECONNECT_FIRST_MS),
-        int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, RECONNECT_FIRST_MS),
-        int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, RECONNECT_MAX_MS),
-        int_arg(GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM, config->gzip ? GRPC_COMPRESS_GZIP : GRPC_COMPRESS_NONE),
+        int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_WITHIN_MS), /* in spite of its name */
+        int_arg(GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM, client->gzip ? GRPC_COMPRESS_GZIP : GRPC_COMPRESS_NONE),
         { .type = GRPC_ARG_STRING,
           .key = (char *)GRPC_ARG_PRIMARY_USER_AGENT_STRING,
-          .value.string = (char *)(config->user_agent ? config->user_agent : "vmafx") },
+          .value.string = client->user_agent },
     };
     grpc_channel_args list = { VMAFX_LEN(args), args };
 
-    return grpc_channel_create(config->target, credentials, &list);
+    return grpc_channel_create(client->target, client->credentials, &list);
+}
+
+/*
+ * After a failure to connect the library fails calls with that old news until its own backoff is over. A channel that
+ * stands there is replaced, so that every call of ours finds out anew.
+ */
+static void renew_if_failed(VmafxRpcClient *client)
+{
+    if (grpc_channel_check_connectivity_state(client->channel, 0) != GRPC_CHANNEL_TRANSIENT_FAILURE)
+        return;
+    grpc_channel *fresh = channel_new(client);
+    if (!fresh)
+        return;
+    grpc_channel_destroy(client->channel);
+    client->channel = fresh;
 }
 
 VmafxErr vmafx_rpc_client_new(const VmafxRpcClientConfig *config, VmafxRpcClient **ret, VmafxErrInfo *reterr)
 {
-    grpc_channel_credentials *credentials = NULL;
     VmafxRpcClient *client = calloc(1, sizeof *client);
 
     if (!client || !config->target) {
@@ -122,11 +136,14 @@ VmafxErr vmafx_rpc_client_new(const VmafxRpcClientConfig *config, VmafxRpcClient
     pthread_once(&quiet_once, library_quiet);
     grpc_init();
     pthread_mutex_init(&client->lock, NULL);
-    VmafxErr err = credentials_new(config, &credentials, reterr);
+    client->target = vmafx_strdup(config->target);
+    client->user_agent = vmafx_strdup(config->user_agent ? config->user_agent : "vmafx");
+    client->response_max = config->response_max_bytes ? config->response_max_bytes : RESPONSE_MAX_DEFAULT;
+    client->gzip = config->gzip;
+    VmafxErr err = credentials_new(config, &client->credentials, reterr);
     if (!err) {
-        client->channel = channel_new(config, credentials);
+        client->channel = client->target && client->user_agent ? channel_new(client) : NULL;
         client->queue = grpc_completion_queue_create_for_pluck(NULL);
-        grpc_channel_credentials_release(credentials);
         if (!client->channel || !client->queue)
             err = vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no gRPC channel");
     }
@@ -149,6 +166,10 @@ void vmafx_rpc_client_free(VmafxRpcClient **client)
     }
     if (gone->channel)
         grpc_channel_destroy(gone->channel);
+    if (gone->credentials)
+        grpc_channel_credentials_release(gone->credentials);
+    free(gone->target);
+    free(gone->user_agent);
     pthread_mutex_destroy(&gone->lock);
     free(gone);
     grpc_shutdown();
@@ -341,6 +362,7 @@ void vmafx_rpc_call(VmafxRpcClient *client, const char *method, const VmafxRpcMe
     vmafx_rpc_response_done(ret);
     ret->status = GRPC_STATUS_INTERNAL;
     snprintf(ret->message, sizeof ret->message, "the call could not be made");
+    renew_if_failed(client);
     grpc_call *call = begin(client, method, deadline);
     if (!call) {
         ret->status = GRPC_STATUS_CANCELLED;
@@ -350,6 +372,9 @@ void vmafx_rpc_call(VmafxRpcClient *client, const char *method, const VmafxRpcMe
     size_t n = metadata_put(list, metadata, n_metadata);
     run(client, call, list, n, body, len, deadline, ret);
     end(client);
+    /* Who answers UNAVAILABLE is there, and so is the connection. */
+    ret->unreached = ret->status == GRPC_STATUS_UNAVAILABLE &&
+                     grpc_channel_check_connectivity_state(client->channel, 0) == GRPC_CHANNEL_TRANSIENT_FAILURE;
     for (size_t i = 0; i < n; i++) {
         grpc_slice_unref(list[i].key);
         grpc_slice_unref(list[i].value);

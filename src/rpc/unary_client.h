@@ -34,6 +34,7 @@ typedef struct VmafxRpcResponse {
     uint8_t *body, *details;
     size_t len, details_len; /* details: grpc-status-details-bin, decoded */
     char message[256];       /* the status message, cut when longer */
+    bool unreached;          /* 14 because nobody is there: refused, no route to it, no such name */
 } VmafxRpcResponse;
 
 /** @return VMAFX_OK, VMAFX_ERR_INVALID (one of cert and key), VMAFX_ERR_NOT_FOUND, _IO, _LIMIT (files), _NOMEM */
@@ -45,7 +46,8 @@ void vmafx_rpc_client_free(VmafxRpcClient **client);
 /**
  * Calls "/package.Service/Method" and waits until the deadline (CLOCK_MONOTONIC nanoseconds). Whatever happens is a
  * status, as gRPC has it: 4 when the deadline passed, 1 when cancelled, 14 when nobody was reached, 8 when the answer
- * is too large or memory is short.
+ * is too large or memory is short. Each call after a failure to connect connects anew at once: when to try again is the
+ * caller's to decide, and no backoff of the library's stacks upon its own.
  */
 void vmafx_rpc_call(VmafxRpcClient *client, const char *method, const VmafxRpcMetadata *metadata, size_t n_metadata,
                     const void *body, size_t len, uint64_t deadline_ns, VmafxRpcResponse *ret);

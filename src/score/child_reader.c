@@ -26,8 +26,11 @@ struct VmafxChildReader {
     uint8_t *body;             /* room for `room` bytes */
     size_t room, length, have; /* have counts the head too */
 
-    uint64_t messages, bytes;
-    int64_t frames_done; /* of the last progress */
+    uint64_t messages, bytes, live_bytes;
+    int64_t frames_done;        /* of the last progress */
+    VmafxMessage *live_message; /* what live points into */
+    const Vmafx__V1__SeriesNames *live;
+    int64_t live_rows; /* frames that have come */
     size_t n_logs, n_spans;
     uint8_t span_ids[VMAFX_CHILD_SPANS_MAX][8];
     uint8_t *frames;
@@ -273,6 +276,76 @@ static VmafxErr on_frames(VmafxChildReader *r, const Vmafx__Scorer__V1__FrameBlo
     return VMAFX_OK;
 }
 
+/* ---- live frames ---- */
+
+static bool names_fit(const Vmafx__V1__SeriesNames *names)
+{
+    if (names->n_names == 0 || names->n_names > VMAFX_COLUMNS_MAX || names->n_kinds != names->n_names)
+        return false;
+    for (size_t i = 0; i < names->n_names; i++)
+        if (!*names->names[i] || !is_plain(names->names[i], 255) ||
+            (unsigned)names->kinds[i] > VMAFX__V1__SERIES_KIND__SERIES_KIND_MEMBER)
+            return false;
+    return true;
+}
+
+static VmafxErr on_live_series(VmafxChildReader *r, VmafxMessage **message, const Vmafx__V1__SeriesNames *names,
+                               VmafxErrInfo *reterr)
+{
+    if (!r->settings.frames_live || r->live)
+        return wrong(reterr, "names of live frames that nobody asked for, or a second time");
+    if (!names_fit(names))
+        return wrong(reterr, "the names of the live frames make no sense");
+    r->live_message = VMAFX_TAKE(*message);
+    r->live = names;
+    if (r->settings.events.live_series)
+        r->settings.events.live_series(r->settings.events.ctx, names);
+    return VMAFX_OK;
+}
+
+static bool columns_fit(const Vmafx__V1__Frames *frames, size_t n_columns)
+{
+    size_t rows = frames->n_columns ? frames->columns[0]->n_values : 0;
+
+    if (frames->n_columns != n_columns || rows == 0 || rows > VMAFX_CHILD_LIVE_ROWS)
+        return false;
+    for (size_t i = 0; i < n_columns; i++) {
+        if (frames->columns[i]->n_values != rows)
+            return false;
+        for (size_t k = 0; k < rows; k++)
+            if (isinf(frames->columns[i]->values[k])) /* NaN says that there is no value */
+                return false;
+    }
+    return true;
+}
+
+static VmafxErr on_live_frames(VmafxChildReader *r, const Vmafx__V1__Frames *frames, VmafxErrInfo *reterr)
+{
+    if (!r->live || frames->first != r->live_rows)
+        return wrong(reterr, "live frames without names, or not the next ones");
+    if (!columns_fit(frames, r->live->n_names))
+        return wrong(reterr, "live frames that do not fit their names, or hold what is no number");
+    r->live_rows += (int64_t)frames->columns[0]->n_values;
+    if (r->live_rows > UINT32_MAX)
+        return too_much(reterr, "more live frames than a video may have");
+    if (r->settings.events.live_frames)
+        r->settings.events.live_frames(r->settings.events.ctx, frames);
+    return VMAFX_OK;
+}
+
+/* Whoever has read them has seen all of the result. */
+static bool live_fits(const VmafxChildReader *r, const Vmafx__V1__Result *m)
+{
+    if (!r->settings.frames_live)
+        return true;
+    if (!r->live || r->live_rows != m->frames || r->live->n_names != m->n_series)
+        return false;
+    for (size_t i = 0; i < m->n_series; i++)
+        if (strcmp(r->live->names[i], m->series[i]->name) != 0 || r->live->kinds[i] != m->series[i]->kind)
+            return false;
+    return true;
+}
+
 /* ---- the end ---- */
 
 static bool is_digest(const char *text)
@@ -346,6 +419,8 @@ static VmafxErr check_result(const VmafxChildReader *r, const Vmafx__V1__Result 
     if (!r->end.frames || vmafx_columns_head(r->frames, r->end.frames_len, &columns, &rows) || columns != m->n_series ||
         rows != (uint64_t)m->frames)
         return wrong(reterr, "the values of the frames do not fit the result");
+    if (!live_fits(r, m))
+        return wrong(reterr, "the live frames do not fit the result");
     return VMAFX_OK;
 }
 
@@ -400,7 +475,9 @@ static VmafxErr check_order(VmafxChildReader *r, const ChildMessage *m, VmafxErr
     }
 }
 
-static VmafxErr take(VmafxChildReader *r, const ChildMessage *m, uint64_t now, VmafxErrInfo *reterr)
+/* *message is set NULL when it is kept. */
+static VmafxErr take(VmafxChildReader *r, VmafxMessage **message, const ChildMessage *m, uint64_t now,
+                     VmafxErrInfo *reterr)
 {
     VmafxErr err = check_order(r, m, reterr);
 
@@ -419,6 +496,10 @@ static VmafxErr take(VmafxChildReader *r, const ChildMessage *m, uint64_t now, V
         return on_frames(r, m->frames, reterr);
     case VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_RESULT:
         return on_result(r, m->result, reterr);
+    case VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_LIVE_SERIES:
+        return on_live_series(r, message, m->live_series, reterr);
+    case VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_LIVE_FRAMES:
+        return on_live_frames(r, m->live_frames, reterr);
     default:
         return on_failure(r, m->failure, reterr);
     }
@@ -430,26 +511,38 @@ static bool is_last(const ChildMessage *m)
            m->kind_case == VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_FAILURE;
 }
 
-static VmafxErr take_bytes(VmafxChildReader *r, uint64_t now, VmafxErrInfo *reterr)
+/* Live frames are counted by themselves: they are as many as the video is long, and nothing keeps them. */
+static VmafxErr count(VmafxChildReader *r, const ChildMessage *m, VmafxErrInfo *reterr)
 {
-    VMAFX_AUTO(vmafx_message_free) VmafxMessage *message = NULL;
-    VmafxErr err = VMAFX_OK;
-
-    if (r->phase == PHASE_OVER)
-        return wrong(reterr, "a message after the end");
+    if (m->kind_case == VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_LIVE_FRAMES) {
+        r->live_bytes += r->length;
+        return r->live_bytes > VMAFX_CHILD_LIVE_MAX ? too_much(reterr, "more live frames than a task may send")
+                                                    : VMAFX_OK;
+    }
     if (++r->messages > VMAFX_CHILD_MESSAGES_MAX)
         return too_much(reterr, "more messages than a task may have");
-    err = vmafx_message_unpack(&vmafx__scorer__v1__child_message__descriptor, r->body, r->length, 0, &message, reterr);
-    if (err)
-        return err;
-    const ChildMessage *m = vmafx_message_get(message);
     r->bytes += r->length;
     if (m->kind_case == VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_FRAMES)
         r->bytes -= VMAFX_MIN(m->frames->data.len, r->length); /* these have a limit of their own */
-    if (r->bytes > VMAFX_CHILD_BYTES_MAX)
-        return too_much(reterr, "more bytes than a task may send");
-    err = take(r, m, now, reterr);
-    if (err || !is_last(m))
+    return r->bytes > VMAFX_CHILD_BYTES_MAX ? too_much(reterr, "more bytes than a task may send") : VMAFX_OK;
+}
+
+static VmafxErr take_bytes(VmafxChildReader *r, uint64_t now, VmafxErrInfo *reterr)
+{
+    VMAFX_AUTO(vmafx_message_free) VmafxMessage *message = NULL;
+
+    if (r->phase == PHASE_OVER)
+        return wrong(reterr, "a message after the end");
+    VmafxErr err =
+        vmafx_message_unpack(&vmafx__scorer__v1__child_message__descriptor, r->body, r->length, 0, &message, reterr);
+    if (err)
+        return err;
+    const ChildMessage *m = vmafx_message_get(message);
+    bool last = is_last(m);
+    err = count(r, m, reterr);
+    if (!err)
+        err = take(r, &message, m, now, reterr);
+    if (err || !last)
         return err;
     r->phase = PHASE_OVER;
     r->has_end = true;
@@ -505,6 +598,7 @@ void vmafx_child_reader_free(VmafxChildReader **reader)
     if (!*reader)
         return;
     vmafx_message_free(&(*reader)->last);
+    vmafx_message_free(&(*reader)->live_message);
     free((*reader)->body);
     free((*reader)->frames);
     free(*reader);

@@ -2,8 +2,9 @@
 /*
  * What comes out of a scorer child's pipe, made of bytes that nobody has to trust: the child decodes other people's
  * files, so whoever took it over may write anything. Checked are the size, number, order and total of messages, every
- * span and attribute against the table of signals, every text for length and control characters, and that result and
- * frames fit each other. The first thing that is not as it must be ends the reading.
+ * span and attribute against the table of signals, every text for length and control characters, that live frames
+ * follow each other, and that result, frames and live frames fit each other. The first thing that is not as it must be
+ * ends the reading.
  *
  * Pure: bytes in, callbacks out; no I/O and no clock. One thread at a time.
  */
@@ -15,13 +16,15 @@
 
 #define VMAFX_CHILD_MESSAGE_MAX  ((size_t)1 << 20)
 #define VMAFX_CHILD_MESSAGES_MAX 4000000               /* progress four times a second for a week, and the rest */
-#define VMAFX_CHILD_BYTES_MAX    ((uint64_t)256 << 20) /* of all messages but frame blocks */
+#define VMAFX_CHILD_BYTES_MAX    ((uint64_t)256 << 20) /* of all messages but frame blocks and live frames */
 #define VMAFX_CHILD_SPANS_MAX    1000
 #define VMAFX_CHILD_LOGS_MAX     1000
 #define VMAFX_CHILD_ATTRS_MAX    32
 #define VMAFX_CHILD_TEXTS_MAX    64 /* items of lists, of one message's attributes together */
 #define VMAFX_CHILD_TEXT_MAX     4096
 #define VMAFX_CHILD_FRAMES_MAX   ((size_t)256 << 20)
+#define VMAFX_CHILD_LIVE_ROWS    64                  /* frames of one live message */
+#define VMAFX_CHILD_LIVE_MAX     ((uint64_t)8 << 30) /* bytes of all live messages; they are passed on, not kept */
 
 /** Called from within feed; NULL: not wanted. Messages are borrowed for the call. */
 typedef struct VmafxChildEvents {
@@ -29,12 +32,15 @@ typedef struct VmafxChildEvents {
     void (*progress)(void *ctx, const Vmafx__Scorer__V1__ChildProgress *progress);
     void (*span)(void *ctx, const Vmafx__Scorer__V1__SpanRecord *span);
     void (*log)(void *ctx, const Vmafx__Scorer__V1__LogRecord *record);
+    void (*live_series)(void *ctx, const Vmafx__V1__SeriesNames *names);
+    void (*live_frames)(void *ctx, const Vmafx__V1__Frames *frames);
     void *ctx;
 } VmafxChildEvents;
 
 typedef struct VmafxChildReaderSettings {
     size_t frames_max;        /* bytes of packed columns; 0: VMAFX_CHILD_FRAMES_MAX */
     bool nested;              /* as in Start: spans may name a parent of their own */
+    bool frames_live;         /* as in Start: live series and frames may come, and all of them before a result */
     uint64_t started_unix_ns; /* of the task: nothing is older */
     VmafxChildEvents events;
 } VmafxChildReaderSettings;

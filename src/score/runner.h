@@ -10,7 +10,8 @@
  *     vmafx_runner_stop(&runner);
  *
  * Callbacks come one at a time from the runner's own thread and may call run and stop_task, but not stop; while one
- * works nothing else is read, so they must not take long. Any thread may call the functions, stop only one.
+ * works nothing else is read, so they must be quick, those for frames too: whoever cannot take them at once puts them
+ * into a queue of its own, with a limit. Any thread may call the functions, stop only one.
  *
  * A child that was taken over by its input can at most waste its own task: everything it writes is checked
  * (child_reader.h) and bounded.
@@ -26,7 +27,8 @@
 #include "otel/api/trace.h"
 #include "rpc/message.h"
 
-#define VMAFX_RUNNER_TASKS_MAX 256
+#define VMAFX_RUNNER_TASKS_MAX       256
+#define VMAFX_RUNNER_LIVE_FRAMES_MAX 64 /* of one call of frames */
 
 typedef struct VmafxRunner VmafxRunner;
 
@@ -56,6 +58,7 @@ typedef struct VmafxRunLimits {
     int64_t address_space_bytes; /* of the child; code and thread stacks count: below 1 GiB little works */
     int64_t cpu_seconds;
     int64_t wall_ms;
+    int64_t pixels; /* of one picture of an input: larger ones are refused, before anything is scored */
 } VmafxRunLimits;
 
 /** How a task ended. All of it is borrowed for the call. */
@@ -75,7 +78,13 @@ typedef struct VmafxRunEvents {
     void (*progress)(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__ChildProgress *progress);
     void (*span)(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__SpanRecord *span); /* vmafx_run_span_emit */
     void (*log)(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__LogRecord *record); /* vmafx_run_log_emit */
-    void (*ended)(void *ctx, uint64_t tag, const VmafxRunEnd *end);                   /* once, the last */
+    /* With frames_live: the names of the columns, once, before the first frames; not when no frame was scored. */
+    void (*series)(void *ctx, uint64_t tag, const Vmafx__V1__SeriesNames *names);
+    /* With frames_live: the next frames, at most VMAFX_RUNNER_LIVE_FRAMES_MAX, as soon as they are final. Each follows
+       the one before it, from 0 on; all of them have come before an end that has a result. Absent values are NaN, all
+       others are finite, and are to the bit those of the result. */
+    void (*frames)(void *ctx, uint64_t tag, const Vmafx__V1__Frames *frames);
+    void (*ended)(void *ctx, uint64_t tag, const VmafxRunEnd *end); /* once, the last */
     void *ctx;
 } VmafxRunEvents;
 
@@ -83,12 +92,15 @@ typedef struct VmafxRunEvents {
 typedef struct VmafxRunTask {
     uint64_t tag; /* the caller's; no other task that has not ended may have it */
     const Vmafx__V1__JobSpec *spec;
-    int fds[2];              /* reference, distorted, at their start; taken over, closed on failure too */
+    /* Reference, distorted, at their start; taken over, closed on failure too. Files, or pipes and sockets: these are
+       read as they are written, about as much of one as of the other. */
+    int fds[2];
     const char *names[2];    /* for messages and provenance; NULL: those of the spec */
     int threads;             /* of the engine */
     const char *traceparent; /* parent of the child's spans; NULL: the child makes none */
     const char *tracestate;  /* NULL: none */
     bool nested;             /* runs of frames below vmafx.scoring, not beside it */
+    bool frames_live;        /* series and frames of the events are wanted */
     VmafxRunLimits limits;
     VmafxRunEvents events;
 } VmafxRunTask;

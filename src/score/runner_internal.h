@@ -43,7 +43,7 @@ typedef struct RunnerTask {
     uint64_t tag;
     VmafxRunEvents events;
     VmafxRunLimits limits;
-    bool nested;
+    bool nested, frames_live;
     size_t frames_max;
 
     uint8_t *packet; /* the Start; NULL once it was sent */

@@ -8,20 +8,12 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 
 #define GRACE_MS 10000 /* for the scorer to kill what is over its time */
-
-static uint64_t unix_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void close_p(int *fd)
 {
@@ -47,6 +39,7 @@ static VmafxErr pack_start(RunnerTask *task, const VmafxRunTask *given, VmafxErr
     limits.address_space_bytes = given->limits.address_space_bytes;
     limits.cpu_seconds = given->limits.cpu_seconds;
     limits.wall_ms = given->limits.wall_ms;
+    limits.pixels = given->limits.pixels;
     start.tag = given->tag;
     start.spec = (Vmafx__V1__JobSpec *)(uintptr_t)given->spec;
     if (given->traceparent)
@@ -58,6 +51,7 @@ static VmafxErr pack_start(RunnerTask *task, const VmafxRunTask *given, VmafxErr
     start.reference_name = name_or_uri(given->names[0], given->spec->reference);
     start.distorted_name = name_or_uri(given->names[1], has_distorted ? given->spec->distorted : NULL);
     start.nested = given->nested;
+    start.frames_live = given->frames_live;
     request.kind_case = VMAFX__SCORER__V1__SCORER_REQUEST__KIND_START;
     request.start = &start;
     VmafxErr err = runner_pack_request(&request, &task->packet, &task->packet_len);
@@ -90,6 +84,7 @@ VmafxErr runner_task_new(const VmafxRunTask *given, size_t frames_max, RunnerTas
                           .events = given->events,
                           .limits = given->limits,
                           .nested = given->nested,
+                          .frames_live = given->frames_live,
                           .frames_max = frames_max,
                           .fds = { given->fds[0], given->fds[1], -1 },
                           .pipe = -1,
@@ -155,6 +150,22 @@ static void on_log(void *ctx, const Vmafx__Scorer__V1__LogRecord *record)
         task->events.log(task->events.ctx, task->tag, record);
 }
 
+static void on_live_series(void *ctx, const Vmafx__V1__SeriesNames *names)
+{
+    RunnerTask *task = ctx;
+
+    if (task->events.series)
+        task->events.series(task->events.ctx, task->tag, names);
+}
+
+static void on_live_frames(void *ctx, const Vmafx__V1__Frames *frames)
+{
+    RunnerTask *task = ctx;
+
+    if (task->events.frames)
+        task->events.frames(task->events.ctx, task->tag, frames);
+}
+
 static void spoil(RunnerTask *task, VmafxErr err, const char *why)
 {
     task->spoilt = err;
@@ -169,8 +180,15 @@ void runner_task_started(RunnerTask *task, uint64_t now_ns)
     const VmafxChildReaderSettings settings = {
         .frames_max = task->frames_max,
         .nested = task->nested,
-        .started_unix_ns = unix_ns(),
-        .events = { on_begun, on_progress, on_span, on_log, task },
+        .frames_live = task->frames_live,
+        .started_unix_ns = vmafx_wall_ns(),
+        .events = { .begun = on_begun,
+                    .progress = on_progress,
+                    .span = on_span,
+                    .log = on_log,
+                    .live_series = on_live_series,
+                    .live_frames = on_live_frames,
+                    .ctx = task },
     };
 
     vmafx_free_p(&task->packet);
@@ -197,7 +215,7 @@ void runner_task_read(RunnerTask *task, uint8_t *buffer, size_t size, size_t mos
             return;
         }
         had += (size_t)n;
-        VmafxErr err = vmafx_child_reader_feed(task->reader, buffer, (size_t)n, unix_ns(), &info);
+        VmafxErr err = vmafx_child_reader_feed(task->reader, buffer, (size_t)n, vmafx_wall_ns(), &info);
         if (err)
             spoil(task, err, info.message);
     }

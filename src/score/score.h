@@ -16,8 +16,8 @@
 
 #include "base/digest.h"
 #include "media/reader.h"
+#include "report/report.h"
 #include "score/registry.h"
-#include "score/report.h"
 
 #define VMAFX_PAIR_PROBLEMS_MAX 12
 
@@ -89,7 +89,8 @@ typedef struct VmafxPairOptions {
     /* True: as described here. False: as the reference tool does: unknown feature options are passed over, and only
        size, pixel format and bit depth are compared. */
     bool strict;
-    bool digest; /* SHA-256 of the inputs that are regular files */
+    int64_t pixels_max; /* of one picture of an input; 0: any number */
+    bool digest; /* SHA-256 of the inputs: of regular files, and of pipes that were read to their end */
 
     /* Descriptors of the two inputs, open at their start, borrowed: then their names are only for messages, and no file
        is opened. NULL: the names are opened. */
@@ -102,6 +103,13 @@ typedef struct VmafxPairOptions {
     /* Called from the calling thread after each frame and at least about ten times a second; false cancels. */
     bool (*progress)(void *ctx, const VmafxProgress *progress);
     void *progress_ctx;
+
+    /* Called from the calling thread as frames become final (vmafx_engine_settle): frames first … first + n − 1, n at
+       least 1, in order and each once, the last ones after the inputs have ended or one has broken off. Frames that
+       come slowly are told at once, fast ones together: after 10 ms, or when 64 wait. Values are read with
+       vmafx_engine_value, kinds of series with vmafx_result_series_kind. False cancels. NULL: not wanted. */
+    bool (*scored)(void *ctx, const VmafxEngine *engine, uint32_t first, uint32_t n);
+    void *scored_ctx;
 } VmafxPairOptions;
 
 typedef enum VmafxPairProperty {
@@ -200,7 +208,9 @@ typedef struct VmafxResult {
 
 /**
  * Scores a pair. Each input is decoded by a thread of its own into a queue of a few luma planes, so memory does not
- * grow with the length. All threads have ended when the call returns.
+ * grow with the length. Pipes and sockets are opened and read beside each other. When one input has failed the other
+ * is not waited for; when one has ended the other is until its next frame, or its end. All threads have ended when the
+ * call returns.
  *
  * A difference that shows only at the end (one input shorter, cut or corrupt) is VMAFX_OK with complete == false,
  * and so is a cancellation.
@@ -211,6 +221,9 @@ typedef struct VmafxResult {
 VMAFX_CHECK VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const VmafxPairOptions *options,
                                       VmafxResult *result, VmafxErrInfo *reterr);
 void vmafx_result_done(VmafxResult *result);
+
+/** What a series of the result's engine is. From the first call of `scored` on. */
+VmafxSeriesKind vmafx_result_series_kind(const VmafxResult *result, size_t series);
 
 /** Fills the writers' view; it borrows from the result. Only for a result with frames. VMAFX_ERR_NOMEM */
 VMAFX_CHECK VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret);

@@ -122,23 +122,20 @@ static bool put_series(VmafxSummary *summary, const VmafxReportData *data)
     return true;
 }
 
-static bool put_video(VmafxSummary *summary, Vmafx__V1__InputFacts *facts, const VmafxVideoInfo *info)
+static bool put_video(VmafxSummary *summary, Vmafx__V1__InputFacts *facts, const VmafxReportVideo *video)
 {
-    static const char *const formats[] = {
-        [VMAFX_PIX_420] = "420", [VMAFX_PIX_422] = "422", [VMAFX_PIX_444] = "444", [VMAFX_PIX_400] = "400"
-    };
-
-    facts->width = info->w;
-    facts->height = info->h;
-    facts->bit_depth = info->bpc;
-    facts->rate_num = info->rate_num;
-    facts->rate_den = info->rate_den;
-    facts->start_seconds = info->start_s;
-    facts->frames = info->frames;
-    return put_text(summary, (size_t)info->pix < VMAFX_LEN(formats) ? formats[info->pix] : "", &facts->pixel_format) &&
-           put_text(summary, info->container, &facts->container) && put_text(summary, info->codec, &facts->codec) &&
-           put_text(summary, info->range, &facts->range) && put_text(summary, info->matrix, &facts->matrix) &&
-           put_text(summary, info->transfer, &facts->transfer) && put_text(summary, info->primaries, &facts->primaries);
+    facts->width = video->w;
+    facts->height = video->h;
+    facts->bit_depth = video->bpc;
+    facts->rate_num = video->rate_num;
+    facts->rate_den = video->rate_den;
+    facts->start_seconds = video->start_s;
+    facts->frames = video->frames;
+    return put_text(summary, video->pixel_format, &facts->pixel_format) &&
+           put_text(summary, video->container, &facts->container) && put_text(summary, video->codec, &facts->codec) &&
+           put_text(summary, video->range, &facts->range) && put_text(summary, video->matrix, &facts->matrix) &&
+           put_text(summary, video->transfer, &facts->transfer) &&
+           put_text(summary, video->primaries, &facts->primaries);
 }
 
 static bool put_inputs(VmafxSummary *summary, const VmafxReportData *data, const VmafxSummaryFacts *more)
@@ -155,7 +152,7 @@ static bool put_inputs(VmafxSummary *summary, const VmafxReportData *data, const
         if (!put_text(summary, data->inputs[i].path, &items[i].uri) ||
             !put_text(summary, data->inputs[i].sha256, &items[i].sha256))
             return false;
-        if (data->inputs[i].info && !put_video(summary, &items[i], data->inputs[i].info))
+        if (data->inputs[i].known && !put_video(summary, &items[i], &data->inputs[i].video))
             return false;
     }
     summary->message.inputs = list;

@@ -23,17 +23,25 @@ static void set_error(VmafxSpan *span, VmafxErr err, const char *text)
 
 void vmafx_score_trace_begin_flat(VmafxScoreTrace *trace)
 {
-    *trace = (VmafxScoreTrace){ .scoring = vmafx_span_start(tracer(), VMAFX_SPAN_NAME_SCORING) };
+    *trace = (VmafxScoreTrace){ .scoring = vmafx_span_start(tracer(), VMAFX_SPAN_NAME_SCORING), .flat = true };
 }
 
 void vmafx_score_trace_begin(VmafxScoreTrace *trace)
 {
     vmafx_score_trace_begin_flat(trace);
+    trace->flat = false;
     trace->token = vmafx_span_attach(trace->scoring);
 }
 
-VmafxSpan *vmafx_score_trace_input(const char *role)
+void vmafx_score_trace_opened(VmafxScoreTrace *trace, double elapsed_s)
 {
+    vmafx_span_set_double(trace->scoring, VMAFX_KEY_OPEN_TIME, elapsed_s);
+}
+
+VmafxSpan *vmafx_score_trace_input(const VmafxScoreTrace *trace, const char *role)
+{
+    if (trace->flat)
+        return NULL;
     VmafxSpan *span = vmafx_span_start(tracer(), VMAFX_SPAN_NAME_INPUT_OPEN);
 
     vmafx_span_set_str(span, VMAFX_KEY_INPUT_ROLE, role);

@@ -25,6 +25,7 @@ typedef struct VmafxScoreTimes {
 typedef struct VmafxScoreTrace {
     VmafxSpan *scoring, *run;
     VmafxContextToken token;
+    bool flat;
     uint32_t run_first;
     double run_started_s;
     VmafxScoreTimes run_times; /* at its start */
@@ -32,11 +33,16 @@ typedef struct VmafxScoreTrace {
 
 /** Starts vmafx.scoring, as a child of the thread's current context, and makes it current. */
 void vmafx_score_trace_begin(VmafxScoreTrace *trace);
-/** The same, but the current context stays as it is, so that inputs and runs stand beside vmafx.scoring. */
+/**
+ * The same, but the current context stays as it is, so that runs stand beside vmafx.scoring, and there are no spans of
+ * inputs: whoever has the attempt makes them.
+ */
 void vmafx_score_trace_begin_flat(VmafxScoreTrace *trace);
 
-/** Around opening an input; info is what is known of it then (NULL: nothing). Sets *span NULL. */
-VmafxSpan *vmafx_score_trace_input(const char *role);
+/** Both inputs are open, or one is not to be, so many seconds after begin. */
+void vmafx_score_trace_opened(VmafxScoreTrace *trace, double elapsed_s);
+/** Around opening an input; info is what is known of it then (NULL: nothing). Sets *span NULL. Any one thread. */
+VmafxSpan *vmafx_score_trace_input(const VmafxScoreTrace *trace, const char *role);
 void vmafx_score_trace_input_done(VmafxSpan **span, const VmafxVideoInfo *info, VmafxErr err);
 
 /** A frame has been taken on: `frames` so far, `elapsed_s` since begin. Opens and closes runs. */

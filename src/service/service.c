@@ -10,12 +10,15 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "auth/tokens.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "http/probes.h"
 #include "otel/export/otel.h"
+#include "service/audit.h"
 #include "service/process_metrics.h"
 #include "signals/signals.h"
 
@@ -30,6 +33,10 @@ struct VmafxService {
     int signal_fd, wake_fd;
     _Atomic uint64_t heartbeat_ns;
     atomic_bool started;
+
+    AuditLimit *refusals;
+    VmafxTokens *tokens;
+    const char *tokens_path;
 
     VmafxHttpServer *http;
     VmafxHttpRoute *routes;
@@ -56,10 +63,15 @@ VmafxService *vmafx_service_start(const char *name, const char *version)
     int signal_fd = block_signals(); /* before there are threads, which inherit it */
     VmafxService *service = calloc(1, sizeof *service);
 
-    if (!service || signal_fd < 0 || (service->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
-        fprintf(stderr, "%s: cannot start: %s\n", name, service ? strerror(errno) : "out of memory");
+    if (service)
+        service->refusals = calloc(1, sizeof *service->refusals);
+    if (!service || !service->refusals || signal_fd < 0 ||
+        (service->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
+        fprintf(stderr, "%s: cannot start: %s\n", name,
+                service && service->refusals ? strerror(errno) : "out of memory");
         exit(1);
     }
+    pthread_mutex_init(&service->refusals->lock, NULL);
     service->name = name;
     service->signal_fd = signal_fd;
     service->otel = vmafx_otel_start(
@@ -75,6 +87,7 @@ int vmafx_service_stop(VmafxService **at, int code)
     VmafxService *service = VMAFX_TAKE(*at);
 
     vmafx_service_unlisten(service);
+    vmafx_tokens_close(&service->tokens); /* it logs */
     vmafx_logger_free(&service->log);
     /* Who asked for --help does not wait for a collector that is away; what failed to start has a line to send. */
     uint64_t within_ms = atomic_load(&service->started) ? VMAFX_OTEL_STOP_MS : code == 1 ? STOP_FAILED_MS : 0;
@@ -82,18 +95,108 @@ int vmafx_service_stop(VmafxService **at, int code)
     vmafx_process_metrics_free(&service->process);            /* after the last collection */
     close(service->signal_fd);
     close(service->wake_fd);
+    pthread_mutex_destroy(&service->refusals->lock);
+    free(service->refusals);
     free(service);
     return code;
 }
 
 void vmafx_service_flush(VmafxService *service)
 {
+    vmafx_otel_ending(service->otel);
     VMAFX_IGNORE(vmafx_otel_flush(service->otel, FLUSH_MS)); /* it has complained itself */
 }
 
 VmafxLogger *vmafx_service_log(const VmafxService *service)
 {
     return service->log;
+}
+
+void vmafx_service_audit(const VmafxService *service, const VmafxIdentity *identity, const char *address,
+                         const char *action, const char *subject, const char *outcome)
+{
+    bool denied = !strcmp(outcome, "denied");
+    uint64_t left_out = 0;
+    VmafxAttr attrs[8] = {
+        VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ACTION, action),
+        VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_SUBJECT, subject),
+        VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_IDENTITY, identity->name),
+        VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ROLE, vmafx_role_name(identity->role)),
+        VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_OUTCOME, outcome),
+        VMAFX_ATTR_STR(VMAFX_KEY_CLIENT_ADDRESS, address),
+    };
+    size_t n = 6;
+
+    if (denied && !audit_limit_take(service->refusals, *identity->name, vmafx_monotonic_ns(), &left_out))
+        return;
+    if (*identity->tenant)
+        attrs[n++] = VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_TENANT, identity->tenant);
+    if (left_out)
+        attrs[n++] = VMAFX_ATTR_INT(VMAFX_KEY_AUDIT_LEFT_OUT, (int64_t)left_out);
+    vmafx_log_attrs(service->log, denied ? VMAFX_WARN : VMAFX_INFO, "audit", (VmafxAttrs){ attrs, n });
+}
+
+/* ---- Settings ---- */
+
+VmafxServiceTls vmafx_service_tls(const VmafxSettings *settings)
+{
+    return (VmafxServiceTls){ .cert_file = vmafx_settings_text(settings, "VMAFX_TLS_CERT"),
+                              .key_file = vmafx_settings_text(settings, "VMAFX_TLS_KEY"),
+                              .ca_file = vmafx_settings_text(settings, "VMAFX_TLS_CA") };
+}
+
+static void tokens_changed(void *ctx, VmafxErr err, size_t n, const VmafxErrInfo *info)
+{
+    VmafxService *service = ctx;
+
+    if (err)
+        vmafx_log(service->log, VMAFX_ERROR, "the changed file of tokens cannot be used; those from before stay valid",
+                  VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, vmafx_err_name(err)),
+                  VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, info->message));
+    else
+        vmafx_log(service->log, VMAFX_INFO, "the file of tokens has changed and is read",
+                  VMAFX_ATTR_STR(VMAFX_KEY_FILE_PATH, service->tokens_path),
+                  VMAFX_ATTR_INT(VMAFX_KEY_TOKEN_COUNT, (int64_t)n));
+}
+
+static VmafxErr open_tokens(VmafxService *service, const char *path, VmafxErrInfo *reterr)
+{
+    VmafxErr err;
+
+    service->tokens_path = path;
+    err = vmafx_tokens_open(&(VmafxTokensConfig){ .path = path, .changed = tokens_changed, .ctx = service },
+                            &service->tokens, reterr);
+    if (!err && vmafx_tokens_file_is_open_to_others(path))
+        vmafx_log(service->log, VMAFX_WARN,
+                  "others may read or write the file of tokens; who can write it can make themselves an admin: "
+                  "chmod 0600, or 0640",
+                  VMAFX_ATTR_STR(VMAFX_KEY_FILE_PATH, path));
+    return err;
+}
+
+VmafxErr vmafx_service_configure(VmafxService *service, const VmafxSettings *settings, VmafxHttpServerConfig *ret_http,
+                                 VmafxAuthPolicy *ret_policy, VmafxErrInfo *reterr)
+{
+    const char *cert = vmafx_settings_text(settings, "VMAFX_HTTP_TLS_CERT");
+    const char *key = vmafx_settings_text(settings, "VMAFX_HTTP_TLS_KEY");
+    const char *tokens = vmafx_settings_text(settings, "VMAFX_TOKENS");
+    VmafxErr err = VMAFX_OK;
+
+    if (!cert != !key)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID,
+                          "TLS on the HTTP port needs a certificate and its key, and %s is not set: give "
+                          "--http-tls-cert and --http-tls-key",
+                          cert ? "VMAFX_HTTP_TLS_KEY" : "VMAFX_HTTP_TLS_CERT");
+    if (tokens)
+        err = open_tokens(service, tokens, reterr);
+    if (err)
+        return err;
+    ret_http->cert_file = cert;
+    ret_http->key_file = key;
+    ret_policy->tokens = service->tokens;
+    ret_policy->insecure_listen = vmafx_settings_bool(settings, "VMAFX_INSECURE_LISTEN");
+    ret_policy->open_metrics = vmafx_settings_bool(settings, "VMAFX_OPEN_METRICS");
+    return VMAFX_OK;
 }
 
 /* ---- The HTTP port ---- */
@@ -123,19 +226,36 @@ static char *metrics_page(void *ctx, const char *accept, size_t *ret_len, const 
     return vmafx_otel_prometheus_page(((VmafxService *)ctx)->otel, accept, ret_len, ret_content_type);
 }
 
-static VmafxErr authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
+static VmafxErr decide(const VmafxService *service, const VmafxHttpCall *call, VmafxIdentity *ret, VmafxErrInfo *reterr)
 {
-    VmafxService *service = ctx;
     const VmafxHttpPeer *peer = vmafx_http_call_peer(call);
     VmafxAuthPeer facts = {
         .loopback = peer->loopback,
         .encrypted = peer->encrypted,
         .host = vmafx_http_call_header(call, "Host"),
         .origin = vmafx_http_call_header(call, "Origin"),
+        .authorization = vmafx_http_call_header(call, "Authorization"),
+        .now_s = time(NULL),
     };
-    VmafxIdentity identity;
 
-    return vmafx_auth_decide(service->policy, &facts, vmafx_http_call_route(call), &identity, reterr);
+    return vmafx_auth_decide(service->policy, &facts, vmafx_http_call_route(call), ret, reterr);
+}
+
+static VmafxErr authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
+{
+    VmafxService *service = ctx;
+    VmafxIdentity identity;
+    VmafxErr err = decide(service, call, &identity, reterr);
+
+    if (err)
+        vmafx_service_audit(service, &identity, vmafx_http_call_peer(call)->address, "call",
+                            vmafx_http_call_route(call), "denied");
+    return err;
+}
+
+void vmafx_service_identity(const VmafxService *service, const VmafxHttpCall *call, VmafxIdentity *ret)
+{
+    VMAFX_IGNORE(decide(service, call, ret, NULL)); /* who, not whether; whoever it is not is ANYONE */
 }
 
 VmafxErr vmafx_service_may_listen(VmafxService *service, const VmafxAuthPolicy *policy, const char *address,
@@ -179,6 +299,11 @@ VmafxErr vmafx_service_listen(VmafxService *service, const VmafxHttpServerConfig
     for (size_t i = 0; i < config->n_routes; i++)
         service->routes[all.n_routes++] = config->routes[i];
     all.routes = service->routes;
+    if (config->cert_file && !policy->tokens)
+        vmafx_log(
+            service->log, VMAFX_WARN,
+            "the HTTP port has TLS but knows no tokens: it answers probes only; VMAFX_TOKENS names a file of them",
+            VMAFX_ATTR_STR(VMAFX_KEY_SERVER_ADDRESS, config->address));
     err = vmafx_http_server_start(&all, &service->http, reterr);
     if (err)
         free(VMAFX_TAKE(service->routes));

@@ -10,6 +10,7 @@
  *
  *   call    service, method, request, metadata?      a unary call: { code, details, response }
  *   bytes   path, base64                             a unary call with these bytes as the request: { code, details }
+ *   send    service, method, messages                a stream of these to one answer: { code, details, response }
  *   open    stream, service, method, request?        begins a stream; without a request one in both directions
  *   write   stream, message | base64                 says something on it
  *   next    stream                                   its next message { message }, or its end { code, details }
@@ -68,6 +69,13 @@ const orders = {
   call: ({ service, method, request, metadata }) => new Promise((resolve) => {
     clients[service][method](request, metadataOf(metadata), { deadline: Date.now() + DEADLINE_MS },
       (error, response) => resolve(status(error, response)));
+  }),
+  send: ({ service, method, messages }) => new Promise((resolve) => {
+    const call = clients[service][method](new grpc.Metadata(), { deadline: Date.now() + DEADLINE_MS },
+      (error, response) => resolve(status(error, response)));
+    call.on('error', () => {}); // the callback says it
+    for (const message of messages) call.write(message);
+    call.end();
   }),
   bytes: ({ path: method, base64 }) => new Promise((resolve) => {
     clients.Jobs.makeUnaryRequest(method, (b) => b, (b) => b.toString('base64'), Buffer.from(base64, 'base64'),

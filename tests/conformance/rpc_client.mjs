@@ -119,6 +119,13 @@ async function reflected(version) {
   return { services, missing: missing.error_response, call: await unary(made, 'GetJob', { id: 'reflected' }) };
 }
 
+// A client that compresses what it sends.
+function packer(packing, service = 'vmafx.v1.Jobs') {
+  const stub = ours(service);
+  const algorithm = { deflate: 1, gzip: 2 }[packing];
+  return new stub.constructor(options.target, credentials, { 'grpc.default_compression_algorithm': algorithm });
+}
+
 const steps = {
   async submit() {
     const metadata = new grpc.Metadata();
@@ -138,18 +145,15 @@ const steps = {
       resolve({ code: error?.code ?? 0, details: error?.details }));
   }),
   large: () => unary(ours('vmafx.v1.Jobs'), 'GetJob', { id: 'x'.repeat(5 << 20) }),
-  gzip: () => {
-    const stub = ours('vmafx.v1.Jobs');
-    const zipped = new stub.constructor(options.target, credentials, { 'grpc.default_compression_algorithm': 2 });
-    return unary(zipped, 'GetJob', { id: 'compressed' });
-  },
+  packed: (packing) => unary(packer(packing), 'GetJob', { id: 'compressed' }),
+  bomb: (packing) => unary(packer(packing), 'GetJob', { id: 'x'.repeat(5 << 20) }),
   watch: (n) => stream(ours('vmafx.v1.Jobs').WatchJob({ id: n })),
   cancel: () => {
     const call = ours('vmafx.v1.Jobs').WatchJob({ id: '10000' });
     return stream(call, () => call.cancel()).then(({ code }) => ({ code }));
   },
-  connect: () => {
-    const call = ours('vmafx.v1.Fleet').Connect();
+  connect: (packing) => {
+    const call = (packing ? packer(packing, 'vmafx.v1.Fleet') : ours('vmafx.v1.Fleet')).Connect();
     call.write({ hello: { protocol_version: 1, name: 'node-1', slots: 2 } });
     return stream(call, (message, n) => {
       if (n <= 100) call.write({ heartbeat: { sequence: n } });

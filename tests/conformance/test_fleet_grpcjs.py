@@ -71,6 +71,9 @@ class Client:
             assert word in got["details"], f"{method}: no {word!r} in {got['details']!r}"
         return got["details"]
 
+    def upload(self, *messages):
+        return self.do("send", service="Jobs", method="UploadInput", messages=messages)
+
     def submit(self, job=None, **more):
         return self.ok("SubmitJob", {"job": {**(job or JOB), **more}})["job"]
 
@@ -309,7 +312,8 @@ def a_value_that_cannot_be_is_refused_with_the_fields_path():
         ("no distorted video", "SubmitJob", {"job": {"reference": JOB["reference"]}}, "job.distorted: missing"),
         ("empty", "SubmitJob", job(reference={"uri": ""}), "job.reference.uri: missing"),
         ("relative", "SubmitJob", job(reference={"uri": "a.y4m"}), "job.reference.uri: 'a.y4m'"),
-        ("another scheme", "SubmitJob", job(reference={"uri": "http://example.org/a"}), "job.reference.uri"),
+        ("another scheme", "SubmitJob", job(reference={"uri": "ftp://example.org/a"}), "job.reference.uri"),
+        ("an upload that is none", "SubmitJob", job(reference={"uri": "upload:0123"}), "job.reference.uri: an upload is"),
         ("too long", "SubmitJob", job(distorted={"uri": "/" + 4096 * "a"}), "job.distorted.uri: longer than 4096"),
         ("a line break", "SubmitJob", job(distorted={"uri": "/a\nb"}), "job.distorted.uri: has a control character"),
         ("no width", "SubmitJob", job(reference={"uri": "/a", "raw": {"height": 2}}), "job.reference.raw.width: 0 is below 1"),
@@ -668,6 +672,125 @@ def a_certificate_says_who_one_is_and_what_one_may():
             writer.ok("CancelJob", {"id": job["id"]})
             admin.ok("DeleteJob", {"id": job["id"]})
         assert "vmafx.audit.outcome=denied" in c.process.lines(), c.process.lines()
+
+
+# ---- Uploads ----
+
+
+def text64(data):
+    return base64.b64encode(data).decode()
+
+
+def upload_of(data, piece=1000, **begin):
+    """What an upload says, as messages."""
+    digest = text64(hashlib.sha256(data).digest())
+    yield {"begin": {"size_bytes": str(len(data)), "sha256": digest, "name": "größe.y4m", **begin}}
+    for i in range(0, len(data), piece):
+        yield {"data": text64(data[i:i + piece])}
+
+
+@case
+def an_upload_is_kept_once_and_only_when_it_is_what_was_promised():
+    data, other = b"a video" * 1000, b"another" * 1000
+    with Controller("--upload-bytes-max", "10000") as c:
+        for error, words, messages in (
+                ("INVALID", "comes first", [{"data": text64(data)}]),
+                ("INVALID", "said anything", []),
+                ("INVALID", "not the promised", upload_of(data, sha256=text64(hashlib.sha256(other).digest()))),
+                ("INVALID", "a SHA-256 has 32", upload_of(data, sha256=text64(b"short"))),
+                ("INVALID", "longer than", upload_of(data, size_bytes="6999")),
+                ("INVALID", "ended after 7000 of 7001", upload_of(data, size_bytes="7001")),
+                ("INVALID", "at least one byte", upload_of(b"")),
+                ("INVALID", "begin.name", upload_of(data, name="a\nb")),
+                ("INVALID", "all that follows", [*list(upload_of(data))[:2], list(upload_of(data))[0]]),
+                ("LIMIT", "VMAFX_UPLOAD_BYTES_MAX", upload_of(b"x" * 10001)),
+        ):
+            got = c.client.upload(*messages)
+            assert got["code"] == code_of(error) and words in got["details"], got
+        sha = {"sha256": text64(hashlib.sha256(data).digest())}
+        c.client.refused("NOT_FOUND", "FindUpload", sha)
+        c.client.refused("INVALID", "FindUpload", {"sha256": ""})
+        got = c.client.upload(*upload_of(data))
+        assert got["code"] == 0 and not got["response"]["already_there"], got
+        uri = "upload:" + hashlib.sha256(data).hexdigest()
+        assert got["response"]["uri"] == uri and got["response"]["size_bytes"] == str(len(data)), got
+        assert int(got["response"]["kept_until_unix_us"]) / 1e6 > time.time() + 23 * 3600, got
+        assert c.client.ok("FindUpload", sha)["uri"] == uri
+        stream = c.client.stream("Jobs", "UploadInput") # answered before any data
+        stream.write(**list(upload_of(data))[0])
+        messages, status = stream.end()
+        assert status["code"] == 0 and messages[0]["already_there"] and messages[0]["uri"] == uri, (messages, status)
+
+
+@case
+def an_upload_is_the_submitters_and_for_the_node_that_works_on_it():
+    def certs(*arguments):
+        done = run("certs", *arguments, "--directory", "certs")
+        assert done.returncode == 0, done.stderr
+    certs("init")
+    certs("server", "controller", "--host", "localhost")
+    for role, name in (("reader", "reader"), ("writer", "writer"), ("writer", "other"), ("admin", "admin")):
+        certs("client", name, "--role", role)
+    certs("node", "node-1")
+    certs("node", "node-2")
+    folder = os.path.abspath("certs")
+
+    def tls(name):
+        return ["--ca", f"{folder}/ca.crt", "--cert", f"{folder}/{name}.crt", "--key", f"{folder}/{name}.key"]
+
+    def fetch(client, **request):
+        return client.stream("Fleet", "FetchUpload", request).end()
+
+    data = os.urandom(3 << 20)
+    uri = "upload:" + hashlib.sha256(data).hexdigest()
+    sha = {"sha256": text64(hashlib.sha256(data).digest())}
+    job = {"reference": {"uri": "/media/a.y4m"}, "distorted": {"uri": uri}}
+    with Controller("--tls-cert", f"{folder}/server-controller.crt", "--tls-key", f"{folder}/server-controller.key",
+                    "--tls-ca", f"{folder}/ca.crt") as c:
+        with Client(c.port, *tls("client-reader"), host="localhost") as reader, \
+                Client(c.port, *tls("client-writer"), host="localhost") as writer, \
+                Client(c.port, *tls("client-other"), host="localhost") as other, \
+                Client(c.port, *tls("client-admin"), host="localhost") as admin, \
+                Client(c.port, *tls("node-node-1"), host="localhost") as first, \
+                Client(c.port, *tls("node-node-2"), host="localhost") as second:
+            for client in (reader, first):
+                assert client.upload(*upload_of(data, piece=1 << 19))["code"] == code_of("FORBIDDEN")
+            assert writer.upload(*upload_of(data, piece=1 << 19))["code"] == 0
+            assert writer.ok("FindUpload", sha)["uri"] == uri
+            for client in (other, admin): # who knows the digest gets nothing by it
+                client.refused("NOT_FOUND", "FindUpload", sha)
+                client.refused("NOT_FOUND", "SubmitJob", {"job": job}, words=["job.distorted.uri", "--upload"])
+            submitted = writer.submit(job)
+            node = Node(first, "node-1")
+            attempt = node.until("assign")["attempt"]
+            messages, status = fetch(first, attempt=attempt, uri=uri)
+            assert status["code"] == 0 and b"".join(base64.b64decode(m["data"]) for m in messages) == data, status
+            assert {m["size_bytes"] for m in messages} == {str(len(data))}, "the size of the whole"
+            messages, status = fetch(first, attempt=attempt, uri=uri, offset=str((3 << 20) - 10))
+            assert status["code"] == 0 and base64.b64decode(messages[0]["data"]) == data[-10:], status
+            messages, status = fetch(first, attempt=attempt, uri=uri, offset=str(3 << 20))
+            assert status["code"] == 0 and len(messages) == 1 and not messages[0]["data"], (messages, status)
+            for error, client, request in (
+                    ("FORBIDDEN", second, {"attempt": attempt, "uri": uri}),
+                    ("FORBIDDEN", writer, {"attempt": attempt, "uri": uri}),
+                    ("FORBIDDEN", first, {"attempt": {**attempt, "attempt": attempt["attempt"] + 1}, "uri": uri}),
+                    ("FORBIDDEN", first, {"attempt": {**attempt, "job_id": NOBODY}, "uri": uri}),
+                    ("FORBIDDEN", first, {"attempt": attempt, "uri": "upload:" + "0" * 64}),
+                    ("INVALID", first, {"attempt": attempt, "uri": "/media/a.y4m"}),
+                    ("INVALID", first, {"uri": uri}),
+                    ("INVALID", first, {"attempt": attempt, "uri": uri, "offset": "-1"}),
+                    ("INVALID", first, {"attempt": attempt, "uri": uri, "offset": str((3 << 20) + 1)}),
+            ):
+                messages, status = fetch(client, **request)
+                assert status["code"] == code_of(error) and not messages, (error, request, status)
+            writer.ok("CancelJob", {"id": submitted["id"]})
+            _, status = fetch(first, attempt=attempt, uri=uri)
+            assert status["code"] == code_of("FORBIDDEN"), status
+            again = admin.ok("RetryJob", {"id": submitted["id"]})["job"] # who may try it again gets what it needs
+            attempt = node.until("assign")["attempt"]
+            assert attempt["job_id"] == again["id"]
+            _, status = fetch(first, attempt=attempt, uri=uri)
+            assert status["code"] == 0, status
 
 
 # ---- With nodes of ours ----

@@ -68,9 +68,12 @@ def failures_have_their_status_and_a_sentence():
                 ("unknown", UNIMPLEMENTED, "no such method"),
                 ("malformed", INVALID_ARGUMENT, "GetJobRequest"),
                 ("large", RESOURCE_EXHAUSTED, ""),
-                ("gzip", UNIMPLEMENTED, "gzip")):
+                ("bomb:gzip", RESOURCE_EXHAUSTED, "unpacks to more than 4194304 bytes"),
+                ("bomb:deflate", RESOURCE_EXHAUSTED, "unpacks to more than 4194304 bytes")):
             got = server.do(step)
             assert got["code"] == code and sentence in got["details"], f"{step}: {got}"
+        for packing in ("gzip", "deflate"):
+            assert server.do(f"packed:{packing}")["response"]["job"]["id"] == "compressed", packing
         assert server.do("get:still there")["response"]["job"]["id"] == "still there"
 
 
@@ -87,10 +90,11 @@ def a_server_stream_arrives_whole_and_in_order():
 @case
 def a_stream_in_both_directions_talks_until_the_client_ends_it():
     with Server() as server:
-        got = server.do("connect")
-        assert got["code"] == OK, got
-        assert got["messages"][0]["welcome"]["controller"] == "node-1", got["messages"][0]
-        assert [m["heartbeat_ack"]["sequence"] for m in got["messages"][1:]] == [str(n) for n in range(1, 101)]
+        for step in ("connect", "connect:gzip", "connect:deflate"):
+            got = server.do(step)
+            assert got["code"] == OK, got
+            assert got["messages"][0]["welcome"]["controller"] == "node-1", got["messages"][0]
+            assert [m["heartbeat_ack"]["sequence"] for m in got["messages"][1:]] == [str(n) for n in range(1, 101)]
 
 
 @case

@@ -148,7 +148,9 @@ static bool wants(json_t *json, const char *name)
 static VmafxEngine *make_engine(const Case *c, Model *models)
 {
     VmafxEngine *engine = NULL;
-    VmafxEngineSettings settings = { c->threads, (int)cli_option(c->json, "--subsample", 1), c->cpu_disabled };
+    VmafxEngineSettings settings = { .threads = c->threads,
+                                     .subsample = (int)cli_option(c->json, "--subsample", 1),
+                                     .cpu_disabled = c->cpu_disabled };
     json_t *named = json_object_get(c->json, "models"), *features = json_object_get(c->json, "features");
 
     assert_int_equal(vmafx_engine_new(&settings, &engine), VMAFX_OK);
@@ -284,9 +286,52 @@ static void close_source(Source *source)
         pclose(source->dis);
 }
 
+/* What could be read before the end: each frame's series, one after the other. It must be what the end gives. */
+typedef struct Early {
+    double *values;
+    uint32_t n;
+} Early;
+
+static double value_or_nan(const VmafxEngine *engine, size_t series, uint32_t frame)
+{
+    double v = NAN;
+
+    return vmafx_engine_value(engine, series, frame, &v) ? v : NAN;
+}
+
+static void read_early(VmafxEngine *engine, Early *early)
+{
+    size_t n_series = vmafx_engine_series(engine);
+    VmafxErrInfo info = { 0 };
+    uint32_t n = 0;
+
+    if (vmafx_engine_settle(engine, &n, &info))
+        fail_msg("%s", info.message);
+    early->values = realloc(early->values, VMAFX_MAX(n * n_series, (size_t)1) * sizeof *early->values);
+    assert_non_null(early->values);
+    for (; early->n < n; early->n++)
+        for (size_t s = 0; s < n_series; s++)
+            early->values[early->n * n_series + s] = value_or_nan(engine, s, early->n);
+}
+
+static void check_early(const VmafxEngine *engine, Early *early)
+{
+    size_t n_series = vmafx_engine_series(engine);
+
+    for (uint32_t i = 0; i < early->n; i++)
+        for (size_t s = 0; s < n_series; s++) {
+            double then = early->values[i * n_series + s], now = value_or_nan(engine, s, i);
+            if (memcmp(&then, &now, sizeof now) != 0)
+                fail_msg("%s at frame %u settled at %.17g, not %.17g", vmafx_engine_series_name(engine, s), i, then,
+                         now);
+        }
+    free(early->values);
+}
+
 static void push_frames(const Case *c, VmafxEngine *engine)
 {
     Source source;
+    Early early = { 0 };
     VmafxErrInfo info = { 0 };
 
     open_source(c, &source);
@@ -299,9 +344,11 @@ static void push_frames(const Case *c, VmafxEngine *engine)
         dis.data = source.planes[1];
         if (vmafx_engine_push(engine, &ref, &dis, &info))
             fail_msg("frame %d: %s", t, info.message);
+        read_early(engine, &early);
     }
     if (vmafx_engine_finish(engine, &info))
         fail_msg("%s", info.message);
+    check_early(engine, &early);
     close_source(&source);
 }
 

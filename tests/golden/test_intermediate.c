@@ -654,7 +654,7 @@ static void check_features(json_t *want, const VmafxPlane *ref, const VmafxPlane
     size_t i = 0;
 
     options.items[options.n++] = (VmafxOption){ (char *)"debug", (char *)"true" };
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1, 1, 0 }, &engine), VMAFX_OK);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ .threads = 1 }, &engine), VMAFX_OK);
     assert_int_equal(vmafx_engine_add_feature(engine, "adm", &options, true, NULL), VMAFX_OK);
     assert_int_equal(vmafx_engine_push(engine, ref, dis, NULL), VMAFX_OK);
     assert_int_equal(vmafx_engine_finish(engine, NULL), VMAFX_OK);

@@ -282,8 +282,12 @@ class Clock:
             f.write(struct.pack("=q", offset_s * 1000000))  # in one piece: it is mapped where it is read
 
     def environment(self):
+        if self.missing():
+            return {}
+        # A child that crashes has to die of the signal also where a sanitizer would catch it.
+        options = "verify_asan_link_order=0:handle_segv=0:handle_abort=0:" + os.environ.get("ASAN_OPTIONS", "")
         return {"LD_PRELOAD": os.path.abspath(self.library), "VMAFX_TEST_WALL_CLOCK": self.path,
-                "ASAN_OPTIONS": "verify_asan_link_order=0"} if not self.missing() else {}
+                "ASAN_OPTIONS": options}
 
 
 # ---- A fleet that faults can be put upon ----

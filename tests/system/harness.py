@@ -117,6 +117,10 @@ def pair(**arguments):
     return write_y4m("ref.y4m", **arguments), write_y4m("dis.y4m", noise=1, **arguments)
 
 
+def absolute_pair(**arguments):
+    return [os.path.abspath(path) for path in pair(**arguments)]
+
+
 def ffmpeg(*arguments):
     need("ffmpeg", "ffmpeg")
     subprocess.run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *map(str, arguments)], check=True,

@@ -3,8 +3,7 @@
  * The runner, driven line by line from standard input by test_scorer.py:
  *
  *     run TAG REFERENCE DISTORTED [key=value …]     as_mib cpu_s wall_ms threads model trace nested raw subsample count
- *     stop TAG
- *     quit
+ * live stop TAG quit
  *
  * Every event is one JSON object on a line of standard output.
  */
@@ -20,7 +19,7 @@
 
 #include "base/base.h"
 #include "base/columns.h"
-#include "score/report.h"
+#include "report/report.h"
 #include "score/runner.h"
 
 #define WORDS_MAX 32
@@ -105,6 +104,41 @@ static void on_log(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__LogRecord *
     end_line();
 }
 
+static void print_value(double v)
+{
+    if (isnan(v))
+        fputs("null", stdout);
+    else
+        printf("%.17g", v);
+}
+
+static void on_series(void *ctx, uint64_t tag, const Vmafx__V1__SeriesNames *names)
+{
+    begin_line("series", tag);
+    texts("names", (const char *const *)names->names, names->n_names);
+    printf(", \"kinds\": [");
+    for (size_t i = 0; i < names->n_kinds; i++)
+        printf("%s%d", i ? ", " : "", (int)names->kinds[i]);
+    putchar(']');
+    end_line();
+}
+
+static void on_frames(void *ctx, uint64_t tag, const Vmafx__V1__Frames *frames)
+{
+    begin_line("frames", tag);
+    printf(", \"first\": %" PRId64 ", \"columns\": [", frames->first);
+    for (size_t c = 0; c < frames->n_columns; c++) {
+        fputs(c ? ", [" : "[", stdout);
+        for (size_t i = 0; i < frames->columns[c]->n_values; i++) {
+            fputs(i ? ", " : "", stdout);
+            print_value(frames->columns[c]->values[i]);
+        }
+        putchar(']');
+    }
+    putchar(']');
+    end_line();
+}
+
 static void print_frames(const VmafxRunEnd *end)
 {
     VmafxColumns columns;
@@ -117,12 +151,8 @@ static void print_frames(const VmafxRunEnd *end)
         vmafx_json_string(stdout, end->result->series[c]->name);
         fputs(": [", stdout);
         for (uint64_t i = 0; i < columns.n_rows; i++) {
-            double v = columns.values[c * columns.n_rows + i];
-
-            if (isnan(v))
-                fputs(i ? ", null" : "null", stdout);
-            else
-                printf("%s%.17g", i ? ", " : "", v);
+            fputs(i ? ", " : "", stdout);
+            print_value(columns.values[c * columns.n_rows + i]);
         }
         putchar(']');
     }
@@ -194,7 +224,13 @@ static void order_init(Order *order)
     order->spec.distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED;
     order->spec.comparison = &order->comparison;
     order->task.spec = &order->spec;
-    order->task.events = (VmafxRunEvents){ on_begun, on_progress, on_span, on_log, on_ended, NULL };
+    order->task.events = (VmafxRunEvents){ .begun = on_begun,
+                                           .progress = on_progress,
+                                           .span = on_span,
+                                           .log = on_log,
+                                           .series = on_series,
+                                           .frames = on_frames,
+                                           .ended = on_ended };
 }
 
 /* "160x90" */
@@ -226,6 +262,8 @@ static void option(Order *order, char *word)
         order->task.traceparent = value;
     else if (!strcmp(word, "nested"))
         order->task.nested = true;
+    else if (!strcmp(word, "live"))
+        order->task.frames_live = true;
     else if (!strcmp(word, "subsample"))
         order->comparison.subsample = (int32_t)strtol(value, NULL, 10);
     else if (!strcmp(word, "count"))

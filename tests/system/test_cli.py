@@ -43,6 +43,13 @@ def missing_and_doubtful_arguments_are_usage_errors():
 
 
 @case
+def a_file_from_here_means_nothing_to_a_controller_elsewhere():
+    pair()
+    expect(run("submit", "--controller", "192.0.2.1:7801", "--reference", "ref.y4m", "--distorted", "dis.y4m"), 2,
+           "ref.y4m", "192.0.2.1:7801", "--upload")
+
+
+@case
 def inputs_that_cannot_be_read_give_3():
     need_models()
     pair()

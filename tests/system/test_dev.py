@@ -144,13 +144,22 @@ def attribute(key, value):
     return field(1, key.encode()) + field(2, field(1, value.encode()))
 
 
-def span(span_id, parent, name, start_ms, end_ms, error=None):
+def span(span_id, parent, name, start_ms, end_ms, error=None, more=b""):
     message = field(1, bytes.fromhex(TRACE)) + field(2, struct.pack(">Q", span_id))
     if parent:
         message += field(4, struct.pack(">Q", parent))
     message += field(5, name.encode()) + bytes([7 << 3 | 1]) + struct.pack("<Q", start_ms * 10**6)
     message += bytes([8 << 3 | 1]) + struct.pack("<Q", end_ms * 10**6) + field(9, attribute("vmafx.frames", "48"))
-    return message + (field(15, field(2, error.encode()) + field(3, 2)) if error else b"")
+    return message + (field(15, field(2, error.encode()) + field(3, 2)) if error else b"") + more
+
+
+def exception(kind, text, at_ms):
+    return field(11, bytes([1 << 3 | 1]) + struct.pack("<Q", at_ms * 10**6) + field(2, b"exception")
+                 + field(3, attribute("exception.type", kind)) + field(3, attribute("exception.message", text)))
+
+
+def link(trace, span_id):
+    return field(13, field(1, bytes.fromhex(trace)) + field(2, struct.pack(">Q", span_id)))
 
 
 def request(*spans, service="vmafx-scorer"):
@@ -311,6 +320,24 @@ def spans_that_came_over_http_are_drawn_as_a_tree():
 
 
 @case
+def exceptions_and_links_are_drawn_below_their_span():
+    with Dev(programs=stand_ins()) as dev:
+        grpc, http_ = dev.otlp()
+        other = "0" * 31 + "7"
+        more = exception("EOFError", "no more packets", 40) + link(TRACE, 1) + link(other, 9)
+        assert post(http_, request(span(1, 0, "vmafx.job", 0, 100), span(2, 1, "vmafx.scoring", 30, 90, more=more)))[0] == 200
+        drawn = expect(run("trace", TRACE, "--source", grpc, env={"LC_ALL": "C"}), 0).stdout
+        for text in ("* at 10 ms: exception: EOFError: no more packets", "-> span 0000000000000001\n",
+                     f"-> span 0000000000000009 of trace {other}"):
+            assert text in drawn, (text, drawn)
+        scoring = json.loads(expect(run("trace", TRACE, "--json", "--source", grpc), 0).stdout)["spans"][1]
+        assert scoring["events"] == [{"name": "exception", "time_unix_us": 40000, "attributes": {
+            "exception.type": "EOFError", "exception.message": "no more packets"}}], scoring
+        assert scoring["links"] == [{"trace_id": TRACE, "span_id": "0000000000000001"},
+                                    {"trace_id": other, "span_id": "0000000000000009"}], scoring
+
+
+@case
 def bodies_over_http_may_be_gzip_but_no_bomb():
     with Dev(programs=stand_ins()) as dev:
         _, address = dev.otlp()
@@ -332,7 +359,7 @@ def what_is_no_request_is_answered_with_a_status_message():
             status, body = got
             assert status in (400, 415), (why, status)
             assert body[:1] == b"\x08", (why, body)  # google.rpc.Status.code
-        assert post(address, b"", Content_Length=str(5 << 20))[0] == 413  # said before the body is sent
+        assert post(address, b"", Content_Length=str(5 << 20), Expect="100-continue")[0] == 413  # before the body is sent
         assert post(address, b"", path="/v1/metrics") == (200, b"")
         assert post(address, b"", path="/v1/logs") == (200, b"")
         status, body = post(address, request(span(0, 0, "bad id", 1, 2)))
@@ -364,12 +391,15 @@ def a_scoring_here_exports_to_it_over_grpc():
     reference, distorted = pair()
     with Dev(programs=stand_ins()) as dev:
         grpc, _ = dev.otlp()
-        got = run("score", "--reference", reference, "--distorted", distorted, "--features-only", "--feature", "vif",
-                  env={"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{grpc}", "TRACEPARENT": f"00-{TRACE}-00f067aa0ba902b7-01"})
-        expect(got, 0)
-        tree = json.loads(expect(run("trace", TRACE, "--json", "--source", grpc), 0).stdout)
-        assert "vmafx.scoring" in [s["name"] for s in tree["spans"]], tree
-        assert {s["service"] for s in tree["spans"]} == {"vmafx"}
+        for compression, trace in (("none", TRACE), ("gzip", "0" * 31 + "2")):
+            got = run("score", "--reference", reference, "--distorted", distorted, "--features-only", "--feature", "vif",
+                      env={"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{grpc}", "OTEL_EXPORTER_OTLP_COMPRESSION": compression,
+                           "TRACEPARENT": f"00-{trace}-00f067aa0ba902b7-01"})
+            expect(got, 0)
+            assert not got.stderr, got.stderr
+            tree = json.loads(expect(run("trace", trace, "--json", "--source", grpc), 0).stdout)
+            assert "vmafx.scoring" in [s["name"] for s in tree["spans"]], (compression, tree)
+            assert {s["service"] for s in tree["spans"]} == {"vmafx"}
 
 
 # ---- the real ones ----

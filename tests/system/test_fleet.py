@@ -10,9 +10,9 @@ import threading
 import time
 
 from fleet import Fleet
-from harness import case, expect, load, main, pair, run, write_y4m
-from otlp import Receiver, attributes, spans_of
-from trees import check_tree
+from harness import absolute_pair, case, expect, load, main, pair, run, write_y4m
+from otlp import Receiver
+from trees import check_tree, spans_by_trace
 
 
 def long_pair(n=1500):
@@ -33,10 +33,6 @@ def repeated_pair(n):
                 f.write(frames)
         paths.append(os.path.abspath(name))
     return paths
-
-
-def absolute_pair(**arguments):
-    return [os.path.abspath(path) for path in pair(**arguments)]
 
 
 @case
@@ -270,7 +266,6 @@ def what_may_not_be_is_refused_with_the_field():
         first = fleet.submit(reference, distorted, *key)
         assert fleet.submit(reference, distorted, *key) == first
         expect(fleet.cli("submit", "--reference", distorted, "--distorted", reference, *key), 8, "idempotency_key", first)
-        expect(fleet.cli("job", "nonsense"), 2, "nonsense")
         expect(fleet.cli("job", "0192f0c1-7b1c-7d3e-8a55-3f1b2c4d5e6f"), 8, "no job")
         expect(fleet.cli("result", first), 8, "no result")
         expect(fleet.cli("delete", first), 8, "cancel it first")
@@ -280,6 +275,17 @@ def what_may_not_be_is_refused_with_the_field():
         assert json.loads(again)["retry_of"] == first
         fleet.ok("delete", first)
         expect(fleet.cli("job", first), 8, "no job")
+
+
+@case
+def what_cannot_be_an_id_is_said_before_anyone_is_asked():
+    for command in ("job", "watch", "cancel", "result", "retry", "delete", "trace"):
+        for word in ("x", "0192f0c1-7b1c-7d3e-8a55-3f1b2c4d5e6", "0192f0c1/7b1c-7d3e-8a55-3f1b2c4d5e6f"):
+            got = run(command, word, "--controller", "127.0.0.1:1")
+            expect(got, 2, f"vmafx {command}", f"'{word}'", "vmafx jobs --all")
+            assert "cannot reach" not in got.stderr, got.stderr
+    got = run("cancel", "0192f0c1-7b1c-7d3e-8a55-3f1b2c4d5e6f", "y", "--controller", "127.0.0.1:1")
+    expect(got, 2, "'y'")
 
 
 @case
@@ -329,21 +335,6 @@ def a_node_with_roots_opens_nothing_else():
 
 
 # ---- One job is one trace ----
-
-
-def spans_by_trace(receiver):
-    """trace id -> list of (span id, parent id, name, start, end, attributes)."""
-    traces, seen = {}, set()
-    for _, body in list(receiver.bodies.get("/v1/traces", [])):
-        _, spans = spans_of(body)
-        for span in spans:
-            trace, span_id = span[1][0].hex(), span[2][0].hex()
-            parent = span[4][0].hex() if span.get(4) and span[4][0] else ""
-            assert (trace, span_id) not in seen, f"span {span_id} was exported twice"
-            seen.add((trace, span_id))
-            start, end = (int.from_bytes(span[n][0], "little") for n in (7, 8))
-            traces.setdefault(trace, []).append((span_id, parent, span[5][0].decode(), start, end, attributes(span, 9)))
-    return traces
 
 
 def wait_traces(receiver, fleet, ids):

@@ -11,87 +11,8 @@ import threading
 import time
 import warnings
 
-from harness import PROGRAM, case, main, need
-
-PATIENCE_S = 60  # for what should come at once; a failing test waits this long
-
-
-class Server:
-    def __init__(self, *arguments, env=None, **settings):
-        words = list(arguments) + [f"{name}={value}" for name, value in settings.items()]
-        self.errors = open("stderr", "wb")
-        self.process = subprocess.Popen([PROGRAM, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors, env={**os.environ, **(env or {})})
-        line = self.process.stdout.readline().split()
-        assert line[:1] == [b"PORT"], (line, open("stderr", encoding="utf-8").read())
-        self.port = int(line[1])
-
-    def __enter__(self):
-        return self
-
-    def stop(self):
-        """Ends it; what it printed then, and how long that took."""
-        begin = time.monotonic()
-        out, _ = self.process.communicate(timeout=PATIENCE_S)
-        self.errors.close()
-        assert self.process.returncode == 0, (self.process.returncode, open("stderr", encoding="utf-8").read())
-        return out.decode().split(), time.monotonic() - begin
-
-    def __exit__(self, kind, *_):
-        if self.process.returncode is None:
-            if kind:
-                self.process.kill()
-                self.process.wait()
-            else:
-                self.stop()
-
-    def request(self, method, path, body=None, headers=None, connection=None):
-        c = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
-        c.request(method, path, body, headers or {})
-        answer = c.getresponse()
-        answer.text = answer.read().decode()
-        if not connection:
-            c.close()
-        return answer
-
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
-
-    def raw(self, data):
-        """What comes back until the server closes."""
-        with self.connect() as s:
-            try:
-                s.sendall(data)
-            except OSError:
-                pass  # it may have closed already; its answer is still there to be read
-            return drain(s)
-
-
-def drain(s):
-    got = b""
-    try:
-        while piece := s.recv(65536):
-            got += piece
-    except ConnectionResetError:
-        pass
-    return got
-
-
-def problem(answer, status, words=""):
-    assert answer.status == status, (answer.status, answer.text)
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    value = json.loads(answer.text)
-    assert value["status"] == status and value["type"] == "about:blank" and value["title"], value
-    assert words in value.get("detail", ""), value
-    return value
-
-
-def until(what):
-    """Asks again until it is so."""
-    end = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.005)
+from harness import PROGRAM, case, main
+from http_peer import PATIENCE_S, Server, drain, make_pair, problem, until
 
 
 @case
@@ -135,8 +56,8 @@ def errors_of_handlers_become_problems_by_the_table_of_errors():
         for name, status in (("NOT_FOUND", 404), ("FORBIDDEN", 403), ("BUSY", 429), ("INTERNAL", 500), ("UNSUPPORTED", 501),
                              ("UNREACHABLE", 503), ("DEADLINE", 504), ("CANCELLED", 499)):
             answer = server.request("GET", f"/fail/{name}")
-            assert problem(answer, status)["detail"] == 'a "quoted" reason\nwith a line break'
-            assert (answer.headers["Retry-After"] is not None) == (status in (429, 503))
+            value = problem(answer, status)
+            assert value["detail"] == 'a "quoted" reason\nwith a line break' and value["error"] == name, value
         answer = server.request("GET", "/fail/UNAUTHENTICATED")
         problem(answer, 401)
         assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -156,8 +77,10 @@ def authorization_is_asked_before_the_body_comes():
 @case
 def a_body_above_its_limit_is_413_by_its_announced_length_or_when_it_gets_there():
     with Server() as server:
-        raw = server.raw(b"POST /v1/things/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 52428800\r\n\r\n" + b"x" * 1000)
-        assert b"413" in raw.split(b"\r\n")[0], raw[:200]
+        for more in ("Content-Length: 524288000", "Content-Length: 52428800\r\nExpect: 100-continue"):  # before any body
+            raw = server.raw(f"POST /v1/things/1 HTTP/1.1\r\nHost: a\r\n{more}\r\n\r\n".encode())
+            assert b"413" in raw.split(b"\r\n")[0], raw[:200]
+        problem(server.request("POST", "/v1/things/1", b"x" * (5 << 20)), 413)  # a client that listens when all is sent
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
         raw = server.raw(b"POST /v1/things/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
                          chunk * 32 + b"0\r\n\r\n")
@@ -177,8 +100,9 @@ def fifty_megabytes_are_refused_and_cost_no_memory():
                 return int(re.search(r"VmHWM:\s+(\d+)", f.read())[1])
         before = peak_kb()
         body = b"x" * (50 << 20)
-        raw = server.raw(b"POST /v1/things/1 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        assert not raw or b"413" in raw.split(b"\r\n")[0], raw[:200]  # or the answer went down with the connection
+        raw = server.raw(b"POST /v1/things/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) +
+                         body)
+        assert b"413" in raw.split(b"\r\n")[0], raw[:200]
         chunked = b"".join(b"100000\r\n" + body[:1 << 20] + b"\r\n" for _ in range(50)) + b"0\r\n\r\n"
         raw = server.raw(b"POST /v1/things/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
                          chunked)
@@ -502,15 +426,15 @@ def what_does_not_end_within_the_grace_is_told_and_answered():
 
 @case
 def tls_is_served_by_a_certificate_and_old_versions_are_not():
-    need("openssl", "openssl")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                    "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-                    "-days", "2"], check=True, capture_output=True)
+    make_pair("cert.pem", "key.pem", "localhost")
     with Server(cert="cert.pem", key="key.pem") as server:
         context = ssl.create_default_context(cafile="cert.pem")
         c = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE_S, context=context)
         answer = server.request("POST", "/v1/things/1", b"x" * 200000, connection=c)
         assert answer.status == 200 and "encrypted 1" in answer.text and "len 200000" in answer.text
+        data = os.urandom(3_000_000)
+        c.request("PUT", "/files/1?echo=1", data)
+        assert c.getresponse().read() == data
         c.close()
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
@@ -522,6 +446,57 @@ def tls_is_served_by_a_certificate_and_old_versions_are_not():
         except (ssl.SSLError, OSError):
             pass
         assert b"HTTP/1.1 200" not in server.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+
+@case
+def a_handler_says_when_to_come_back_and_otherwise_it_is_in_a_second():
+    with Server() as server:
+        answer = server.request("GET", "/busy")
+        assert problem(answer, 429, "three clips")["error"] == "BUSY" and answer.headers["Retry-After"] == "7"
+        assert server.request("GET", "/fail/BUSY").headers["Retry-After"] == "1"
+
+
+@case
+def a_renewed_certificate_is_served_without_a_restart_and_a_broken_one_is_not():
+    def served():
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with server.connect() as s, context.wrap_socket(s) as tls:
+            return tls.getpeercert(binary_form=True)
+
+    def pem(path):
+        with open(path, encoding="ascii") as f:
+            return ssl.PEM_cert_to_DER_cert(f.read())
+    def read(path):
+        with open(path, "rb") as f:
+            return f.read()
+    for i in (1, 2, 3):
+        make_pair(f"cert{i}", f"key{i}", f"n{i}")
+    for what in ("cert", "key"):
+        os.link(f"{what}1", what)
+    log = {"OTEL_LOGS_EXPORTER": "console"}
+    with Server(cert="cert", key="key", cert_check_ms=20, env=log) as server:
+        context = ssl.create_default_context(cafile="cert1")
+        old = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE_S, context=context)
+        assert server.request("GET", "/v1/things/1", connection=old).status == 200
+        assert served() == pem("cert1")
+        os.replace("cert2", "cert.new")
+        os.replace("cert.new", "cert")  # the pair does not fit yet
+        for _ in range(5):
+            assert served() == pem("cert1")
+        os.replace("key2", "key")
+        until(lambda: served() == pem("cert"))
+        assert server.request("GET", "/v1/things/1", connection=old).status == 200  # as it was
+        renewed, told = pem("cert"), read("stderr").count(b"cannot be used")  # maybe once, while the pair did not fit
+        with open("cert.new", "w", encoding="ascii") as f:
+            f.write("junk")
+        os.replace("cert.new", "cert")
+        until(lambda: read("stderr").count(b"cannot be used") > told)
+        assert served() == renewed
+        os.replace("key3", "key")
+        os.replace("cert3", "cert")
+        until(lambda: served() == pem("cert"))
+        old.close()
 
 
 @case

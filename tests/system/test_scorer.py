@@ -248,7 +248,9 @@ def spans_are_siblings_below_the_attempt_unless_nested():
         assert len({span["id"] for span in spans}) == len(spans)
         assert all(before <= span["start"] <= span["end"] <= time.time_ns() for span in spans), spans
         scoring = next(span for span in spans if span["name"] == "vmafx.scoring")
-        assert {"vmafx.sandbox.layers", "vmafx.score.value", "vmafx.kernel.level"} <= set(scoring["keys"]), scoring
+        assert {"vmafx.sandbox.layers", "vmafx.score.value", "vmafx.kernel.level", "vmafx.open.time"} <= \
+            set(scoring["keys"]), scoring
+        assert "vmafx.input.open" not in names, names  # whoever has the attempt makes these
         log = runner.wait("log", 1)
         assert log["body"] == "scoring ended", log
 
@@ -256,7 +258,8 @@ def spans_are_siblings_below_the_attempt_unless_nested():
         runner.score(2, trace=TRACE, nested=1)
         spans = {event["name"]: event for event in runner.kept if event["event"] == "span"}
         assert spans["vmafx.scoring"]["parent"] == ""
-        assert spans["vmafx.frame.extraction"]["parent"] == spans["vmafx.scoring"]["id"], spans
+        for name in ("vmafx.frame.extraction", "vmafx.input.open"):
+            assert spans[name]["parent"] == spans["vmafx.scoring"]["id"], spans
 
         runner.kept.clear()
         runner.score(3)
@@ -294,6 +297,231 @@ def a_cut_input_fails_and_keeps_what_was_scored():
         assert ended["complete"] is False and 3 <= ended["frames"] < 8, ended
         n = ended["frames"] - 1  # the last one's motion2 looks ahead
         assert ended["series"]["integer_adm2"][:n] == [value_of(f, "integer_adm2") for f in whole["frames"][:n]]
+
+
+# ---- frames that are scored while more arrive ----
+
+
+class Piped:
+    """Two FIFOs being written by turns, from this thread. The writes wait for the scorer to read."""
+
+    def __init__(self, runner, tag, **options):
+        self.names = []
+        for name in ("ref", "dis"):
+            self.names.append(os.path.abspath(f"{name}{tag}.fifo"))
+            os.mkfifo(self.names[-1])
+        self.runner, self.tag, self.columns, self.seen = runner, tag, None, 0
+        runner.run(tag, *self.names, live=1, **options)
+        self.files = [open(name, "wb", buffering=0) for name in self.names]
+
+    def write(self, *pieces):
+        """The next bytes of each."""
+        for f, piece in zip(self.files, pieces):
+            if piece:
+                f.write(piece)
+
+    def close(self, *which):
+        for i in which or (0, 1):
+            self.files[i].close()
+
+    def take(self, event):
+        if self.columns is None:
+            self.names = self.runner.wait("series", self.tag)["names"]
+            self.columns = [[] for _ in self.names]
+        assert event["first"] == self.seen and len(event["columns"]) == len(self.columns), event
+        for column, values in zip(self.columns, event["columns"]):
+            column += values
+        self.seen = len(self.columns[0])
+
+    def until(self, n):
+        """Waits until n frames have been told of."""
+        while self.seen < n:
+            self.take(self.runner.wait("frames", self.tag))
+
+    def end(self):
+        """The end of the task; all its frames were told of before."""
+        ended = self.runner.wait("ended", self.tag)
+        for event in [kept for kept in self.runner.kept if kept["event"] == "frames" and kept["tag"] == self.tag]:
+            self.runner.kept.remove(event)
+            self.take(event)
+        return ended
+
+    def equal(self, ended):
+        assert dict(zip(self.names, self.columns)) == ended["series"], (self.names, self.columns, ended)
+
+
+def y4m_pieces(name):
+    """The header with the first frame, then one frame each."""
+    with open(name, "rb") as f:
+        head, *frames = f.read().split(b"FRAME\n")
+    return [head + b"FRAME\n" + frames[0], *(b"FRAME\n" + frame for frame in frames[1:])]
+
+
+@case
+def frames_are_told_while_the_writer_waits_for_them():
+    models()
+    n = 12
+    pair(n=n)
+    write_yuv("ref.yuv", n=n)
+    write_yuv("dis.yuv", n=n, noise=1)
+    kinds = {"y4m": [y4m_pieces("ref.y4m"), y4m_pieces("dis.y4m")], "yuv": []}
+    for name in ("ref.yuv", "dis.yuv"):
+        with open(name, "rb") as f:
+            data = f.read()
+        kinds["yuv"].append([data[i * len(data) // n:(i + 1) * len(data) // n] for i in range(n)])
+    with Runner() as runner:
+        tag = 0
+        for kind, (ref, dis) in kinds.items():
+            raw = {"raw": "64x48"} if kind == "yuv" else {}
+            for threads in (0, 2):
+                tag += 1
+                piped = Piped(runner, tag, threads=threads, **raw)
+                for i in range(n):
+                    piped.until(i - 1)  # a frame is final when the next one is done: nothing else may be waited for
+                    assert piped.seen <= i, piped.seen
+                    piped.write(ref[i], dis[i])
+                piped.until(n - 1)
+                piped.close()
+                ended = piped.end()
+                assert ended["outcome"] == SUCCEEDED and ended["frames"] == piped.seen == n, ended
+                piped.equal(ended)
+                assert piped.names[0] == "integer_adm2" or "vmaf" in piped.names, piped.names
+                assert [fact["sha256"] for fact in ended["inputs"]] == \
+                    [hashlib.sha256(b"".join(pieces)).hexdigest() for pieces in (ref, dis)], ended["inputs"]
+                tag += 1
+                whole = runner.score(tag, f"ref.{kind}", f"dis.{kind}", threads=threads, **raw)
+                assert whole["series"] == ended["series"] and whole["pooled"] == ended["pooled"], (whole, ended)
+        assert not [kept for kept in runner.kept if kept["event"] in ("frames", "series")], runner.kept
+
+
+@case
+def coded_video_is_scored_as_it_arrives():
+    models()
+    source = ("-f", "lavfi", "-i", "testsrc2=size=160x96:rate=25:duration=3", "-pix_fmt", "yuv420p")
+    ffmpeg(*source, "-c:v", "libx264", "-bf", "0", "-crf", "30", "-g", "25", "a.mkv")
+    copies = {"a.ts": (), "fast.mp4": ("-movflags", "+faststart"),
+              "frag.mp4": ("-movflags", "+empty_moov+frag_every_frame+default_base_moof")}
+    for name, flags in copies.items():
+        ffmpeg("-i", "a.mkv", "-c", "copy", *flags, name)
+    with Runner() as runner:
+        for tag, name in enumerate(("a.mkv", *copies), 1):
+            with open(name, "rb") as f:
+                data = f.read()
+            piped = Piped(runner, tag, threads=1)
+            half = len(data) * 2 // 3  # of 75 frames; what probing, decoder and motion hold back is a few of them
+            for at in range(0, half, 1000):
+                piped.write(data[at:min(at + 1000, half)], data[at:min(at + 1000, half)])
+            piped.until(10)
+            piped.write(data[half:], data[half:])
+            piped.close()
+            ended = piped.end()
+            assert ended["outcome"] == SUCCEEDED and ended["frames"] == 75, (name, ended)
+            piped.equal(ended)
+            assert ended["inputs"][0]["sha256"] == hashlib.sha256(data).hexdigest(), (name, ended["inputs"])
+
+
+@case
+def a_file_that_cannot_be_read_from_front_to_back_is_refused_with_the_way_out():
+    models()
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=160x96:rate=25:duration=1", "-pix_fmt", "yuv420p", "plain.mp4")
+    with open("plain.mp4", "rb") as f:
+        data = f.read()
+    with Runner() as runner:
+        piped = Piped(runner, 1)
+        try:
+            piped.write(data, data)
+            piped.close()
+        except BrokenPipeError:
+            pass
+        fails(piped.end(), INPUT, "index is at its end", "-movflags +faststart")
+
+
+@case
+def a_cut_pipe_tells_the_frames_before_the_cut():
+    models()
+    pair(n=6)
+    ref, dis = y4m_pieces("ref.y4m"), y4m_pieces("dis.y4m")
+    with Runner() as runner:
+        piped = Piped(runner, 1, threads=2)
+        for i in range(5):
+            piped.write(ref[i], dis[i])
+        piped.write(ref[5], dis[5][:1000])
+        piped.until(4)
+        piped.close(1)  # the reference stays open, and silent
+        ended = fails(piped.end(), INPUT, "dis1.fifo", "broke off")
+        assert ended["frames"] == piped.seen == 5 and ended["complete"] is False, ended
+        piped.equal(ended)
+        assert [fact["sha256"] for fact in ended["inputs"]][0] == "", ended  # not read to its end
+        piped.close(0)
+
+
+@case
+def an_input_that_ends_first_does_not_wait_for_the_other_to_end():
+    models()
+    pair(n=6)
+    ref, dis = y4m_pieces("ref.y4m"), y4m_pieces("dis.y4m")
+    with Runner() as runner:
+        piped = Piped(runner, 1)
+        for i in range(4):
+            piped.write(ref[i], dis[i])
+        piped.close(0)
+        piped.write(b"", dis[4])
+        ended = fails(piped.end(), INPUT, "ended after 4 frames")
+        assert ended["frames"] == piped.seen == 4, ended
+        piped.close(1)
+
+
+@case
+def an_input_that_is_none_is_told_while_the_other_says_nothing():
+    models()
+    with Runner() as runner:
+        for which in (0, 1):
+            piped = Piped(runner, which + 1)
+            piped.files[which].write(b"This is no video.\n" * 4000)
+            piped.close(which)
+            fails(piped.end(), INPUT, "not a video")
+            piped.close(1 - which)
+
+
+@case
+def a_child_that_dies_has_told_its_frames_and_tells_no_more():
+    models()
+    pair(n=8)
+    ref, dis = y4m_pieces("ref.y4m"), y4m_pieces("dis.y4m")
+    with Runner() as runner:
+        piped = Piped(runner, 1)
+        for i in range(5):
+            piped.write(ref[i], dis[i])
+        piped.until(4)
+        os.kill(runner.child(), signal.SIGKILL)
+        ended = fails(piped.end(), RESOURCE)
+        assert piped.seen == 4 and "frames" not in ended, ended
+        piped.close()
+
+        piped = Piped(runner, 2)
+        for i in range(5):
+            piped.write(ref[i], dis[i])
+        piped.until(4)
+        runner.tell("stop", 2)
+        assert piped.end()["outcome"] == CANCELLED and piped.seen == 4
+        piped.close()
+
+
+@case
+def frames_that_come_fast_are_told_together():
+    models()
+    n = 1500
+    write_y4m("ref.y4m", n=n, w=64, h=48)
+    write_y4m("dis.y4m", n=n, w=64, h=48, noise=1)
+    with Runner() as runner:
+        ended = runner.score(1, threads=2, live=1)
+        assert ended["frames"] == n, ended
+        runs = [event for event in runner.kept if event["event"] == "frames"]
+        assert [run["first"] for run in runs] == [sum(len(r["columns"][0]) for r in runs[:i]) for i in range(len(runs))]
+        assert len(runs) < n / 2 and all(1 <= len(run["columns"][0]) <= 64 for run in runs), len(runs)
+        columns = [sum((run["columns"][c] for run in runs), []) for c in range(len(runs[0]["columns"]))]
+        names = next(event for event in runner.kept if event["event"] == "series")["names"]
+        assert dict(zip(names, columns)) == ended["series"]
 
 
 @case

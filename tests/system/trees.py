@@ -1,5 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """What a job's spans have to look like, wherever they were received."""
+from otlp import attributes, spans_of
+
+
+def spans_by_trace(receiver):
+    """trace id -> list of (span id, parent id, name, start, end, attributes)."""
+    traces, seen = {}, set()
+    for _, body in list(receiver.bodies.get("/v1/traces", [])):
+        _, spans = spans_of(body)
+        for span in spans:
+            trace, span_id = span[1][0].hex(), span[2][0].hex()
+            parent = span[4][0].hex() if span.get(4) and span[4][0] else ""
+            assert (trace, span_id) not in seen, f"span {span_id} was exported twice"
+            seen.add((trace, span_id))
+            start, end = (int.from_bytes(span[n][0], "little") for n in (7, 8))
+            traces.setdefault(trace, []).append((span_id, parent, span[5][0].decode(), start, end, attributes(span, 9)))
+    return traces
 
 
 def check_tree(spans, whole=True):
@@ -18,6 +34,8 @@ def check_tree(spans, whole=True):
             assert span[1] == job[0], span
         if span[2] in ("vmafx.input.open", "vmafx.scoring", "vmafx.frame.extraction"):
             assert span[1] in runs, f"{span[2]} is not a child of an attempt"
+    opened = [span[1] for span in spans if span[2] == "vmafx.input.open"]
+    assert all(opened.count(run) <= 2 for run in runs), "an input was opened more than once in one attempt"
     if whole:
         names = {span[2] for span in spans}
         wanted = {"vmafx.job", "vmafx.job.submit", "vmafx.job.queue", "vmafx.task.run", "vmafx.input.open", "vmafx.scoring",

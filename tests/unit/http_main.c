@@ -4,14 +4,18 @@
  * standard input ends. Arguments: NAME=VALUE, see `set`. Telemetry as the environment says.
  */
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "http/probes.h"
 #include "http/server.h"
 #include "otel/api/trace.h"
@@ -171,6 +175,123 @@ static VmafxErr release(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer,
     return vmafx_http_answer_text(answer, 200, "text/plain", text);
 }
 
+/* ---- uploads and files ---- */
+
+/* Does a file hold what its size and digest say, from its start? */
+static bool file_is(int fd, int64_t size, const char *sha256)
+{
+    VmafxSha256 sha;
+    char hex[VMAFX_SHA256_TEXT], block[65536];
+    int64_t total = 0;
+
+    vmafx_sha256_init(&sha);
+    for (ssize_t n; (n = read(fd, block, sizeof block)) > 0; total += n)
+        vmafx_sha256_add(&sha, block, (size_t)n);
+    vmafx_sha256_end_hex(&sha, hex);
+    return total == size && !strcmp(hex, sha256);
+}
+
+/* One line a part. */
+static VmafxErr show_parts(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+{
+    size_t n, len;
+    VmafxHttpPart *parts = vmafx_http_call_parts(call, &n);
+    const char *body = vmafx_http_call_body(call, &len);
+    FILE *out = open_memstream(&answer->body, &answer->len);
+
+    fprintf(out, "parts %zu, body %zu '%s'\n", n, len, body);
+    for (VmafxHttpPart *part = parts; part < parts + n; part++) {
+        fprintf(out, "%s|%s|%s|%lld|", part->name, part->filename ? part->filename : "-",
+                part->content_type ? part->content_type : "-", (long long)part->size);
+        if (part->data) {
+            fprintf(out, "memory|%.40s\n", part->data);
+            continue;
+        }
+        int fd = vmafx_http_part_take_fd(part);
+        fprintf(out, "file|%s|%s\n", part->sha256, file_is(fd, part->size, part->sha256) ? "whole" : "broken");
+        close(fd);
+        if (vmafx_http_part_take_fd(part) != -1)
+            fprintf(out, "taken twice\n");
+    }
+    fclose(out);
+    answer->content_type = "text/plain";
+    return VMAFX_OK;
+}
+
+/* The file's size and digest; with ?echo, the file; with ?leave, nobody takes it. */
+static VmafxErr put_file(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+{
+    int64_t size = 0;
+    int fd = vmafx_http_call_query(call, "leave") ? -1 : vmafx_http_call_body_take_fd(call, &size);
+
+    if (vmafx_http_call_query(call, "echo"))
+        return vmafx_http_answer_file(answer, 200, "application/octet-stream", fd);
+    if (fd >= 0)
+        close(fd);
+    VMAFX_AUTO(vmafx_free_p)
+    char *text = vmafx_sprintf("%lld %s\n", (long long)size, vmafx_http_call_body_sha256(call));
+    return vmafx_http_answer_text(answer, 201, "text/plain", text);
+}
+
+/* GET /zeros/{n}: a sparse file of that size. */
+static VmafxErr zeros(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+{
+    int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0 || ftruncate(fd, strtoll(vmafx_http_call_param(call, "n"), NULL, 10))) {
+        VMAFX_IGNORE(vmafx_http_answer_file(answer, 200, "application/octet-stream", fd)); /* closes it */
+        return VMAFX_ERR_IO;
+    }
+    vmafx_http_answer_header(answer, "ETag", "\"zeros\"");
+    return vmafx_http_answer_file(answer, 200, "application/octet-stream", fd);
+}
+
+/* Answers are files of kinds that cannot be one. */
+static VmafxErr no_file(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC))
+        return VMAFX_ERR_IO;
+    close(ends[1]);
+    return vmafx_http_answer_file(answer, 200, "text/plain", ends[0]);
+}
+
+/* Works until its client leaves. */
+typedef struct Leaving {
+    atomic_int inside, left;
+} Leaving;
+
+static VmafxErr work_for_client(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+{
+    Leaving *leaving = ctx;
+    struct timespec pause = { .tv_nsec = 5000000 };
+
+    atomic_fetch_add(&leaving->inside, 1);
+    while (!vmafx_http_call_cancelled(call))
+        nanosleep(&pause, NULL);
+    if (vmafx_http_call_client_gone(call))
+        atomic_fetch_add(&leaving->left, 1);
+    atomic_fetch_sub(&leaving->inside, 1);
+    return VMAFX_ERR_CANCELLED;
+}
+
+static VmafxErr say_left(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+{
+    Leaving *leaving = ctx;
+    VMAFX_AUTO(vmafx_free_p)
+    char *text = vmafx_sprintf("%d %d %d", atomic_load(&leaving->inside), atomic_load(&leaving->left),
+                               vmafx_http_call_client_gone(call));
+
+    return vmafx_http_answer_text(answer, 200, "text/plain", text);
+}
+
+static VmafxErr busy(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+{
+    vmafx_http_answer_retry_after(answer, 7);
+    return vmafx_fail(reterr, VMAFX_ERR_BUSY, "three clips are being scored");
+}
+
 static VmafxErr authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
 {
     const char *who = vmafx_http_call_header(call, "X-Who");
@@ -210,7 +331,10 @@ static void set(VmafxHttpServerConfig *config, char *argument)
                     { "threads", (uint32_t *)&config->threads },
                     { "waiting_max", (uint32_t *)&config->waiting_max },
                     { "streams_max", (uint32_t *)&config->streams_max },
-                    { "connections_max", (uint32_t *)&config->connections_max } };
+                    { "connections_max", (uint32_t *)&config->connections_max },
+                    { "uploads_max", (uint32_t *)&config->uploads_max },
+                    { "body_min_rate", &config->body_min_rate },
+                    { "cert_check_ms", &config->cert_check_ms } };
     char *value = argument;
     const char *name = strsep(&value, "=");
 
@@ -225,6 +349,12 @@ static void set(VmafxHttpServerConfig *config, char *argument)
         config->key_file = value;
     if (!strcmp(name, "bodies_max_bytes"))
         config->bodies_max_bytes = strtoul(value, NULL, 10);
+    if (!strcmp(name, "upload_max_bytes"))
+        config->upload_max_bytes = strtoul(value, NULL, 10);
+    if (!strcmp(name, "uploads_max_bytes"))
+        config->uploads_max_bytes = strtoul(value, NULL, 10);
+    if (!strcmp(name, "upload_folder"))
+        config->upload_folder = value;
 }
 
 int main(int argc, char **argv)
@@ -234,19 +364,40 @@ int main(int argc, char **argv)
     Hub hub = { .lock = PTHREAD_MUTEX_INITIALIZER };
     Gate gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0 };
     VmafxProbes probes = { .metrics = metrics, .ready = ready, .heartbeat_ns = heartbeat_ns, .ctx = otel };
-    VmafxHttpRoute routes[10 + VMAFX_PROBE_ROUTES] = {
-        { "GET", "/v1/things/{id}", show, NULL, 0, 0 },
-        { "POST", "/v1/things/{id}", show, NULL, 0, 0 },
-        { "POST", "/small/{id}", show, NULL, 0, 100 },
-        { "PUT", "/v1/things/{id}/inline", show, NULL, VMAFX_HTTP_INLINE, 0 },
-        { "GET", "/fail/{name}", fail_as_asked, NULL, 0, 0 },
-        { "GET", "/events", events, &hub, 0, 0 },
-        { "POST", "/publish", publish, &hub, 0, 0 },
-        { "POST", "/finish", finish, &hub, 0, 0 },
-        { "GET", "/wait", wait_at_gate, &gate, 0, 0 },
-        { "POST", "/release", release, &gate, VMAFX_HTTP_URGENT, 0 },
+    Leaving leaving = { 0, 0 };
+    static const char *const files[] = { "clip", NULL };
+    VmafxHttpRoute routes[18 + VMAFX_PROBE_ROUTES] = {
+        { .method = "GET", .pattern = "/v1/things/{id}", .handle = show },
+        { .method = "POST", .pattern = "/v1/things/{id}", .handle = show },
+        { .method = "POST", .pattern = "/small/{id}", .handle = show, .body_max_bytes = 100 },
+        { .method = "PUT", .pattern = "/v1/things/{id}/inline", .handle = show, .flags = VMAFX_HTTP_INLINE },
+        { .method = "GET", .pattern = "/fail/{name}", .handle = fail_as_asked },
+        { .method = "GET", .pattern = "/events", .handle = events, .ctx = &hub },
+        { .method = "POST", .pattern = "/publish", .handle = publish, .ctx = &hub },
+        { .method = "POST", .pattern = "/finish", .handle = finish, .ctx = &hub },
+        { .method = "GET", .pattern = "/wait", .handle = wait_at_gate, .ctx = &gate },
+        { .method = "POST", .pattern = "/release", .handle = release, .ctx = &gate, .flags = VMAFX_HTTP_URGENT },
+        { .method = "POST",
+          .pattern = "/parts",
+          .handle = show_parts,
+          .flags = VMAFX_HTTP_PARTS | VMAFX_HTTP_SHA256,
+          .file_parts = files },
+        { .method = "PUT",
+          .pattern = "/files/{id}",
+          .handle = put_file,
+          .flags = VMAFX_HTTP_FILE_BODY | VMAFX_HTTP_SHA256 },
+        { .method = "PUT",
+          .pattern = "/tiny/{id}",
+          .handle = put_file,
+          .flags = VMAFX_HTTP_FILE_BODY,
+          .upload_max_bytes = 1000 },
+        { .method = "GET", .pattern = "/zeros/{n}", .handle = zeros },
+        { .method = "GET", .pattern = "/no-file", .handle = no_file },
+        { .method = "GET", .pattern = "/work", .handle = work_for_client, .ctx = &leaving },
+        { .method = "GET", .pattern = "/left", .handle = say_left, .ctx = &leaving, .flags = VMAFX_HTTP_URGENT },
+        { .method = "GET", .pattern = "/busy", .handle = busy },
     };
-    size_t n = 10 + vmafx_probe_routes(&probes, routes + 10);
+    size_t n = 18 + vmafx_probe_routes(&probes, routes + 18);
     VmafxHttpServerConfig config = {
         .address = "127.0.0.1:0", .routes = routes, .n_routes = n, .authorize = authorize, .version = "1"
     };

@@ -122,10 +122,12 @@ static void prepare_result(Talk *t)
 static void open_talk(Talk *t, size_t frames_max, bool nested)
 {
     *t = (Talk){ .span_id = { 1 } };
-    const VmafxChildReaderSettings settings = { .frames_max = frames_max,
-                                                .nested = nested,
-                                                .started_unix_ns = STARTED,
-                                                .events = { on_begun, on_progress, on_span, on_log, &t->seen } };
+    const VmafxChildReaderSettings settings = {
+        .frames_max = frames_max,
+        .nested = nested,
+        .started_unix_ns = STARTED,
+        .events = { .begun = on_begun, .progress = on_progress, .span = on_span, .log = on_log, .ctx = &t->seen }
+    };
 
     assert_int_equal(vmafx_child_reader_new(&settings, &t->reader), VMAFX_OK);
     t->begun = (Vmafx__Scorer__V1__Begun)VMAFX__SCORER__V1__BEGUN__INIT;

@@ -2,6 +2,7 @@
 /* The engine's behaviour around the numbers: order of calls, errors, threads. */
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +29,8 @@ static VmafxEngine *new_engine(int threads, int subsample)
 {
     VmafxEngine *engine = NULL;
 
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ threads, subsample, 0 }, &engine), VMAFX_OK);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ .threads = threads, .subsample = subsample }, &engine),
+                     VMAFX_OK);
     return engine;
 }
 
@@ -305,10 +307,194 @@ static void a_workers_error_reaches_the_caller(void **state)
         assert_int_equal(vmafx_engine_add_instance(engine, &broken, NULL, true, &instance, &info), VMAFX_OK);
         for (int t = 0; t < 40 && !err; t++)
             err = push(engine, t, &info);
+        uint32_t n;
         if (!err)
             err = vmafx_engine_finish(engine, &info);
+        else
+            assert_int_equal(vmafx_engine_settle(engine, &n, NULL), err);
         assert_int_equal(err, VMAFX_ERR_INTERNAL);
         assert_non_null(strstr(info.message, "'broken' failed at frame 3"));
+    }
+}
+
+/* ---- final values on the way ---- */
+
+enum { CLIP = 21, SERIES_ROOM = 64 };
+
+/* What settle let be read, by series and frame; compared with the end. */
+typedef struct Early {
+    uint32_t n;
+    bool present[SERIES_ROOM][CLIP];
+    double values[SERIES_ROOM][CLIP];
+} Early;
+
+static void read_early(VmafxEngine *engine, Early *early)
+{
+    uint32_t n = 0;
+
+    assert_int_equal(vmafx_engine_settle(engine, &n, NULL), VMAFX_OK);
+    assert_in_range(n, early->n, vmafx_engine_frames(engine));
+    assert_true(vmafx_engine_series(engine) <= SERIES_ROOM);
+    for (; early->n < n; early->n++)
+        for (size_t s = 0; s < vmafx_engine_series(engine); s++)
+            early->present[s][early->n] = vmafx_engine_value(engine, s, early->n, &early->values[s][early->n]);
+    for (size_t s = 0; s < vmafx_engine_series(engine); s++) {
+        double v;
+        assert_false(vmafx_engine_value(engine, s, n, &v)); /* not yet */
+    }
+}
+
+static void check_early(const VmafxEngine *engine, const Early *early)
+{
+    for (size_t s = 0; s < vmafx_engine_series(engine); s++)
+        for (uint32_t i = 0; i < early->n; i++) {
+            double v = 0;
+            bool present = vmafx_engine_value(engine, s, i, &v);
+
+            if (present != early->present[s][i] || (present && memcmp(&v, &early->values[s][i], sizeof v) != 0))
+                fail_msg("%s of frame %u was %.17g, then %.17g", vmafx_engine_series_name(engine, s), i,
+                         early->values[s][i], v);
+        }
+}
+
+/* Each option of motion that has to do with other frames. */
+static const struct {
+    const char *why, *key, *value;
+    uint32_t first; /* frame 0 is final when this one is done, the others one after */
+} motions[] = {
+    { "three frames", "debug", "true", 1 },
+    { "five frames", "motion_five_frame_window", "true", 2 },
+    { "averaged", "motion_moving_average", "true", 1 },
+    { "blended", "motion_blend_factor", "0.5", 1 },
+    { "none", "motion_force_zero", "true", 1 },
+};
+
+static VmafxEngine *new_motion_engine(size_t which, int threads, int subsample)
+{
+    VmafxEngine *engine = new_engine(threads, subsample);
+    VmafxOption option = { (char *)motions[which].key, (char *)motions[which].value };
+
+    assert_int_equal(vmafx_engine_add_feature(engine, "motion", &(VmafxOptions){ &option, 1 }, true, NULL), VMAFX_OK);
+    return engine;
+}
+
+static void settled_values_are_those_of_the_end(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < VMAFX_LEN(motions); m++)
+        for (int threads = 0; threads <= 3; threads++)
+            for (int subsample = 1; subsample <= 3; subsample += 2) {
+                VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_motion_engine(m, threads, subsample);
+                static Early early;
+                uint32_t n;
+
+                add_all(engine);
+                early.n = 0;
+                for (int t = 0; t < CLIP; t++) {
+                    assert_int_equal(push(engine, t, NULL), VMAFX_OK);
+                    read_early(engine, &early);
+                }
+                assert_int_equal(vmafx_engine_finish(engine, NULL), VMAFX_OK);
+                check_early(engine, &early);
+                assert_int_equal(vmafx_engine_settle(engine, &n, NULL), VMAFX_OK);
+                assert_int_equal(n, CLIP);
+            }
+}
+
+/* Without workers a frame is done when push comes back, so the lag shows. */
+static void a_frame_settles_as_soon_as_no_later_one_can_change_it(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < VMAFX_LEN(motions); m++) {
+        VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_motion_engine(m, 0, 1);
+
+        for (uint32_t t = 0; t < CLIP; t++) {
+            uint32_t n = UINT32_MAX;
+            assert_int_equal(push(engine, (int)t, NULL), VMAFX_OK);
+            assert_int_equal(vmafx_engine_settle(engine, &n, NULL), VMAFX_OK);
+            if (n != (t < motions[m].first ? 0 : t))
+                fail_msg("%s: after frame %u %u frames are final", motions[m].why, t, n);
+        }
+    }
+
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
+    uint32_t n = UINT32_MAX;
+    assert_int_equal(vmafx_engine_add_feature(engine, "vif", NULL, true, NULL), VMAFX_OK);
+    assert_int_equal(vmafx_engine_settle(engine, &n, NULL), VMAFX_OK);
+    assert_int_equal(n, 0);
+    for (uint32_t t = 0; t < 3; t++) {
+        assert_int_equal(push(engine, (int)t, NULL), VMAFX_OK);
+        assert_int_equal(vmafx_engine_settle(engine, &n, NULL), VMAFX_OK);
+        assert_int_equal(n, t + 1); /* vif looks at no other frame */
+    }
+}
+
+/* Clips of every short length, settled now and then, against those that never were. */
+static void asking_or_not_changes_nothing(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < VMAFX_LEN(motions); m++)
+        for (int length = 1; length <= 6; length++)
+            for (unsigned asked = 0; asked < 1u << length; asked++) {
+                VMAFX_AUTO(vmafx_engine_free) VmafxEngine *plain = new_motion_engine(m, 0, 1);
+                VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_motion_engine(m, 0, 1);
+
+                for (int t = 0; t < length; t++) {
+                    uint32_t n;
+                    assert_int_equal(push(plain, t, NULL), VMAFX_OK);
+                    assert_int_equal(push(engine, t, NULL), VMAFX_OK);
+                    if (asked >> t & 1)
+                        assert_int_equal(vmafx_engine_settle(engine, &n, NULL), VMAFX_OK);
+                }
+                assert_int_equal(vmafx_engine_finish(plain, NULL), VMAFX_OK);
+                assert_int_equal(vmafx_engine_finish(engine, NULL), VMAFX_OK);
+                for (size_t s = 0; s < vmafx_engine_series(plain); s++)
+                    for (uint32_t i = 0; i < (uint32_t)length; i++) {
+                        double a, b;
+                        assert_true(vmafx_engine_value(plain, s, i, &a) && vmafx_engine_value(engine, s, i, &b));
+                        assert_memory_equal(&a, &b, sizeof a);
+                    }
+            }
+}
+
+typedef struct Done {
+    pthread_mutex_t lock; /* covers n */
+    pthread_cond_t more;
+    uint32_t n;
+} Done;
+
+static void count_done(void *ctx)
+{
+    Done *done = ctx;
+
+    pthread_mutex_lock(&done->lock);
+    done->n++;
+    pthread_cond_signal(&done->more);
+    pthread_mutex_unlock(&done->lock);
+}
+
+/* Whoever waits for the calls need not push a further frame to get at a value. */
+static void each_frame_that_is_done_is_told(void **state)
+{
+    (void)state;
+    for (int threads = 0; threads <= 3; threads++) {
+        Done done = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 };
+        VmafxEngineSettings settings = { .threads = threads, .frame_done = count_done, .frame_done_ctx = &done };
+        VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = NULL;
+
+        assert_int_equal(vmafx_engine_new(&settings, &engine), VMAFX_OK);
+        add_all(engine);
+        for (uint32_t t = 0; t < CLIP; t++) {
+            uint32_t n;
+
+            assert_int_equal(push(engine, (int)t, NULL), VMAFX_OK);
+            pthread_mutex_lock(&done.lock);
+            while (done.n <= t)
+                pthread_cond_wait(&done.more, &done.lock);
+            pthread_mutex_unlock(&done.lock);
+            assert_int_equal(vmafx_engine_settle(engine, &n, NULL), VMAFX_OK);
+            assert_int_equal(n, t);
+        }
     }
 }
 
@@ -317,9 +503,10 @@ static void settings_out_of_range_are_refused(void **state)
     VmafxEngine *engine = NULL;
 
     (void)state;
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ -1, 1, 0 }, &engine), VMAFX_ERR_INVALID);
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1 << 20, 1, 0 }, &engine), VMAFX_ERR_INVALID);
-    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ 1, -3, 0 }, &engine), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ .threads = -1 }, &engine), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ .threads = 1 << 20 }, &engine), VMAFX_ERR_INVALID);
+    assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ .threads = 1, .subsample = -3 }, &engine),
+                     VMAFX_ERR_INVALID);
 }
 
 int main(void)
@@ -337,6 +524,10 @@ int main(void)
         cmocka_unit_test(samples_above_the_depth_count_as_its_peak),
         cmocka_unit_test(pooling_follows_its_formulas),
         cmocka_unit_test(a_workers_error_reaches_the_caller),
+        cmocka_unit_test(settled_values_are_those_of_the_end),
+        cmocka_unit_test(a_frame_settles_as_soon_as_no_later_one_can_change_it),
+        cmocka_unit_test(asking_or_not_changes_nothing),
+        cmocka_unit_test(each_frame_that_is_done_is_told),
         cmocka_unit_test(settings_out_of_range_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,7 +258,7 @@ static void assert_number(const VmafxSpanData *span, const char *key, int64_t nu
 
 static void a_request_is_a_span_below_the_callers_and_above_the_handlers(void **state)
 {
-    static const VmafxHttpRoute routes[] = { { "GET", "/v1/jobs/{id}", hello, NULL, 0, 0 } };
+    static const VmafxHttpRoute routes[] = { { .method = "GET", .pattern = "/v1/jobs/{id}", .handle = hello } };
     VmafxTraceProvider *provider = trace();
     VmafxHttpServer *server = serve(routes, 1);
     char answer[ANSWER_MAX];
@@ -299,7 +299,7 @@ static void a_request_is_a_span_below_the_callers_and_above_the_handlers(void **
 static void only_what_is_the_servers_fault_is_an_error_and_probes_leave_no_span(void **state)
 {
     static const VmafxProbes probes;
-    VmafxHttpRoute routes[1 + VMAFX_PROBE_ROUTES] = { { "GET", "/fails", fails, NULL, 0, 0 } };
+    VmafxHttpRoute routes[1 + VMAFX_PROBE_ROUTES] = { { .method = "GET", .pattern = "/fails", .handle = fails } };
     VmafxTraceProvider *provider = trace();
     vmafx_probe_routes(&probes, routes + 1);
     VmafxHttpServer *server = serve(routes, VMAFX_LEN(routes));
@@ -332,8 +332,8 @@ static void only_what_is_the_servers_fault_is_an_error_and_probes_leave_no_span(
 static void a_status_that_is_none_is_a_defect_and_headers_cannot_be_broken(void **state)
 {
     bool refused = false;
-    VmafxHttpRoute routes[] = { { "GET", "/odd", odd_status, NULL, 0, 0 },
-                                { "GET", "/headers", headers, &refused, 0, 0 } };
+    VmafxHttpRoute routes[] = { { .method = "GET", .pattern = "/odd", .handle = odd_status },
+                                { .method = "GET", .pattern = "/headers", .handle = headers, .ctx = &refused } };
     VmafxHttpServer *server = serve(routes, VMAFX_LEN(routes));
     char answer[ANSWER_MAX];
 
@@ -356,12 +356,21 @@ static void routes_that_are_none_are_refused_at_the_start(void **state)
         VmafxHttpRoute routes[2];
         size_t n;
     } bad[] = {
-        { "no method", { { "", "/a", hello, NULL, 0, 0 } }, 1 },
-        { "lower case", { { "get", "/a", hello, NULL, 0, 0 } }, 1 },
-        { "HEAD comes by itself", { { "HEAD", "/a", hello, NULL, 0, 0 } }, 1 },
-        { "no pattern", { { "GET", "a", hello, NULL, 0, 0 } }, 1 },
-        { "no handler", { { "GET", "/a", NULL, NULL, 0, 0 } }, 1 },
-        { "twice", { { "GET", "/a", hello, NULL, 0, 0 }, { "GET", "/a", fails, NULL, 0, 0 } }, 2 },
+        { "no method", { { .method = "", .pattern = "/a", .handle = hello } }, 1 },
+        { "lower case", { { .method = "get", .pattern = "/a", .handle = hello } }, 1 },
+        { "HEAD comes by itself", { { .method = "HEAD", .pattern = "/a", .handle = hello } }, 1 },
+        { "no pattern", { { .method = "GET", .pattern = "a", .handle = hello } }, 1 },
+        { "an upload on the thread of input and output",
+          { { .method = "PUT", .pattern = "/a", .handle = hello, .flags = VMAFX_HTTP_FILE_BODY | VMAFX_HTTP_INLINE } },
+          1 },
+        { "an upload of two kinds",
+          { { .method = "PUT", .pattern = "/a", .handle = hello, .flags = VMAFX_HTTP_FILE_BODY | VMAFX_HTTP_PARTS } },
+          1 },
+        { "no handler", { { .method = "GET", .pattern = "/a" } }, 1 },
+        { "twice",
+          { { .method = "GET", .pattern = "/a", .handle = hello },
+            { .method = "GET", .pattern = "/a", .handle = fails } },
+          2 },
     };
 
     (void)state;
@@ -379,7 +388,7 @@ static void routes_that_are_none_are_refused_at_the_start(void **state)
 static void an_event_stream_outlives_its_handler_and_its_connection(void **state)
 {
     Stream stream = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
-    VmafxHttpRoute routes[] = { { "GET", "/events", open_stream, &stream, 0, 0 } };
+    VmafxHttpRoute routes[] = { { .method = "GET", .pattern = "/events", .handle = open_stream, .ctx = &stream } };
     VmafxHttpServer *server = serve(routes, 1);
     char answer[ANSWER_MAX] = "";
     int fd = dial(server);
@@ -406,7 +415,7 @@ static void an_event_stream_outlives_its_handler_and_its_connection(void **state
 static void a_stream_whose_handler_fails_in_the_end_is_closed_and_the_answer_is_the_error(void **state)
 {
     Stream stream = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .fail_after = true };
-    VmafxHttpRoute routes[] = { { "GET", "/events", open_stream, &stream, 0, 0 } };
+    VmafxHttpRoute routes[] = { { .method = "GET", .pattern = "/events", .handle = open_stream, .ctx = &stream } };
     VmafxHttpServer *server = serve(routes, 1);
     char answer[ANSWER_MAX];
 
@@ -422,7 +431,7 @@ static void a_stream_whose_handler_fails_in_the_end_is_closed_and_the_answer_is_
 static void an_event_longer_than_the_queue_cuts_the_stream(void **state)
 {
     Stream stream = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
-    VmafxHttpRoute routes[] = { { "GET", "/events", open_stream, &stream, 0, 0 } };
+    VmafxHttpRoute routes[] = { { .method = "GET", .pattern = "/events", .handle = open_stream, .ctx = &stream } };
     VmafxHttpServer *server = serve(routes, 1);
     char answer[ANSWER_MAX] = "", text[200];
     int fd = dial(server);
@@ -470,10 +479,15 @@ static void errors_have_the_statuses_of_the_table(void **state)
     assert_int_equal(vmafx_http_status_of(VMAFX_ERR_COUNT), 500);
     assert_int_equal(vmafx_http_answer_problem(&answer, 404, "no \\ \"job\"\x01"), VMAFX_OK);
     assert_string_equal(answer.body, "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
-                                     "\"detail\":\"no \\\\ \\\"job\\\"\\u0001\"}\n");
+                                     "\"detail\":\"no \\\\ \\\"job\\\"\\u0001\",\"error\":\"NOT_FOUND\"}\n");
     assert_int_equal(answer.len, strlen(answer.body));
     assert_int_equal(vmafx_http_answer_problem(&answer, 418, NULL), VMAFX_OK);
-    assert_string_equal(answer.body, "{\"type\":\"about:blank\",\"title\":\"Error\",\"status\":418}\n");
+    assert_string_equal(answer.body, "{\"type\":\"about:blank\",\"title\":\"Error\",\"status\":418,"
+                                     "\"error\":\"INVALID\"}\n");
+    assert_int_equal(vmafx_http_answer_error(&answer, VMAFX_ERR_LEASE_LOST, NULL), VMAFX_OK);
+    assert_int_equal(answer.status, 409);
+    assert_non_null(strstr(answer.body, "\"detail\":\"the lease has passed to another attempt\""));
+    assert_non_null(strstr(answer.body, "\"error\":\"LEASE_LOST\""));
     free(answer.body);
 }
 

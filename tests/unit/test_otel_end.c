@@ -131,6 +131,19 @@ static void a_backoff_under_way_does_not_outlast_the_program(void **state)
     peer_close(&peer);
 }
 
+static void a_collector_that_is_gone_is_asked_once_at_the_end(void **state)
+{
+    Heard heard = { 0 };
+    Peer gone = { 0 };
+
+    close(peer_listen(&gone.port));
+    VmafxOtel *otel = start(&gone, &heard);
+    one_of_each("nobody hears");
+    assert_int_equal(vmafx_otel_stop(&otel, LONG_MS), VMAFX_EXPORT_FAILED); /* and not the deadline's TIMEOUT */
+    assert_int_equal(heard.again, 0);
+    assert_int_equal(heard.gave_up, 3);
+}
+
 static void the_last_metrics_tell_how_spans_and_records_ended(void **state)
 {
     Heard heard = { 0 };
@@ -349,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_collector_that_is_busy_once_gets_everything_at_the_end),
         cmocka_unit_test(a_backoff_under_way_does_not_outlast_the_program),
+        cmocka_unit_test(a_collector_that_is_gone_is_asked_once_at_the_end),
         cmocka_unit_test(the_last_metrics_tell_how_spans_and_records_ended),
         cmocka_unit_test(one_signal_that_hangs_costs_the_others_nothing),
         cmocka_unit_test(a_flush_delivers_what_was_recorded_before_it),

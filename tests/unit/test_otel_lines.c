@@ -151,7 +151,7 @@ static void the_sdk_complains_in_lines_to_the_very_end(void **state)
     const char *text = catch_end(&caught);
     assert_has(text, "level=warn msg=\"OTEL_BSP_MAX_QUEUE_SIZE: ");
     assert_has(text, "logger=vmafx.otel");
-    assert_has(text, "msg=\"otlp_http_log_exporter: will try again: ");
+    assert_has(text, "msg=\"otlp_http_log_exporter: gave up on a batch: ");
     assert_has(text, "msg=\"from a thread that was left behind\"");
     assert_has_not(text, "telemetry: ");
 }

@@ -432,6 +432,50 @@ static void shutdown_ends_a_backoff_and_leaves_one_last_attempt(void **state)
     peer_close(&peer);
 }
 
+static void at_the_end_nobody_is_attempted_once_for_all_that_is_left(void **state)
+{
+    Told told = { 0 };
+    VmafxOtlpCounts counts;
+    uint16_t port;
+
+    close(peer_listen(&port)); /* nobody listens there now */
+    VmafxOtlpConfig config = config_for(port, &told);
+    VmafxExporter *exporter = vmafx_otlp_http_exporter_new(&config);
+    vmafx_otlp_exporter_hurry(exporter);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(exporter->export_batch(exporter, &peer_batch, in_ms(LONG_MS)), VMAFX_EXPORT_FAILED);
+    vmafx_otlp_exporter_counts(exporter, &counts);
+    exporter->free(exporter);
+    assert_int_equal(counts.attempts, 1);
+    assert_int_equal(counts.retries, 0);
+    assert_int_equal(counts.failed, 9);
+    assert_int_equal(told.lines, 1);
+    assert_non_null(strstr(told.last, "gave up on a batch"));
+}
+
+static void the_end_turns_a_backoff_for_nobody_into_one_last_attempt(void **state)
+{
+    Told told = { 0 };
+    VmafxOtlpCounts counts = { 0 };
+    uint16_t port;
+    PeerExport job;
+
+    close(peer_listen(&port));
+    VmafxOtlpConfig config = config_for(port, &told);
+    config.retry = (VmafxRetryPolicy){ .first_ns = LONG_MS / 2 * MS, .cap_ns = LONG_MS * MS, .attempts_max = 5 };
+    peer_export_begin(&job, vmafx_otlp_http_exporter_new(&config));
+    while (!counts.attempts) {
+        usleep(1000);
+        vmafx_otlp_exporter_counts(job.exporter, &counts);
+    }
+    vmafx_otlp_exporter_hurry(job.exporter);
+    assert_int_equal(peer_export_end(&job), VMAFX_EXPORT_FAILED);
+    vmafx_otlp_exporter_counts(job.exporter, &counts);
+    assert_in_range(counts.attempts, 1, 2); /* one, when the first began after the hurry */
+    assert_int_equal(counts.failed, 3);
+    job.exporter->free(job.exporter);
+}
+
 static void what_cannot_be_used_is_told_and_drops_everything(void **state)
 {
     static const struct {
@@ -467,6 +511,8 @@ int main(void)
         cmocka_unit_test(a_gzipped_answer_is_limited_after_it_is_unpacked),
         cmocka_unit_test(shutdown_cancels_an_export_at_its_own_deadline),
         cmocka_unit_test(shutdown_ends_a_backoff_and_leaves_one_last_attempt),
+        cmocka_unit_test(at_the_end_nobody_is_attempted_once_for_all_that_is_left),
+        cmocka_unit_test(the_end_turns_a_backoff_for_nobody_into_one_last_attempt),
         cmocka_unit_test(what_cannot_be_used_is_told_and_drops_everything),
     };
 

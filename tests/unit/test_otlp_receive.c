@@ -258,6 +258,110 @@ static void texts_are_cut_at_a_character_and_attributes_beyond_64_are_counted(vo
     assert_int_equal(kept.spans[0]->dropped_attributes, 6);
 }
 
+/* An event with attributes, or a link. */
+static void put_event(VmafxWire *wire, const char *name, uint64_t time_ns, int n_attributes)
+{
+    size_t event = vmafx_wire_begin(wire, 11);
+
+    vmafx_wire_fixed64(wire, 1, time_ns);
+    vmafx_wire_bytes(wire, 2, name, strlen(name));
+    for (int i = 0; i < n_attributes; i++) {
+        char value[600];
+        memset(value, 'a' + i, sizeof value - 1);
+        value[sizeof value - 1] = 0;
+        put_text_attribute(wire, 3, "exception.message", value);
+    }
+    vmafx_wire_end(wire, event);
+}
+
+static void put_link(VmafxWire *wire, uint64_t trace, uint64_t id)
+{
+    size_t link = vmafx_wire_begin(wire, 13);
+
+    put_id(wire, 1, 16, trace);
+    put_id(wire, 2, 8, id);
+    vmafx_wire_end(wire, link);
+}
+
+static void events_and_links_are_kept_within_limits_and_the_rest_is_counted(void **state)
+{
+    VMAFX_AUTO(vmafx_receiver_free) VmafxReceiver *receiver = vmafx_receiver_new(NULL);
+    VMAFX_AUTO(vmafx_kept_spans_done) VmafxKeptSpans kept = { 0 };
+    VmafxWire wire;
+    size_t marks[2];
+
+    (void)state;
+    begin_request(&wire, marks);
+    size_t span = vmafx_wire_begin(&wire, 2);
+    put_id(&wire, 1, 16, 1);
+    put_id(&wire, 2, 8, 1);
+    put_text_attribute(&wire, 9, "of the span", "yes");
+    vmafx_wire_varint(&wire, 12, 5); /* the sender dropped some too */
+    for (int i = 0; i < 20; i++)
+        put_event(&wire, i ? "later" : "exception", 1000 + (uint64_t)i, i ? 1 : 10);
+    put_link(&wire, 0, 7); /* no trace has that id */
+    for (uint64_t i = 1; i <= 20; i++)
+        put_link(&wire, 9, i);
+    vmafx_wire_end(&wire, span);
+    end_request(&wire, marks);
+    assert_false(exported(receiver, &wire).present);
+    assert_int_equal(get(receiver, 1, &kept), VMAFX_OK);
+
+    const VmafxKeptSpan *got = kept.spans[0];
+    assert_int_equal(got->n_attributes, 1);
+    assert_string_equal(got->attributes[0].key, "of the span");
+    assert_int_equal(got->n_events, VMAFX_KEPT_EVENTS_MAX);
+    assert_int_equal(got->dropped_events, 5 + 20 - VMAFX_KEPT_EVENTS_MAX);
+    assert_string_equal(got->events[0].name, "exception");
+    assert_int_equal(got->events[0].n_attributes, VMAFX_KEPT_EVENT_ATTRIBUTES_MAX);
+    assert_int_equal(strlen(got->events[0].attributes[7].value), VMAFX_KEPT_VALUE_SIZE - 1);
+    assert_int_equal(got->events[0].attributes[7].value[0], 'h');
+    assert_int_equal(got->events[15].time_ns, 1015);
+    assert_int_equal(got->events[15].n_attributes, 1);
+    assert_int_equal(got->events[15].attributes[0].value[0], 'a');
+    assert_int_equal(got->n_links, VMAFX_KEPT_LINKS_MAX);
+    assert_int_equal(got->dropped_links, 21 - VMAFX_KEPT_LINKS_MAX);
+    assert_int_equal(got->links[0].span_id[7], 1);
+    assert_int_equal(got->links[15].span_id[7], 16);
+    assert_int_equal(got->links[15].trace_id[15], 9);
+}
+
+static void a_malformed_event_or_link_refuses_the_request(void **state)
+{
+    static const struct {
+        const char *why;
+        uint32_t field;
+        uint8_t bytes[8];
+        size_t len;
+    } cases[] = {
+        { "an event that is cut", 11, { 0x12, 0x05, 'a' }, 3 },
+        { "an event with a malformed attribute", 11, { 0x1a, 0x04, 0x12, 0x02, 0x08, 0x01 }, 6 },
+        { "a link that is cut", 13, { 0x0a, 0x10, 0x01 }, 3 },
+        { "a link with a malformed attribute", 13, { 0x22, 0x04, 0x12, 0x02, 0x08, 0x01 }, 6 },
+    };
+    VMAFX_AUTO(vmafx_receiver_free) VmafxReceiver *receiver = vmafx_receiver_new(NULL);
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        uint8_t *answer = NULL;
+        VmafxWire wire;
+        size_t marks[2], len;
+
+        begin_request(&wire, marks);
+        size_t span = vmafx_wire_begin(&wire, 2);
+        put_id(&wire, 1, 16, 1);
+        put_id(&wire, 2, 8, 1);
+        vmafx_wire_bytes(&wire, cases[i].field, cases[i].bytes, cases[i].len);
+        vmafx_wire_end(&wire, span);
+        end_request(&wire, marks);
+        if (vmafx_receiver_export(receiver, VMAFX_RECEIVER_TRACES, wire.bytes, wire.len, &answer, &len, NULL) !=
+            VMAFX_ERR_SYNTAX)
+            fail_msg("%s", cases[i].why);
+        vmafx_wire_done(&wire);
+    }
+    assert_int_equal(vmafx_receiver_counts(receiver).kept.spans, 0);
+}
+
 /* ---- limits ---- */
 
 static void a_full_trace_takes_no_more_and_says_so(void **state)
@@ -515,6 +619,8 @@ int main(void)
         cmocka_unit_test(spans_with_ids_that_are_not_valid_are_counted_and_the_rest_kept),
         cmocka_unit_test(values_of_any_kind_become_text),
         cmocka_unit_test(texts_are_cut_at_a_character_and_attributes_beyond_64_are_counted),
+        cmocka_unit_test(events_and_links_are_kept_within_limits_and_the_rest_is_counted),
+        cmocka_unit_test(a_malformed_event_or_link_refuses_the_request),
         cmocka_unit_test(a_full_trace_takes_no_more_and_says_so),
         cmocka_unit_test(the_trace_that_got_no_span_for_longest_makes_room),
         cmocka_unit_test(memory_stays_within_its_limit_whatever_comes),

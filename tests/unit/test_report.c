@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "score/report.h"
+#include "report/report.h"
 
 enum { N_SERIES = 3, N_FRAMES = 3 };
 
@@ -311,10 +311,10 @@ static const VmafxReportOption options[] = {
     { .key = "threads", .value = "2", .bare = true },
     { .key = "scale", .value = "reference" },
 };
-static const VmafxVideoInfo facts = { .w = 64,
+static const VmafxReportVideo facts = { .w = 64,
                                       .h = 48,
                                       .bpc = 8,
-                                      .pix = VMAFX_PIX_420,
+                                      .pixel_format = "420",
                                       .rate_num = 25,
                                       .rate_den = 1,
                                       .frames = 2,
@@ -333,7 +333,7 @@ static VmafxReportData partial_result(void)
     data.frames = 2;
     data.complete = false;
     data.incomplete_reason = "the distorted video broke off";
-    data.inputs[0] = (VmafxReportInput){ .path = "r\xff.y4m", .info = &facts, .sha256 = "00ff" };
+    data.inputs[0] = (VmafxReportInput){ .path = "r\xff.y4m", .known = true, .video = facts, .sha256 = "00ff" };
     data.inputs[1] = (VmafxReportInput){ .path = "-" };
     data.models = models;
     data.n_models = 1;

@@ -23,8 +23,11 @@
 #include "rpc/descriptors.h"
 #include "rpc/message.h"
 #include "rpc/server.h"
+#include "rpc/unary_client.h"
 #include "rpc/wire.h"
 #include "signals/signals.h"
+
+#define WAIT_NS UINT64_C(60000000000)
 
 enum { KEPT_MAX = 16, MANY_STREAMS = 100, IDLE_STREAMS = 1000, QUEUE_MAX = 1 << 20 };
 
@@ -566,6 +569,42 @@ static void a_message_over_the_limit_is_refused_both_ways(void **state)
     end(&ends);
 }
 
+static void compressed_messages_are_taken_and_limited_as_what_is_in_them(void **state)
+{
+    static const struct {
+        const char *why;
+        size_t len;
+        int status;
+    } cases[] = {
+        { "an empty one", 0, 0 },
+        { "a small one", 1000, 0 },
+        { "one that fits exactly", 4 << 20, 0 },
+        { "a byte more", (4 << 20) + 1, 8 },
+        { "a bomb: 64 MiB in 64 KiB", 64 << 20, 8 },
+        { "and the server still answers", 1000, 0 },
+    };
+    VMAFX_AUTO(vmafx_free_p) uint8_t *zeros = calloc(1, 64 << 20);
+    VmafxRpcClient *client = NULL;
+    VmafxRpcResponse response = { 0 };
+    Ends ends;
+
+    begin(&ends);
+    assert_non_null(zeros);
+    VmafxRpcClientConfig config = { .target = ends.target, .gzip = true, .response_max_bytes = 8 << 20 };
+    assert_int_equal(vmafx_rpc_client_new(&config, &client, NULL), VMAFX_OK);
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        vmafx_rpc_call(client, "/test.Echo/Say", NULL, 0, zeros, cases[i].len, vmafx_monotonic_ns() + WAIT_NS,
+                       &response);
+        if (response.status != cases[i].status)
+            print_message("%s: %s\n", cases[i].why, response.message);
+        assert_int_equal(response.status, cases[i].status);
+        assert_int_equal(response.len, cases[i].status ? 0 : cases[i].len);
+    }
+    vmafx_rpc_response_done(&response);
+    vmafx_rpc_client_free(&client);
+    end(&ends);
+}
+
 static void the_deadline_ends_a_call_on_both_sides(void **state)
 {
     uint8_t *body = NULL;
@@ -919,7 +958,7 @@ static void stopping_ends_calls_and_streams(void **state)
     end(&ends);
 }
 
-static void a_channel_finds_its_server_again(void **state)
+static void a_channel_finds_its_server_with_the_first_call_after_it_is_back(void **state)
 {
     VmafxErrInfo info;
     char answer[256], address[64];
@@ -930,9 +969,10 @@ static void a_channel_finds_its_server_again(void **state)
     snprintf(address, sizeof address, "%s", ends.target);
     VmafxRpcChannel *channel = VMAFX_TAKE(ends.channel);
     end(&ends);
+    for (int i = 0; i < 20; i++) /* were there a backoff, it would be a long one now */
+        assert_int_equal(call(channel, "/test.Echo/Say", "nobody", answer, &info), VMAFX_ERR_UNREACHABLE);
     begin_with(&ends, (VmafxRpcServerConfig){ .address = address });
-    while (call(channel, "/test.Echo/Say", "again", answer, &info)) /* until it tries to connect again */
-        nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+    assert_int_equal(call(channel, "/test.Echo/Say", "again", answer, &info), VMAFX_OK); /* the first one */
     assert_string_equal(answer, "again");
     vmafx_rpc_channel_close(&channel);
     end(&ends);
@@ -1364,6 +1404,7 @@ int main(void)
         cmocka_unit_test(an_unknown_method_is_unsupported),
         cmocka_unit_test(a_malformed_message_is_refused_by_its_handler),
         cmocka_unit_test(a_message_over_the_limit_is_refused_both_ways),
+        cmocka_unit_test(compressed_messages_are_taken_and_limited_as_what_is_in_them),
         cmocka_unit_test(the_deadline_ends_a_call_on_both_sides),
         cmocka_unit_test(nobody_listening_is_unreachable),
         cmocka_unit_test(handlers_that_wait_do_not_keep_streams_from_moving),
@@ -1379,7 +1420,7 @@ int main(void)
         cmocka_unit_test(a_reference_outlives_stream_and_server),
         cmocka_unit_test(writable_is_called_once_all_has_gone_out),
         cmocka_unit_test(stopping_ends_calls_and_streams),
-        cmocka_unit_test(a_channel_finds_its_server_again),
+        cmocka_unit_test(a_channel_finds_its_server_with_the_first_call_after_it_is_back),
         cmocka_unit_test(a_port_in_use_is_an_error_that_says_so),
         cmocka_unit_test(bad_settings_are_named),
         cmocka_unit_test(unix_sockets_are_loopback),

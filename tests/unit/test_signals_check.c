@@ -364,7 +364,7 @@ static void however_a_scoring_ends_its_spans_fit_and_name_no_file(void **state)
         traces_open(&t, logging);
         vmafx_tracer_provider_set(vmafx_trace_provider_api(t.provider));
         vmafx_score_trace_begin(&trace);
-        VmafxSpan *input = vmafx_score_trace_input("reference");
+        VmafxSpan *input = vmafx_score_trace_input(&trace, "reference");
         vmafx_score_trace_input_done(&input, NULL, cases[i].end.err);
         vmafx_score_trace_frame(&trace, 0, 0, &times);
         vmafx_score_trace_end(&trace, &cases[i].end);

@@ -99,8 +99,9 @@ CHANGE(encode, j->spec.distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SO
        j->spec.encode = &j->recipe)
 CHANGE(uri_empty, j->inputs[1].uri = say(""))
 CHANGE(uri_relative, j->inputs[1].uri = say("dis.mp4"))
-CHANGE(uri_remote, j->inputs[0].uri = say("http://example.org/a.mp4"))
+CHANGE(uri_remote, j->inputs[0].uri = say("https://u:SECRET@example.org:x/a.mp4?SECRET"))
 CHANGE(uri_of_host, j->inputs[0].uri = say("file://host/a.mp4"))
+CHANGE(uri_upload, j->inputs[0].uri = say("upload:0123"))
 CHANGE(uri_newline, j->inputs[0].uri = say("/a\nb"))
 CHANGE(uri_long, j->inputs[0].uri = j->long_text; j->long_text[5000] = 0)
 CHANGE(raw_width, j->raw.width = 0)
@@ -151,8 +152,9 @@ static void a_job_that_cannot_be_is_refused_by_the_path_of_its_field(void **stat
         { "job.encode: this version does not encode", encode, VMAFX_ERR_UNSUPPORTED },
         { "job.distorted.uri: missing", uri_empty, VMAFX_ERR_INVALID },
         { "job.distorted.uri: 'dis.mp4' is neither", uri_relative, VMAFX_ERR_INVALID },
-        { "job.reference.uri: 'http://", uri_remote, VMAFX_ERR_INVALID },
+        { "job.reference.uri: 'https://\xe2\x80\xa6': the port", uri_remote, VMAFX_ERR_INVALID },
         { "job.reference.uri: 'file://host", uri_of_host, VMAFX_ERR_INVALID },
+        { "job.reference.uri: an upload is named", uri_upload, VMAFX_ERR_INVALID },
         { "job.reference.uri: has a control character", uri_newline, VMAFX_ERR_INVALID },
         { "job.reference.uri: longer than 4096", uri_long, VMAFX_ERR_LIMIT },
         { "job.reference.raw.width: 0 is below 1", raw_width, VMAFX_ERR_INVALID },

@@ -130,6 +130,36 @@ static void bars_errors_and_what_goes_on_are_drawn(void **state)
     assert_non_null(strstr(fine, "█▶"));
 }
 
+static void events_and_links_are_told_below_their_span(void **state)
+{
+    static const WaterfallAttribute thrown[] = { { "exception.type", "EOFError" },
+                                                 { "exception.message", "no more\x1b[2J" } };
+    static const WaterfallEvent events[] = {
+        { .name = "exception", .time_ns = 40000000, .attributes = thrown, .n_attributes = 2 },
+        { .name = "cache \xc3\xa9", .time_ns = 50000000 }
+    };
+    static const WaterfallLink links[] = { { "0000000000000000000000000000000a", 1 },
+                                           { "0000000000000000000000000000000b", 0xdead } };
+    WaterfallSpan spans[] = { span(1, 0, "job", 0, 100), span(2, 1, "run", 20, 95) };
+    WaterfallStyle with_attributes = ascii;
+
+    (void)state;
+    spans[1].events = events;
+    spans[1].n_events = VMAFX_LEN(events);
+    spans[1].links = links;
+    spans[1].n_links = VMAFX_LEN(links);
+    VMAFX_AUTO(vmafx_free_p) char *text = drawn(spans, VMAFX_LEN(spans), &ascii);
+    assert_non_null(strstr(text, "* at 20 ms: exception: EOFError: no more"));
+    assert_null(strchr(text, 0x1b));
+    assert_non_null(strstr(text, "* at 30 ms: cache ?\n"));
+    assert_non_null(strstr(text, "-> span 0000000000000001\n"));
+    assert_non_null(strstr(text, "-> span 000000000000dead of trace 0000000000000000000000000000000b\n"));
+    assert_null(strstr(text, "exception.type"));
+    with_attributes.attributes = true;
+    VMAFX_AUTO(vmafx_free_p) char *all = drawn(spans, VMAFX_LEN(spans), &with_attributes);
+    assert_non_null(strstr(all, "exception.type = EOFError"));
+}
+
 static void no_line_is_wider_than_the_terminal(void **state)
 {
     static const int columns[] = { 40, 79, 80, 133, 400, 1000 };
@@ -290,6 +320,7 @@ int main(void)
         cmocka_unit_test(spans_in_any_order_make_one_tree_sorted_by_time),
         cmocka_unit_test(odd_parents_are_shown_all_the_same),
         cmocka_unit_test(bars_errors_and_what_goes_on_are_drawn),
+        cmocka_unit_test(events_and_links_are_told_below_their_span),
         cmocka_unit_test(no_line_is_wider_than_the_terminal),
         cmocka_unit_test(nothing_from_outside_reaches_the_terminal_raw),
         cmocka_unit_test(many_children_are_told_of_in_one_row),

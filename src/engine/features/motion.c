@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * Integer motion: how much the blurred reference differs from the one a frame (or two) earlier. motion2 and motion3
- * are derived when the clip has ended, because a frame's value depends on the next one's.
+ * are derived a frame later, because a frame's value depends on the next one's, or on its being the last.
  */
 
 #include <math.h>
@@ -118,32 +118,50 @@ static double processed(const VmafxInstance *instance, double m)
     return fmin(blended, instance->values[OPT_MAX]);
 }
 
-static double motion2_of(const VmafxInstance *instance, uint32_t i, uint32_t n, const double *sad)
+static double sad_of(const VmafxInstance *instance, const VmafxSeries *series, uint32_t i)
+{
+    return vmafx_series_row(series, i)[instance->series[SAD]];
+}
+
+static double motion2_of(const VmafxInstance *instance, const VmafxSeries *series, uint32_t i, uint32_t n)
 {
     if (i < first_index(instance))
         return 0.0;
     if (i == n - 1)
-        return sad[i];
-    if (!instance->values[OPT_FIVE])
-        return fmin(sad[i], sad[i + 1]);
-    return i == 2 ? sad[i + 1] : fmin(sad[i - 1], sad[i + 1]);
+        return sad_of(instance, series, i);
+    double next = sad_of(instance, series, i + 1);
+    if (instance->values[OPT_FIVE])
+        return i == 2 ? next : fmin(sad_of(instance, series, i - 1), next);
+    return fmin(sad_of(instance, series, i), next);
 }
 
-static void flush(const VmafxInstance *instance, uint32_t n, double *const *values)
+/* motion3 before averaging. */
+static double processed_at(const VmafxInstance *instance, const VmafxSeries *series, uint32_t i, uint32_t n)
 {
     uint32_t first = first_index(instance);
-    double prev = n > first ? processed(instance, values[SAD][first]) : 0.0;
 
-    for (uint32_t i = 0; i < n; i++) {
-        values[MOTION2][i] = motion2_of(instance, i, n, values[SAD]);
-        if (i < first) {
-            values[MOTION3][i] = prev; /* borrowed from the first frame that has a value */
-            continue;
-        }
-        double t = processed(instance, values[MOTION2][i]);
-        values[MOTION3][i] = instance->values[OPT_AVERAGE] ? (t + prev) / 2.0 : t;
-        prev = t;
+    if (i >= first)
+        return processed(instance, motion2_of(instance, series, i, n));
+    /* borrowed from the first frame that has a value */
+    return n > first ? processed(instance, sad_of(instance, series, first)) : 0.0;
+}
+
+static void derive(const VmafxInstance *instance, const VmafxSeries *series, uint32_t from, uint32_t to, uint32_t n)
+{
+    for (uint32_t i = from; i < to; i++) {
+        double *row = vmafx_series_row(series, i), t = processed_at(instance, series, i, n);
+
+        if (i >= first_index(instance) && instance->values[OPT_AVERAGE])
+            t = (t + processed_at(instance, series, i - 1, n)) / 2.0;
+        row[instance->series[MOTION2]] = motion2_of(instance, series, i, n);
+        row[instance->series[MOTION3]] = t;
     }
+}
+
+/* A frame's motion2 needs the next one; frames before the first index need that one. */
+static uint32_t settled(const VmafxInstance *instance, uint32_t done)
+{
+    return done > first_index(instance) ? done - 1 : 0;
 }
 
 const VmafxExtractor vmafx_extractor_motion = {
@@ -157,5 +175,6 @@ const VmafxExtractor vmafx_extractor_motion = {
     .pass_new = pass_new,
     .pass_free = pass_free,
     .frame = frame,
-    .flush = flush,
+    .settled = settled,
+    .derive = derive,
 };

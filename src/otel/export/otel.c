@@ -434,6 +434,12 @@ static uint64_t deadline_after(uint64_t ms)
     return vmafx_monotonic_ns() + VMAFX_MIN(ms, (uint64_t)INT32_MAX) * 1000000u;
 }
 
+void vmafx_otel_ending(VmafxOtel *otel)
+{
+    for (size_t i = 0; otel && i < otel->parts.n_ways && otel->generation == vmafx_fork_generation(); i++)
+        vmafx_otlp_exporter_hurry(otel->parts.ways[i].exporter);
+}
+
 VmafxExportResult vmafx_otel_flush(VmafxOtel *otel, uint64_t within_ms)
 {
     uint64_t last = deadline_after(within_ms);
@@ -464,8 +470,7 @@ VmafxExportResult vmafx_otel_stop(VmafxOtel **otel_p, uint64_t within_ms)
     vmafx_log_provider_set(NULL);
     if (otel->generation != vmafx_fork_generation())
         return VMAFX_EXPORT_FAILED; /* a forked child: all of it is left alone */
-    for (size_t i = 0; i < otel->parts.n_ways; i++)
-        vmafx_otlp_exporter_hurry(otel->parts.ways[i].exporter);
+    vmafx_otel_ending(otel);
 
     const VmafxWait waits[] = { { stop_traces, otel->parts.traces },
                                 { stop_logs, otel->parts.logs },

@@ -73,13 +73,17 @@ VmafxOtel *vmafx_otel_start_in_child(VmafxOtel **parents, const VmafxOtelStart *
 
 /**
  * Flushes all signals at the same time within one deadline, then frees. A transient failure is tried again after
- * 50 … 100 ms and then less and less often. Metrics are collected for the last time when the others are done, so that
+ * 50 … 100 ms and then less and less often; a collector that is not there (refused, no route, no such name) is asked
+ * once, and what it does not get counts as failed. Metrics are collected for the last time when the others are done, so that
  * they tell of their end, but at the latest when half of the time is over. OK, or the worst of what the signals say.
  * NULL is OK. In a forked child it forgets everything, and FAILS.
  */
 VmafxExportResult vmafx_otel_stop(VmafxOtel **otel, uint64_t within_ms);
 
 /* ---- While it runs: any thread, not during or after stop ---- */
+
+/** The program is on its way to stop: from now on exports are tried again as stop does. For good; NULL is nothing. */
+void vmafx_otel_ending(VmafxOtel *otel);
 
 /**
  * Everything that was recorded before the call is exported, or given up, by the deadline: spans and log records at the

@@ -5,10 +5,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/api/context.h"
 #include "otel/export/gate.h"
 #include "otel/sdk/ids.h"
@@ -64,14 +64,12 @@ static void write_now(const VmafxLogData *record)
 
 void vmafx_otel_lines_complain(void *ctx, int severity, const char *message)
 {
-    struct timespec now = { 0, 0 };
     VmafxSpanContext span = { .flags = 0 };
     VmafxLogData record = { .severity = severity, .event_name = "", .scope = &scope };
 
     if (severity < atomic_load(&the.complaint_level))
         return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    record.observed_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    record.observed_ns = vmafx_wall_ns();
     record.severity_text = vmafx_severity_text(severity);
     record.body = vmafx_value_str(message);
     if (vmafx_context_span(vmafx_context_current(), &span)) {

@@ -2,6 +2,8 @@
 /*
  * One batch's way out. Each request of it is attempted, and again after a backoff while the batch's deadline allows.
  * In a hurry the backoffs are short, and there are as many as the deadline allows; one that is under way begins anew.
+ * A collector that answers may thus still take what it refused a moment ago; one that is not there gets a single
+ * attempt from then on, since a program's end is not the time to wait for somebody to start it.
  *
  * Shutdown ends a backoff; the request then has one last attempt if there is time. Whatever is under way when
  * shutdown's own deadline comes is cancelled.
@@ -56,6 +58,7 @@ typedef struct OtlpExporter {
     uint64_t random;
     uint64_t complained_ns[COMPLAINTS]; /* 0: never */
     int status;                         /* of the last answer; -1: none */
+    bool deserted;                      /* in the hurry nobody was there */
 
     pthread_mutex_t lock; /* covers what follows */
     pthread_cond_t changed;
@@ -115,6 +118,7 @@ typedef struct Attempts {
     VmafxBackoff backoff;
     uint64_t deadline_ns;
     bool hurry, last; /* last: shutdown has begun, after this one there is no other */
+    bool ending;      /* a hurry or shutdown had begun before the latest one */
 } Attempts;
 
 static void hurry_up(OtlpExporter *exporter, Attempts *attempts)
@@ -125,11 +129,12 @@ static void hurry_up(OtlpExporter *exporter, Attempts *attempts)
 
 /*
  * Sleeps until another attempt is due, or until shutdown, which gives its deadline. False: there is no point in it. The
- * delay that the server asked for is kept also when a hurry begins in the middle of it.
+ * delay that the server asked for is kept also when a hurry begins in the middle of it; where nobody was, the hurry's
+ * only attempt is due at once.
  */
-static bool back_off(OtlpExporter *exporter, Attempts *attempts, uint64_t server_delay_ns, const char *why)
+static bool back_off(OtlpExporter *exporter, Attempts *attempts, const VmafxOtlpAttempt *failed)
 {
-    uint64_t now = vmafx_monotonic_ns(), earliest = now + VMAFX_MIN(server_delay_ns, UINT64_MAX / 2);
+    uint64_t now = vmafx_monotonic_ns(), earliest = now + VMAFX_MIN(failed->server_delay_ns, UINT64_MAX / 2);
     uint64_t wait_ns;
     bool told = false;
 
@@ -145,7 +150,7 @@ static bool back_off(OtlpExporter *exporter, Attempts *attempts, uint64_t server
         }
         if (!told) {
             pthread_mutex_unlock(&exporter->lock);
-            complain(exporter, AGAIN, "will try again", why);
+            complain(exporter, AGAIN, "will try again", failed->message);
             pthread_mutex_lock(&exporter->lock);
             told = true;
         }
@@ -156,7 +161,7 @@ static bool back_off(OtlpExporter *exporter, Attempts *attempts, uint64_t server
         attempts->last = exporter->stopping;
         if (exporter->stopping)
             attempts->deadline_ns = VMAFX_MIN(attempts->deadline_ns, exporter->stop_ns);
-    } while (!exporter->stopping && exporter->hurry != attempts->hurry);
+    } while (!exporter->stopping && exporter->hurry != attempts->hurry && !failed->unreached);
     pthread_mutex_unlock(&exporter->lock);
     return true;
 }
@@ -179,6 +184,14 @@ static void delivered(OtlpExporter *exporter, const VmafxOtlpAttempt *attempt, u
     }
 }
 
+static bool is_ending(OtlpExporter *exporter)
+{
+    pthread_mutex_lock(&exporter->lock);
+    bool ending = exporter->hurry || exporter->stopping;
+    pthread_mutex_unlock(&exporter->lock);
+    return ending;
+}
+
 static VmafxExportResult send_request(OtlpExporter *exporter, const VmafxWire *wire, uint64_t items,
                                       uint64_t deadline_ns)
 {
@@ -189,7 +202,10 @@ static VmafxExportResult send_request(OtlpExporter *exporter, const VmafxWire *w
     for (;;) {
         VmafxOtlpAttempt attempt = { .outcome = VMAFX_OTLP_GIVE_UP, .status = -1 };
 
-        if (vmafx_monotonic_ns() >= attempts.deadline_ns)
+        attempts.ending = is_ending(exporter);
+        if (exporter->deserted)
+            snprintf(attempt.message, sizeof attempt.message, "nobody was there a moment ago");
+        else if (vmafx_monotonic_ns() >= attempts.deadline_ns)
             attempt.outcome = VMAFX_OTLP_DEADLINE;
         else {
             count(&exporter->counts.attempts, 1);
@@ -205,8 +221,8 @@ static VmafxExportResult send_request(OtlpExporter *exporter, const VmafxWire *w
             complain(exporter, GAVE_UP, "gave up on a batch", "the deadline passed");
             return VMAFX_EXPORT_TIMEOUT;
         }
-        if (attempt.outcome == VMAFX_OTLP_GIVE_UP ||
-            !back_off(exporter, &attempts, attempt.server_delay_ns, attempt.message)) {
+        exporter->deserted |= attempt.unreached && attempts.ending;
+        if (attempt.outcome == VMAFX_OTLP_GIVE_UP || exporter->deserted || !back_off(exporter, &attempts, &attempt)) {
             count(&exporter->counts.failed, items);
             complain(exporter, GAVE_UP, "gave up on a batch", attempt.message);
             return VMAFX_EXPORT_FAILED;

@@ -54,7 +54,9 @@ void vmafx_otlp_exporter_counts(const VmafxExporter *exporter, VmafxOtlpCounts *
 /**
  * For the end of a program: from now on a request is attempted again after 50 … 100 ms, then after twice that and so on
  * up to a second, as often as its deadline allows, and a backoff under way begins anew like that. A delay that the
- * server asks for is kept. For good; any thread; nothing for an exporter that is not one of these two.
+ * server asks for is kept. Where nobody is there to answer (refused, no route, no such name) one attempt is all that is
+ * made from now on: it, and whatever is exported after it, counts as failed at once. For good; any thread; nothing for
+ * an exporter that is not one of these two.
  */
 void vmafx_otlp_exporter_hurry(VmafxExporter *exporter);
 
@@ -79,6 +81,7 @@ typedef struct VmafxOtlpAttempt {
     uint64_t server_delay_ns; /* RETRY: 0 when none was given */
     VmafxOtlpPartial partial; /* DELIVERED */
     bool unreadable;          /* DELIVERED, with a body that is no OTLP answer */
+    bool unreached;           /* RETRY: nobody is there; refused, no route to it, no such name */
     char message[VMAFX_OTLP_MESSAGE_SIZE];
 } VmafxOtlpAttempt;
 

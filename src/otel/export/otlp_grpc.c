@@ -75,6 +75,7 @@ static void refused(GrpcTransport *transport, uint64_t deadline_ns, VmafxOtlpAtt
     if (response->status == STATUS_DEADLINE && vmafx_monotonic_ns() + DEADLINE_SLACK_NS >= deadline_ns)
         ret->outcome = VMAFX_OTLP_DEADLINE; /* ours, and not one that the server had */
     ret->server_delay_ns = details.has_retry_delay ? details.retry_delay_ns : 0;
+    ret->unreached = response->unreached;
     vmafx_otlp_printable(response->message, strlen(response->message), message, sizeof message);
     snprintf(ret->message, sizeof ret->message, "gRPC status %d%s%.200s", response->status, *message ? ": " : "",
              message);

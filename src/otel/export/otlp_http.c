@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <zlib.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "http/client.h"
 
 enum { WARNING = 13, GZIP_WINDOW = 15 + 16, GZIP_MEMORY = 8, HEADERS_MAX = 64 };
@@ -73,14 +73,6 @@ static size_t pack(HttpTransport *transport, const uint8_t *body, size_t len)
     return packed;
 }
 
-static uint64_t wall_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 static void answered(const VmafxHttpResponse *response, VmafxOtlpAttempt *ret)
 {
     VmafxRpcStatus status;
@@ -92,8 +84,8 @@ static void answered(const VmafxHttpResponse *response, VmafxOtlpAttempt *ret)
         return;
     }
     ret->outcome = vmafx_retry_http(response->status) ? VMAFX_OTLP_RETRY : VMAFX_OTLP_GIVE_UP;
-    if (response->retry_after[0] &&
-        !vmafx_retry_after(response->retry_after, strlen(response->retry_after), wall_ns(), &ret->server_delay_ns))
+    if (response->retry_after[0] && !vmafx_retry_after(response->retry_after, strlen(response->retry_after),
+                                                       vmafx_wall_ns(), &ret->server_delay_ns))
         ret->server_delay_ns = 0;
     if (vmafx_rpc_status_parse(response->body, response->len, &status) != VMAFX_OK)
         status.message[0] = 0; /* a proxy's page, most likely */
@@ -128,6 +120,7 @@ static void http_attempt(void *self, const uint8_t *body, size_t len, uint64_t d
     ret->outcome = end == VMAFX_HTTP_NO_ANSWER                                 ? VMAFX_OTLP_RETRY
                    : end == VMAFX_HTTP_DEADLINE || end == VMAFX_HTTP_CANCELLED ? VMAFX_OTLP_DEADLINE
                                                                                : VMAFX_OTLP_GIVE_UP;
+    ret->unreached = response->unreached;
     vmafx_otlp_printable(response->error, strlen(response->error), ret->message, sizeof ret->message);
 }
 

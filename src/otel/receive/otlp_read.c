@@ -21,6 +21,8 @@ enum {
     KEY_VALUE_VALUE = 2,
     STATUS_MESSAGE = 2,
     STATUS_CODE = 3,
+    SPAN_EVENTS = 11,
+    SPAN_LINKS = 13,
 };
 
 enum { ANY_STRING = 1, ANY_BOOL, ANY_INT, ANY_DOUBLE, ANY_ARRAY, ANY_KVLIST, ANY_BYTES };
@@ -209,6 +211,53 @@ bool vmafx_otlp_attribute_next(VmafxWireReader *fields, uint32_t number, VmafxOt
     return false;
 }
 
+/* ---- events and links ---- */
+
+/* Enters the next message in the field of that number. */
+static bool enter_next(VmafxWireReader *fields, uint32_t number, VmafxWireReader *ret)
+{
+    VmafxWireField field;
+
+    while (vmafx_wire_next(fields, &field))
+        if (field.number == number)
+            return vmafx_wire_enter(fields, &field, ret);
+    return false;
+}
+
+bool vmafx_otlp_event_next(VmafxWireReader *fields, VmafxOtlpEvent *ret)
+{
+    VmafxWireReader event;
+    VmafxWireField field;
+
+    if (!enter_next(fields, SPAN_EVENTS, &event))
+        return false;
+    *ret = (VmafxOtlpEvent){ .fields = event };
+    while (vmafx_wire_next(&event, &field))
+        if (field.number == 1)
+            ret->time_ns = field.value;
+        else if (field.number == 2 && field.type == VMAFX_WIRE_BYTES)
+            ret->name = bytes_of(&field);
+    fields->bad |= event.bad;
+    return !event.bad;
+}
+
+bool vmafx_otlp_link_next(VmafxWireReader *fields, VmafxOtlpLink *ret)
+{
+    VmafxWireReader link;
+    VmafxWireField field;
+
+    if (!enter_next(fields, SPAN_LINKS, &link))
+        return false;
+    *ret = (VmafxOtlpLink){ .fields = link };
+    while (vmafx_wire_next(&link, &field))
+        if (field.number == 1 && field.type == VMAFX_WIRE_BYTES)
+            ret->trace_id = bytes_of(&field);
+        else if (field.number == 2 && field.type == VMAFX_WIRE_BYTES)
+            ret->span_id = bytes_of(&field);
+    fields->bad |= link.bad;
+    return !link.bad;
+}
+
 /* ---- spans ---- */
 
 static bool status_of(VmafxWireReader *fields, const VmafxWireField *status, VmafxOtlpSpan *ret)
@@ -251,6 +300,10 @@ static bool span_of(VmafxWireReader fields, const VmafxWireReader *resource, Vma
             ret->end_ns = field.value;
         } else if (field.number == 10) {
             ret->dropped_attributes = (uint32_t)field.value;
+        } else if (field.number == 12) {
+            ret->dropped_events = (uint32_t)field.value;
+        } else if (field.number == 14) {
+            ret->dropped_links = (uint32_t)field.value;
         }
     }
     return !fields.bad;
@@ -265,6 +318,21 @@ static bool attributes_good(VmafxWireReader fields, uint32_t number)
         if (!vmafx_otlp_attribute_text(&attribute, none, sizeof none))
             return false;
     return !fields.bad;
+}
+
+static bool span_good(VmafxWireReader fields)
+{
+    VmafxWireReader events = fields, links = fields;
+    VmafxOtlpEvent event;
+    VmafxOtlpLink link;
+
+    while (vmafx_otlp_event_next(&events, &event))
+        if (!attributes_good(event.fields, VMAFX_OTLP_EVENT_ATTRIBUTES))
+            return false;
+    while (vmafx_otlp_link_next(&links, &link))
+        if (!attributes_good(link.fields, VMAFX_OTLP_LINK_ATTRIBUTES))
+            return false;
+    return !events.bad && !links.bad && attributes_good(fields, VMAFX_OTLP_SPAN_ATTRIBUTES);
 }
 
 /* ---- the request ---- */
@@ -286,7 +354,7 @@ static bool walk_item(Walk *walk, VmafxWireReader *scope, const VmafxWireField *
     walk->items++;
     if (!walk->traces)
         return true;
-    if (!span_of(fields, resource, &span) || (walk->check && !attributes_good(fields, VMAFX_OTLP_SPAN_ATTRIBUTES)))
+    if (!span_of(fields, resource, &span) || (walk->check && !span_good(fields)))
         return false;
     if (!walk->check)
         walk->span(walk->ctx, &span);
@@ -381,4 +449,9 @@ bool vmafx_otlp_span_valid(const VmafxOtlpSpan *span)
 {
     return is_id(span->trace_id, TRACE_ID_BYTES) && is_id(span->span_id, SPAN_ID_BYTES) &&
            (!span->parent_id.len || span->parent_id.len == SPAN_ID_BYTES);
+}
+
+bool vmafx_otlp_link_valid(const VmafxOtlpLink *link)
+{
+    return is_id(link->trace_id, TRACE_ID_BYTES) && is_id(link->span_id, SPAN_ID_BYTES);
 }

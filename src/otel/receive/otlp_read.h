@@ -28,15 +28,32 @@ typedef struct VmafxOtlpSpan {
     VmafxOtlpBytes trace_id, span_id; /* of any length: see vmafx_otlp_span_valid */
     VmafxOtlpBytes parent_id;         /* empty for a root */
     VmafxOtlpBytes name, status_message;
-    uint64_t start_ns, end_ns;   /* since 1970 */
-    uint32_t kind;               /* 0 unspecified 1 internal 2 server 3 client 4 producer 5 consumer; or anything */
-    uint32_t status;             /* 0 unset 1 ok 2 error; or anything */
-    VmafxWireReader fields;      /* of the span, for vmafx_otlp_attribute_next with field 9 */
-    VmafxWireReader resource;    /* of its resource, likewise with field 1 */
-    uint32_t dropped_attributes; /* as the sender says */
+    uint64_t start_ns, end_ns; /* since 1970 */
+    uint32_t kind;             /* 0 unspecified 1 internal 2 server 3 client 4 producer 5 consumer; or anything */
+    uint32_t status;           /* 0 unset 1 ok 2 error; or anything */
+    VmafxWireReader fields;    /* of the span, for vmafx_otlp_attribute_next with field 9 */
+    VmafxWireReader resource;  /* of its resource, likewise with field 1 */
+    uint32_t dropped_attributes, dropped_events, dropped_links; /* as the sender says */
 } VmafxOtlpSpan;
 
-enum { VMAFX_OTLP_SPAN_ATTRIBUTES = 9, VMAFX_OTLP_RESOURCE_ATTRIBUTES = 1 };
+/* The field of the attributes in each message that has some. */
+enum {
+    VMAFX_OTLP_SPAN_ATTRIBUTES = 9,
+    VMAFX_OTLP_RESOURCE_ATTRIBUTES = 1,
+    VMAFX_OTLP_EVENT_ATTRIBUTES = 3,
+    VMAFX_OTLP_LINK_ATTRIBUTES = 4,
+};
+
+typedef struct VmafxOtlpEvent {
+    uint64_t time_ns; /* since 1970 */
+    VmafxOtlpBytes name;
+    VmafxWireReader fields; /* for vmafx_otlp_attribute_next */
+} VmafxOtlpEvent;
+
+typedef struct VmafxOtlpLink {
+    VmafxOtlpBytes trace_id, span_id; /* of any length */
+    VmafxWireReader fields;           /* for vmafx_otlp_attribute_next */
+} VmafxOtlpLink;
 
 typedef struct VmafxOtlpAttribute {
     VmafxOtlpBytes key;
@@ -45,8 +62,8 @@ typedef struct VmafxOtlpAttribute {
 } VmafxOtlpAttribute;
 
 /**
- * Whether an ExportTraceServiceRequest is well formed, every attribute included: asked first, so that a bad request
- * leaves nothing behind.
+ * Whether an ExportTraceServiceRequest is well formed, every event, link and attribute included: asked first, so that a
+ * bad request leaves nothing behind.
  * @return VMAFX_OK or VMAFX_ERR_SYNTAX
  */
 VMAFX_CHECK VmafxErr vmafx_otlp_check_spans(const void *data, size_t len, VmafxErrInfo *reterr);
@@ -64,6 +81,12 @@ bool vmafx_otlp_span_valid(const VmafxOtlpSpan *span);
 
 /** The next KeyValue in the field of that number. False at the end, or where it is malformed (fields->bad). */
 bool vmafx_otlp_attribute_next(VmafxWireReader *fields, uint32_t number, VmafxOtlpAttribute *ret);
+
+/** The next event, or link, in a span's fields; likewise. */
+bool vmafx_otlp_event_next(VmafxWireReader *fields, VmafxOtlpEvent *ret);
+bool vmafx_otlp_link_next(VmafxWireReader *fields, VmafxOtlpLink *ret);
+/** Whether both ids have their length and are not all zero. */
+bool vmafx_otlp_link_valid(const VmafxOtlpLink *link);
 
 /**
  * An attribute's value as text, terminated and printable (vmafx_otlp_printable), cut to size: a string as it is; 12,

@@ -7,14 +7,11 @@
 #include <pthread.h>
 #include <string.h>
 
-#include <zlib.h>
-
 #include "base/base.h"
+#include "base/inflate.h"
 
 enum {
     RESPONSE_MAX = 1024,
-    GZIP_WINDOW = 15 + 16, /* gzip's header only */
-    UNPACK_FIRST = 64 << 10,
 };
 
 struct VmafxReceiver {
@@ -150,46 +147,7 @@ VmafxErr vmafx_receiver_status(VmafxErr err, const char *message, uint8_t **ret,
 
 VmafxErr vmafx_receiver_gunzip(const void *data, size_t len, uint8_t **ret, size_t *ret_len, VmafxErrInfo *reterr)
 {
-    z_stream stream = { .next_in = (Bytef *)data, .avail_in = (uInt)VMAFX_MIN(len, VMAFX_RECEIVER_MESSAGE_MAX) };
-    size_t room = UNPACK_FIRST;
-    uint8_t *out = NULL;
-    int code = Z_OK;
-
-    if (len > VMAFX_RECEIVER_MESSAGE_MAX)
-        return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "the gzip body has %zu bytes; at most %zu are taken", len,
-                          VMAFX_RECEIVER_MESSAGE_MAX);
-    if (inflateInit2(&stream, GZIP_WINDOW) != Z_OK)
-        return VMAFX_ERR_NOMEM;
-    /* One byte more than the limit, to tell what just fits from what does not. */
-    while (code == Z_OK && stream.total_out <= VMAFX_RECEIVER_MESSAGE_MAX) {
-        room = VMAFX_MIN(out ? 2 * room : room, VMAFX_RECEIVER_MESSAGE_MAX + 1);
-        uint8_t *more = realloc(out, room);
-        if (!more) {
-            code = Z_MEM_ERROR;
-            break;
-        }
-        out = more;
-        stream.next_out = out + stream.total_out;
-        stream.avail_out = (uInt)(room - stream.total_out);
-        code = inflate(&stream, Z_NO_FLUSH);
-        if (code == Z_OK && stream.avail_out)
-            code = Z_BUF_ERROR; /* it wants more than there is */
-    }
-    size_t unpacked = stream.total_out;
-    bool rest = stream.avail_in != 0;
-    inflateEnd(&stream);
-    if (code == Z_STREAM_END && unpacked <= VMAFX_RECEIVER_MESSAGE_MAX && !rest) {
-        *ret = out;
-        *ret_len = unpacked;
-        return VMAFX_OK;
-    }
-    free(out);
-    if (code == Z_MEM_ERROR)
-        return VMAFX_ERR_NOMEM;
-    if (unpacked > VMAFX_RECEIVER_MESSAGE_MAX)
-        return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "the gzip body unpacks to more than %zu bytes",
-                          VMAFX_RECEIVER_MESSAGE_MAX);
-    return vmafx_fail(reterr, VMAFX_ERR_SYNTAX, "the body is not gzip, or it is cut");
+    return vmafx_inflate(VMAFX_PACKED_GZIP, data, len, VMAFX_RECEIVER_MESSAGE_MAX, ret, ret_len, reterr);
 }
 
 /* ---- reading ---- */

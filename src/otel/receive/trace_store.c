@@ -19,8 +19,10 @@ enum {
     BYTES_MAX = 64 << 20,
     BLOCK_OVERHEAD = 32, /* what the allocator may need beside a block */
     SPANS_FIRST = 16,
+    ATTRIBUTES_MAX = VMAFX_KEPT_ATTRIBUTES_MAX + VMAFX_KEPT_EVENTS_MAX * VMAFX_KEPT_EVENT_ATTRIBUTES_MAX,
     TEXTS_SIZE = VMAFX_KEPT_NAME_SIZE + VMAFX_KEPT_SERVICE_SIZE + VMAFX_KEPT_MESSAGE_SIZE +
-                 VMAFX_KEPT_ATTRIBUTES_MAX * (VMAFX_KEPT_KEY_SIZE + VMAFX_KEPT_VALUE_SIZE),
+                 ATTRIBUTES_MAX * (VMAFX_KEPT_KEY_SIZE + VMAFX_KEPT_VALUE_SIZE) +
+                 VMAFX_KEPT_EVENTS_MAX * VMAFX_KEPT_NAME_SIZE,
 };
 
 /* A span and what it is counted by, in one block. */
@@ -195,8 +197,15 @@ typedef struct Draft {
     size_t name, service, message;
     struct {
         size_t key, value;
-    } attributes[VMAFX_KEPT_ATTRIBUTES_MAX];
-    uint32_t n_attributes, dropped;
+    } attributes[ATTRIBUTES_MAX]; /* the span's, then those of its events */
+    struct {
+        uint64_t time_ns;
+        size_t name;
+        uint32_t n_attributes;
+    } events[VMAFX_KEPT_EVENTS_MAX];
+    VmafxKeptLink links[VMAFX_KEPT_LINKS_MAX];
+    uint32_t n_attributes, dropped, n_all_attributes;
+    uint32_t n_events, dropped_events, n_links, dropped_links;
 } Draft;
 
 static size_t draft_text(Draft *draft, VmafxOtlpBytes text, size_t size)
@@ -233,29 +242,78 @@ static size_t draft_service(Draft *draft, VmafxWireReader resource)
     return draft_text(draft, (VmafxOtlpBytes){ 0 }, VMAFX_KEPT_SERVICE_SIZE);
 }
 
+/* Attributes of one message, behind those that the draft has; how many of them were kept. */
+static uint32_t draft_attributes(Draft *draft, VmafxWireReader fields, uint32_t number, uint32_t max,
+                                 uint32_t *ret_dropped)
+{
+    VmafxOtlpAttribute attribute;
+    uint32_t n = 0;
+
+    while (vmafx_otlp_attribute_next(&fields, number, &attribute)) {
+        if (n == max) {
+            *ret_dropped += *ret_dropped < UINT32_MAX;
+            continue;
+        }
+        uint32_t i = draft->n_all_attributes++;
+        draft->attributes[i].key = draft_text(draft, attribute.key, VMAFX_KEPT_KEY_SIZE);
+        draft->attributes[i].value = draft_value(draft, &attribute, VMAFX_KEPT_VALUE_SIZE);
+        n++;
+    }
+    return n;
+}
+
+static void draft_events(Draft *draft, VmafxWireReader fields)
+{
+    VmafxOtlpEvent event;
+    uint32_t left_out = 0; /* attributes of events: of no interest to anyone */
+
+    while (vmafx_otlp_event_next(&fields, &event)) {
+        if (draft->n_events == VMAFX_KEPT_EVENTS_MAX) {
+            draft->dropped_events += draft->dropped_events < UINT32_MAX;
+            continue;
+        }
+        uint32_t i = draft->n_events++;
+        draft->events[i].time_ns = event.time_ns;
+        draft->events[i].name = draft_text(draft, event.name, VMAFX_KEPT_NAME_SIZE);
+        draft->events[i].n_attributes = draft_attributes(draft, event.fields, VMAFX_OTLP_EVENT_ATTRIBUTES,
+                                                         VMAFX_KEPT_EVENT_ATTRIBUTES_MAX, &left_out);
+    }
+}
+
+static void draft_links(Draft *draft, VmafxWireReader fields)
+{
+    VmafxOtlpLink link;
+
+    while (vmafx_otlp_link_next(&fields, &link)) {
+        if (draft->n_links == VMAFX_KEPT_LINKS_MAX || !vmafx_otlp_link_valid(&link)) {
+            draft->dropped_links += draft->dropped_links < UINT32_MAX;
+            continue;
+        }
+        VmafxKeptLink *kept = &draft->links[draft->n_links++];
+        memcpy(kept->trace_id, link.trace_id.ptr, sizeof kept->trace_id);
+        memcpy(kept->span_id, link.span_id.ptr, sizeof kept->span_id);
+    }
+}
+
 static void draft_of(Draft *draft, const VmafxOtlpSpan *span)
 {
-    VmafxWireReader fields = span->fields;
-    VmafxOtlpAttribute attribute;
-
     draft->name = draft_text(draft, span->name, VMAFX_KEPT_NAME_SIZE);
     draft->message = draft_text(draft, span->status_message, VMAFX_KEPT_MESSAGE_SIZE);
     draft->service = draft_service(draft, span->resource);
     draft->dropped = span->dropped_attributes;
-    while (vmafx_otlp_attribute_next(&fields, VMAFX_OTLP_SPAN_ATTRIBUTES, &attribute)) {
-        if (draft->n_attributes == VMAFX_KEPT_ATTRIBUTES_MAX) {
-            draft->dropped += draft->dropped < UINT32_MAX;
-            continue;
-        }
-        uint32_t i = draft->n_attributes++;
-        draft->attributes[i].key = draft_text(draft, attribute.key, VMAFX_KEPT_KEY_SIZE);
-        draft->attributes[i].value = draft_value(draft, &attribute, VMAFX_KEPT_VALUE_SIZE);
-    }
+    draft->dropped_events = span->dropped_events;
+    draft->dropped_links = span->dropped_links;
+    draft->n_attributes =
+        draft_attributes(draft, span->fields, VMAFX_OTLP_SPAN_ATTRIBUTES, VMAFX_KEPT_ATTRIBUTES_MAX, &draft->dropped);
+    draft_events(draft, span->fields);
+    draft_links(draft, span->fields);
 }
 
 static size_t draft_bytes(const Draft *draft)
 {
-    return sizeof(Kept) + draft->n_attributes * sizeof(VmafxKeptAttribute) + draft->len + BLOCK_OVERHEAD;
+    return sizeof(Kept) + draft->n_all_attributes * sizeof(VmafxKeptAttribute) +
+           draft->n_events * sizeof(VmafxKeptEvent) + draft->n_links * sizeof(VmafxKeptLink) + draft->len +
+           BLOCK_OVERHEAD;
 }
 
 static Kept *kept_new(const Draft *draft, const VmafxOtlpSpan *span)
@@ -265,7 +323,10 @@ static Kept *kept_new(const Draft *draft, const VmafxOtlpSpan *span)
 
     if (!kept)
         return NULL;
-    char *texts = (char *)&kept->span.attributes[draft->n_attributes];
+    /* In one block: attributes, events, links, texts; the alignment never grows. */
+    VmafxKeptEvent *events = (VmafxKeptEvent *)&kept->span.attributes[draft->n_all_attributes];
+    VmafxKeptLink *links = (VmafxKeptLink *)&events[draft->n_events];
+    char *texts = (char *)&links[draft->n_links];
     memcpy(texts, draft->texts, draft->len);
     atomic_init(&kept->refs, 1);
     kept->bytes = bytes;
@@ -276,6 +337,12 @@ static Kept *kept_new(const Draft *draft, const VmafxOtlpSpan *span)
         .status = span->status <= 2 ? (uint8_t)span->status : 0,
         .n_attributes = draft->n_attributes,
         .dropped_attributes = draft->dropped,
+        .n_events = draft->n_events,
+        .dropped_events = draft->dropped_events,
+        .n_links = draft->n_links,
+        .dropped_links = draft->dropped_links,
+        .events = events,
+        .links = links,
         .name = texts + draft->name,
         .service = texts + draft->service,
         .status_message = texts + draft->message,
@@ -283,9 +350,15 @@ static Kept *kept_new(const Draft *draft, const VmafxOtlpSpan *span)
     memcpy(kept->span.span_id, span->span_id.ptr, sizeof kept->span.span_id);
     if (span->parent_id.len)
         memcpy(kept->span.parent_id, span->parent_id.ptr, sizeof kept->span.parent_id);
-    for (uint32_t i = 0; i < draft->n_attributes; i++)
+    for (uint32_t i = 0; i < draft->n_all_attributes; i++)
         kept->span.attributes[i] =
             (VmafxKeptAttribute){ texts + draft->attributes[i].key, texts + draft->attributes[i].value };
+    memcpy(links, draft->links, draft->n_links * sizeof *links);
+    for (uint32_t i = 0, at = draft->n_attributes; i < draft->n_events; at += draft->events[i++].n_attributes)
+        events[i] = (VmafxKeptEvent){ .time_ns = draft->events[i].time_ns,
+                                      .name = texts + draft->events[i].name,
+                                      .attributes = &kept->span.attributes[at],
+                                      .n_attributes = draft->events[i].n_attributes };
     return kept;
 }
 

@@ -17,26 +17,44 @@
 #include "otel/receive/otlp_read.h"
 
 /* Limits of one span, with the terminating zero; what is longer is cut at a character. */
-#define VMAFX_KEPT_NAME_SIZE      256
-#define VMAFX_KEPT_SERVICE_SIZE   128
-#define VMAFX_KEPT_MESSAGE_SIZE   512
-#define VMAFX_KEPT_KEY_SIZE       128
-#define VMAFX_KEPT_VALUE_SIZE     512
-#define VMAFX_KEPT_ATTRIBUTES_MAX 64
+#define VMAFX_KEPT_NAME_SIZE            256
+#define VMAFX_KEPT_SERVICE_SIZE         128
+#define VMAFX_KEPT_MESSAGE_SIZE         512
+#define VMAFX_KEPT_KEY_SIZE             128
+#define VMAFX_KEPT_VALUE_SIZE           512
+#define VMAFX_KEPT_ATTRIBUTES_MAX       64
+#define VMAFX_KEPT_EVENTS_MAX           16
+#define VMAFX_KEPT_LINKS_MAX            16
+#define VMAFX_KEPT_EVENT_ATTRIBUTES_MAX 8 /* of one event; the rest is left out */
 
 typedef struct VmafxKeptAttribute {
     const char *key, *value;
 } VmafxKeptAttribute;
 
-/** A span as it is kept: texts are printable UTF-8 without control characters. */
+typedef struct VmafxKeptEvent {
+    uint64_t time_ns; /* since 1970 */
+    const char *name;
+    const VmafxKeptAttribute *attributes;
+    uint32_t n_attributes;
+} VmafxKeptEvent;
+
+typedef struct VmafxKeptLink {
+    uint8_t trace_id[16], span_id[8];
+} VmafxKeptLink;
+
+/** A span as it is kept: the first events and links of many; texts are printable UTF-8 without control characters. */
 typedef struct VmafxKeptSpan {
     uint8_t span_id[8], parent_id[8]; /* parent all zero: none */
     uint64_t start_ns, end_ns;        /* since 1970 */
     uint8_t kind;                     /* 0 … 5, as OTLP numbers them */
     uint8_t status;                   /* 0 unset 1 ok 2 error */
     uint32_t n_attributes, dropped_attributes;
+    uint32_t n_events, dropped_events;
+    uint32_t n_links, dropped_links;
+    const VmafxKeptEvent *events;
+    const VmafxKeptLink *links;
     const char *name, *service, *status_message; /* never NULL */
-    VmafxKeptAttribute attributes[];
+    VmafxKeptAttribute attributes[];             /* n_attributes of the span, then those of its events */
 } VmafxKeptSpan;
 
 typedef struct VmafxTraceLimits {

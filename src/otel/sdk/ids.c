@@ -10,8 +10,9 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 typedef struct Random {
     uint64_t s[4];
@@ -60,14 +61,9 @@ static __attribute__((noinline)) void seed(Random *random)
         got = getrandom(random->s, sizeof random->s, GRND_NONBLOCK);
     while (got < 0 && errno == EINTR);
     if (got != (ssize_t)sizeof random->s || !(random->s[0] | random->s[1] | random->s[2] | random->s[3])) {
-        struct timespec wall, mono;
+        uint64_t x = vmafx_wall_ns();
 
-        clock_gettime(CLOCK_REALTIME, &wall);
-        clock_gettime(CLOCK_MONOTONIC, &mono);
-
-        uint64_t x = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
-
-        x ^= (uint64_t)mono.tv_nsec << 32 ^ (uint64_t)getpid() << 44 ^ (uintptr_t)random;
+        x ^= vmafx_monotonic_ns() << 32 ^ (uint64_t)getpid() << 44 ^ (uintptr_t)random;
         for (int i = 0; i < 4; i++)
             random->s[i] = splitmix(&x);
     }

@@ -263,19 +263,17 @@ static VmafxExportResult lines_shutdown(VmafxLogProcessor *processor, uint64_t d
 {
     Lines *l = (Lines *)processor;
     VmafxExportResult result = VMAFX_EXPORT_FAILED;
-    struct timespec now;
     uint64_t pending = 0;
 
     if (forked(l))
         return result;
-    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now = vmafx_wall_ns();
     pthread_mutex_lock(&l->lock);
     if (!l->stopping) {
         for (size_t i = 0; i < REPEATS; i++)
             pending += l->repeats[i].suppressed;
         if (pending)
-            enqueue_count(l, "repeated log lines left out", pending,
-                          (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+            enqueue_count(l, "repeated log lines left out", pending, now);
         l->stopping = true;
         result = drain(l, deadline_ns);
         l->quit = true;

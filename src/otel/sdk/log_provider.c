@@ -7,9 +7,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/api/attr_set.h"
 #include "otel/sdk/ids.h"
 #include "otel/sdk/resource.h"
@@ -102,14 +102,6 @@ static const VmafxScope *scope_of(Provider *p, const VmafxLogger *logger)
 
 /* ---- Records ---- */
 
-static uint64_t wall_ns(void)
-{
-    struct timespec t = { 0, 0 };
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* The record's attributes, with what is known of an exception in front, so that the record's own win. */
 static VmafxAttrs with_exception(const VmafxLogRecord *record, VmafxAttr *items)
 {
@@ -166,7 +158,7 @@ static void provider_emit(VmafxLogProvider *provider, const VmafxLogger *logger,
     data.severity = record->severity < 0 || record->severity > 24 ? 0 : record->severity;
     data.severity_text = record->severity_text ? record->severity_text : vmafx_severity_text(data.severity);
     data.event_name = record->event_name ? record->event_name : "";
-    data.observed_ns = data.observed_ns ? data.observed_ns : wall_ns();
+    data.observed_ns = data.observed_ns ? data.observed_ns : vmafx_wall_ns();
     data.scope = scope_of(p, logger);
 
     VmafxAttrs attrs = record->attrs;

@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "base/clock.h"
 #include "otel/api/attr_set.h"
 #include "otel/sdk/ids.h"
@@ -22,10 +22,7 @@ static _Thread_local VmafxObserver *observing; /* set while this thread is insid
 
 static uint64_t wall_now(void *ctx)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    return vmafx_wall_ns();
 }
 
 static void count(atomic_uint_fast64_t *counter)

@@ -129,8 +129,10 @@ bool vmafx_metric_reader_free(VmafxMetricReader **reader)
     if (r->has_thread && !r->stopped)
         VMAFX_IGNORE(
             vmafx_metric_reader_shutdown(r, later(vmafx_monotonic_ns(), FREE_NS))); /* should have been done before */
-    if (r->stuck)
+    if (r->stuck) {
+        vmafx_keep(r); /* and with it its provider */
         return false;
+    }
     if (r->options.exporter)
         r->options.exporter->free(r->options.exporter);
     for (size_t k = 0; k < VMAFX_KINDS; k++)

@@ -5,10 +5,10 @@
 
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/sdk/detectors.h"
 #include "otel/sdk/values.h"
 
@@ -82,12 +82,8 @@ void vmafx_uuid_v4(char ret[VMAFX_UUID_SIZE])
 
     if (getrandom(b, sizeof b, GRND_NONBLOCK) != (ssize_t)sizeof b) {
         /* Early in the life of a machine. Not secret, only unlikely to be met twice. */
-        struct timespec now = { 0, 0 };
-        uint64_t x;
+        uint64_t x = vmafx_wall_ns() * 1000000007u ^ (uint64_t)getpid() << 44 ^ (uintptr_t)ret;
 
-        clock_gettime(CLOCK_REALTIME, &now);
-        x = (uint64_t)now.tv_sec * 1000000007u ^ (uint64_t)now.tv_nsec << 20 ^ (uint64_t)getpid() << 44 ^
-            (uintptr_t)ret;
         for (size_t i = 0; i < sizeof b; i++) { /* splitmix64 */
             uint64_t z = x += 0x9e3779b97f4a7c15u;
             z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;

@@ -11,9 +11,9 @@
 
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 
 enum { ANCHOR_NS = 1000000 }; /* how long a reading of the wall clock is good for new traces */
 
@@ -21,17 +21,9 @@ static const VmafxSpanOps record_ops, handle_ops;
 
 /* ---- time ---- */
 
-static uint64_t clock_ns(clockid_t id)
-{
-    struct timespec t;
-
-    clock_gettime(id, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t record_now(const SpanRecording *record)
 {
-    return clock_ns(CLOCK_MONOTONIC) + record->wall_less_mono_ns;
+    return vmafx_monotonic_ns() + record->wall_less_mono_ns;
 }
 
 /*
@@ -60,7 +52,7 @@ static uint64_t anchor(VmafxTraceProvider *provider, TraceLane *lane, const uint
     lane->anchor_tag = tag;
     if (mono - lane->anchor_read >= ANCHOR_NS || !lane->anchor_read) {
         lane->anchor_read = mono;
-        lane->wall_less_mono_ns = clock_ns(CLOCK_REALTIME) - mono;
+        lane->wall_less_mono_ns = vmafx_wall_ns() - mono;
     }
     lane->anchor_ns = lane->wall_less_mono_ns;
     atomic_store_explicit(&entry->ns, lane->anchor_ns, memory_order_relaxed);
@@ -222,7 +214,7 @@ static VmafxSpan *start_record(SpanRecording *record, const SdkTracer *tracer, T
         memcpy(record->data.parent_span_id, parent->span_id, sizeof parent->span_id);
     }
 
-    uint64_t mono = clock_ns(CLOCK_MONOTONIC);
+    uint64_t mono = vmafx_monotonic_ns();
 
     record->wall_less_mono_ns = anchor(provider, lane, context->trace_id, parent && !parent->remote, mono);
     record->data.start_ns = options->start_ns ? options->start_ns : mono + record->wall_less_mono_ns;

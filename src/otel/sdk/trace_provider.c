@@ -293,8 +293,10 @@ void vmafx_trace_provider_free(VmafxTraceProvider **address)
     for (size_t i = 0; i < provider->n_processors; i++)
         all_back &= provider->processors[i]->free(provider->processors[i]);
     provider->n_processors = 0;
-    if (!all_back || !vmafx_lanes_free(provider))
+    if (!all_back || !vmafx_lanes_free(provider)) {
+        vmafx_keep(provider); /* a worker or a thread still uses it */
         return;
+    }
 
     SdkTracer *tracer = atomic_load_explicit(&provider->tracers, memory_order_acquire);
 

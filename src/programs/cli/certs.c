@@ -12,7 +12,7 @@
 #include "base/base.h"
 #include "base/config.h"
 #include "programs/cli/cli.h"
-#include "score/report.h"
+#include "report/report.h"
 
 #define WORDS_MAX 64 /* the action and its subjects */
 #define DAY_S     86400

@@ -47,7 +47,7 @@ typedef struct CliCommand {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; the result is the exit code */
 } CliCommand;
 
-extern const CliCommand cli_score, cli_vmaf, cli_models, cli_certs, cli_doctor, cli_completion, cli_man;
+extern const CliCommand cli_score, cli_vmaf, cli_models, cli_certs, cli_tokens, cli_doctor, cli_completion, cli_man;
 extern const CliCommand cli_submit, cli_jobs, cli_job, cli_watch, cli_cancel, cli_retry, cli_delete, cli_result,
     cli_nodes, cli_drain, cli_trace, cli_dev;
 

@@ -50,6 +50,11 @@ typedef struct Page {
     Vmafx__V1__TraceSpan **span_list;
     Vmafx__V1__TraceAttribute *attributes;
     Vmafx__V1__TraceAttribute **attribute_list;
+    Vmafx__V1__TraceEvent *events;
+    Vmafx__V1__TraceEvent **event_list;
+    Vmafx__V1__TraceLink *links;
+    Vmafx__V1__TraceLink **link_list;
+    size_t n_attributes, n_events, n_links; /* filled */
 } Page;
 
 static void page_done(Page *page)
@@ -58,6 +63,10 @@ static void page_done(Page *page)
     free(page->span_list);
     free(page->attributes);
     free(page->attribute_list);
+    free(page->events);
+    free(page->event_list);
+    free(page->links);
+    free(page->link_list);
 }
 
 static void fill_span(const VmafxKeptSpan *kept, Vmafx__V1__TraceSpan *ret)
@@ -76,32 +85,86 @@ static void fill_span(const VmafxKeptSpan *kept, Vmafx__V1__TraceSpan *ret)
     ret->status_message = (char *)kept->status_message;
     ret->service = (char *)kept->service;
     ret->dropped_attributes = kept->dropped_attributes;
+    ret->dropped_events = kept->dropped_events;
+    ret->dropped_links = kept->dropped_links;
 }
 
-static VmafxErr fill_page(const VmafxKeptSpans *kept, Page *page, Vmafx__V1__GetTraceResponse *ret)
+static Vmafx__V1__TraceAttribute **fill_attributes(Page *page, const VmafxKeptAttribute *kept, size_t n)
 {
-    size_t n_attributes = 0, at = 0;
+    Vmafx__V1__TraceAttribute **list = page->attribute_list + page->n_attributes;
 
-    for (size_t i = 0; i < kept->n; i++)
-        n_attributes += kept->spans[i]->n_attributes;
+    for (size_t i = 0; i < n; i++, page->n_attributes++) {
+        Vmafx__V1__TraceAttribute *attribute = list[i] = &page->attributes[page->n_attributes];
+        vmafx__v1__trace_attribute__init(attribute);
+        attribute->key = (char *)kept[i].key;
+        attribute->value = (char *)kept[i].value;
+    }
+    return list;
+}
+
+static void fill_events(Page *page, const VmafxKeptSpan *kept, Vmafx__V1__TraceSpan *ret)
+{
+    ret->events = page->event_list + page->n_events;
+    ret->n_events = kept->n_events;
+    for (size_t i = 0; i < kept->n_events; i++, page->n_events++) {
+        Vmafx__V1__TraceEvent *event = ret->events[i] = &page->events[page->n_events];
+        vmafx__v1__trace_event__init(event);
+        event->time_unix_ns = (int64_t)VMAFX_MIN(kept->events[i].time_ns, (uint64_t)INT64_MAX);
+        event->name = (char *)kept->events[i].name;
+        event->n_attributes = kept->events[i].n_attributes;
+        event->attributes = fill_attributes(page, kept->events[i].attributes, event->n_attributes);
+    }
+}
+
+static void fill_links(Page *page, const VmafxKeptSpan *kept, Vmafx__V1__TraceSpan *ret)
+{
+    ret->links = page->link_list + page->n_links;
+    ret->n_links = kept->n_links;
+    for (size_t i = 0; i < kept->n_links; i++, page->n_links++) {
+        Vmafx__V1__TraceLink *link = ret->links[i] = &page->links[page->n_links];
+        vmafx__v1__trace_link__init(link);
+        link->trace_id = (ProtobufCBinaryData){ 16, (uint8_t *)kept->links[i].trace_id };
+        link->span_id = (ProtobufCBinaryData){ 8, (uint8_t *)kept->links[i].span_id };
+    }
+}
+
+static bool page_room(Page *page, const VmafxKeptSpans *kept)
+{
+    size_t n_attributes = 0, n_events = 0, n_links = 0;
+
+    for (size_t i = 0; i < kept->n; i++) {
+        const VmafxKeptSpan *span = kept->spans[i];
+
+        n_attributes += span->n_attributes;
+        n_events += span->n_events;
+        n_links += span->n_links;
+        for (size_t k = 0; k < span->n_events; k++)
+            n_attributes += span->events[k].n_attributes;
+    }
     page->spans = calloc(kept->n + 1, sizeof *page->spans);
     page->span_list = calloc(kept->n + 1, sizeof *page->span_list);
     page->attributes = calloc(n_attributes + 1, sizeof *page->attributes);
     page->attribute_list = calloc(n_attributes + 1, sizeof *page->attribute_list);
-    if (!page->spans || !page->span_list || !page->attributes || !page->attribute_list)
+    page->events = calloc(n_events + 1, sizeof *page->events);
+    page->event_list = calloc(n_events + 1, sizeof *page->event_list);
+    page->links = calloc(n_links + 1, sizeof *page->links);
+    page->link_list = calloc(n_links + 1, sizeof *page->link_list);
+    return page->spans && page->span_list && page->attributes && page->attribute_list && page->events &&
+           page->event_list && page->links && page->link_list;
+}
+
+static VmafxErr fill_page(const VmafxKeptSpans *kept, Page *page, Vmafx__V1__GetTraceResponse *ret)
+{
+    if (!page_room(page, kept))
         return VMAFX_ERR_NOMEM;
     for (size_t i = 0; i < kept->n; i++) {
         Vmafx__V1__TraceSpan *span = page->span_list[i] = &page->spans[i];
 
         fill_span(kept->spans[i], span);
-        span->attributes = page->attribute_list + at;
         span->n_attributes = kept->spans[i]->n_attributes;
-        for (size_t k = 0; k < span->n_attributes; k++, at++) {
-            Vmafx__V1__TraceAttribute *attribute = page->attribute_list[at] = &page->attributes[at];
-            vmafx__v1__trace_attribute__init(attribute);
-            attribute->key = (char *)kept->spans[i]->attributes[k].key;
-            attribute->value = (char *)kept->spans[i]->attributes[k].value;
-        }
+        span->attributes = fill_attributes(page, kept->spans[i]->attributes, span->n_attributes);
+        fill_events(page, kept->spans[i], span);
+        fill_links(page, kept->spans[i], span);
     }
     ret->spans = page->span_list;
     ret->n_spans = kept->n;

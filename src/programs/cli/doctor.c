@@ -9,8 +9,8 @@
 #include "base/cpus.h"
 #include "media/decoders.h"
 #include "programs/cli/cli.h"
+#include "report/report.h"
 #include "score/models.h"
-#include "score/report.h"
 
 #define MODEL           "vmaf_v0.6.1"
 #define TEST_SIZE       64

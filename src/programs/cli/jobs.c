@@ -257,7 +257,7 @@ static int run_job(int argc, char **argv)
     Vmafx__V1__GetJobEventsRequest request = VMAFX__V1__GET_JOB_EVENTS_REQUEST__INIT;
     const char *id;
     size_t n;
-    int parsed = remote_words(&remote, &cli_job, argc, argv, &id, 1, 1, &n, NULL, NULL);
+    int parsed = remote_ids(&remote, &cli_job, argc, argv, &id, 1, &n, NULL, NULL);
 
     if (parsed != CLI_END)
         return usage_code(parsed);
@@ -292,7 +292,7 @@ static int run_watch(int argc, char **argv)
     VMAFX_AUTO(remote_done) Remote remote = { 0 };
     const char *ids[IDS_MAX];
     size_t n;
-    int parsed = remote_words(&remote, &cli_watch, argc, argv, ids, 1, IDS_MAX, &n, NULL, NULL);
+    int parsed = remote_ids(&remote, &cli_watch, argc, argv, ids, IDS_MAX, &n, NULL, NULL);
 
     if (parsed != CLI_END)
         return usage_code(parsed);
@@ -368,7 +368,7 @@ static int run_cancel(int argc, char **argv)
     VMAFX_AUTO(remote_done) Remote remote = { 0 };
     const char *ids[IDS_MAX], *reason = NULL;
     size_t n;
-    int parsed = remote_words(&remote, &cli_cancel, argc, argv, ids, 1, IDS_MAX, &n, cancel_argument, &reason);
+    int parsed = remote_ids(&remote, &cli_cancel, argc, argv, ids, IDS_MAX, &n, cancel_argument, &reason);
 
     return parsed == CLI_END ? for_each(&remote, ids, n, cancel_one, reason) : usage_code(parsed);
 }
@@ -398,7 +398,7 @@ static int run_retry(int argc, char **argv)
     VMAFX_AUTO(remote_done) Remote remote = { 0 };
     const char *ids[IDS_MAX];
     size_t n;
-    int parsed = remote_words(&remote, &cli_retry, argc, argv, ids, 1, IDS_MAX, &n, NULL, NULL);
+    int parsed = remote_ids(&remote, &cli_retry, argc, argv, ids, IDS_MAX, &n, NULL, NULL);
 
     return parsed == CLI_END ? for_each(&remote, ids, n, retry_one, NULL) : usage_code(parsed);
 }
@@ -430,7 +430,7 @@ static int run_delete(int argc, char **argv)
     VMAFX_AUTO(remote_done) Remote remote = { 0 };
     const char *ids[IDS_MAX];
     size_t n;
-    int parsed = remote_words(&remote, &cli_delete, argc, argv, ids, 1, IDS_MAX, &n, NULL, NULL);
+    int parsed = remote_ids(&remote, &cli_delete, argc, argv, ids, IDS_MAX, &n, NULL, NULL);
 
     return parsed == CLI_END ? for_each(&remote, ids, n, delete_one, NULL) : usage_code(parsed);
 }

@@ -243,6 +243,9 @@ static void print_overview_page(void)
     puts(".SH ENVIRONMENT");
     print_term("VMAFX_MODEL_PATH", "Folders with model files, separated by colons, searched before all others.");
     print_term("VMAFX_CERTS", "The folder in which `vmafx certs` keeps a private authority and its certificates.");
+    print_term("VMAFX_TOKENS", "The file of hashes that `vmafx tokens` changes and servers read.");
+    print_term("XDG_CONFIG_HOME",
+               "Where settings lie, in vmafx/config, and tokens, in vmafx/tokens; ~/.config when not set.");
     print_term("XDG_DATA_HOME",
                "Where `vmafx models import` keeps models, in vmafx/models, and `vmafx certs` its files, "
                "in vmafx/certs; ~/.local/share when not set.");

@@ -12,8 +12,8 @@
 #include "base/digest.h"
 #include "engine/model/model.h"
 #include "programs/cli/cli.h"
+#include "report/report.h"
 #include "score/models.h"
-#include "score/report.h"
 
 #define MODEL_BYTES_MAX ((size_t)64 << 20)
 #define SHA256_TEXT     65

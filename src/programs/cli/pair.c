@@ -217,23 +217,3 @@ bool pair_settle(PairArguments *a)
     a->pair.features = a->features;
     return true;
 }
-
-bool pair_report_format(const char *text, VmafxReportFormat *ret)
-{
-    static const struct {
-        const char *name;
-        VmafxReportFormat format;
-    } formats[] = {
-        { "json", VMAFX_REPORT_JSON },
-        { "ndjson", VMAFX_REPORT_NDJSON },
-        { "csv", VMAFX_REPORT_CSV },
-        { "xml", VMAFX_REPORT_REFERENCE_XML },
-    };
-
-    for (size_t i = 0; i < VMAFX_LEN(formats); i++)
-        if (!strcmp(text, formats[i].name)) {
-            *ret = formats[i].format;
-            return true;
-        }
-    return false;
-}

@@ -119,7 +119,6 @@ bool pair_usage_error(const PairArguments *a, const char *fmt, ...) VMAFX_PRINTF
 bool pair_argument(PairArguments *a, int id, const char *value);
 
 /** json, ndjson, csv or xml; false: another word. */
-bool pair_report_format(const char *text, VmafxReportFormat *ret);
 
 bool pair_number(const char *option, const char *text, long long lo, long long hi, int *ret);
 bool pair_add_model(PairArguments *a, const char *text);

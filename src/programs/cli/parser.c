@@ -16,9 +16,9 @@
 #define NEAR_DISTANCE 3 /* at most, for long words */
 
 const CliCommand *const cli_commands[] = {
-    &cli_score,  &cli_submit, &cli_jobs,   &cli_job,        &cli_watch, &cli_result, &cli_trace,
-    &cli_cancel, &cli_retry,  &cli_delete, &cli_nodes,      &cli_drain, &cli_models, &cli_certs,
-    &cli_dev,    &cli_doctor, &cli_vmaf,   &cli_completion, &cli_man,   NULL,
+    &cli_score,  &cli_submit, &cli_jobs,   &cli_job,   &cli_watch,      &cli_result, &cli_trace,
+    &cli_cancel, &cli_retry,  &cli_delete, &cli_nodes, &cli_drain,      &cli_models, &cli_certs,
+    &cli_tokens, &cli_dev,    &cli_doctor, &cli_vmaf,  &cli_completion, &cli_man,    NULL,
 };
 
 const CliCommand *cli_command_find(const char *name)

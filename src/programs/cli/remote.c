@@ -324,3 +324,27 @@ int remote_words(Remote *remote, const CliCommand *command, int argc, char **arg
     *ret_n = n;
     return CLI_END;
 }
+
+bool remote_is_id(const CliCommand *command, const char *text)
+{
+    VmafxJobId id;
+
+    if (vmafx_job_id_parse(text, &id) == VMAFX_OK)
+        return true;
+    fprintf(stderr,
+            "vmafx %s: '%.64s' is no id of a job; one looks like 0192f0c1-7b1c-7d3e-8a55-3f1b2c4d5e6f, and "
+            "`vmafx jobs --all` lists them\n",
+            command->name, text);
+    return false;
+}
+
+int remote_ids(Remote *remote, const CliCommand *command, int argc, char **argv, const char **ids, size_t max,
+               size_t *ret_n, bool (*own)(void *ctx, int id, const char *value), void *ctx)
+{
+    int parsed = remote_words(remote, command, argc, argv, ids, 1, max, ret_n, own, ctx);
+
+    for (size_t i = 0; parsed == CLI_END && i < *ret_n; i++)
+        if (!remote_is_id(command, ids[i]))
+            return CLI_ERROR;
+    return parsed;
+}

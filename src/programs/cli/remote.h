@@ -76,4 +76,9 @@ int remote_wait(Remote *remote, const char *const *ids, size_t n, bool progress)
  */
 int remote_words(Remote *remote, const CliCommand *command, int argc, char **argv, const char **words, size_t min,
                  size_t max, size_t *ret_n, bool (*own)(void *ctx, int id, const char *value), void *ctx);
+/** The same where the words are ids of jobs: nobody is asked about what cannot be one. */
+int remote_ids(Remote *remote, const CliCommand *command, int argc, char **argv, const char **ids, size_t max,
+               size_t *ret_n, bool (*own)(void *ctx, int id, const char *value), void *ctx);
+/** Whether it has the form of a job's id; says so if not. */
+bool remote_is_id(const CliCommand *command, const char *text);
 #endif

@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/atomic_file.h"
 #include "base/base.h"
 #include "programs/cli/pair.h"
 #include "programs/cli/remote.h"
-#include "score/report.h"
+#include "report/stored.h"
 
 enum { O_FORMAT = 1, O_OUTPUT };
 
@@ -37,7 +36,7 @@ static bool argument(void *ctx, int id, const char *value)
         return true;
     }
     a->has_format = true;
-    if (pair_report_format(value, &a->format))
+    if (vmafx_report_format_find(value, &a->format))
         return true;
     fprintf(stderr, "vmafx result: --format is json, ndjson, csv or xml, not '%s'\n", value);
     return false;
@@ -160,136 +159,12 @@ static void print_summary(const Vmafx__V1__Result *s)
 
 /* ---- Reports, by the same writers as `vmafx score` ---- */
 
-typedef struct Report {
-    VmafxReportData data;
-    VmafxReportSeries *series;
-    VmafxReportModel *models;
-    VmafxReportOption *options;
-    VmafxVideoInfo infos[2];
-} Report;
-
-static void report_done(Report *report)
-{
-    free(report->series);
-    free(report->models);
-    free(report->options);
-}
-
-static bool value_at(const void *ctx, size_t series, uint32_t frame, double *ret)
-{
-    const Received *r = ctx;
-
-    if (series >= r->n_columns || frame >= r->n_rows || isnan(r->columns[series][frame]))
-        return false;
-    *ret = r->columns[series][frame];
-    return true;
-}
-
-static VmafxPixFmt pixel_layout(const char *name)
-{
-    static const char *const names[] = { "420", "422", "444", "400" };
-
-    for (size_t i = 0; i < VMAFX_LEN(names); i++)
-        if (!strcmp(names[i], name))
-            return (VmafxPixFmt)i;
-    return VMAFX_PIX_420;
-}
-
-static void fill_inputs(Report *report, const Vmafx__V1__Result *s)
-{
-    for (size_t i = 0; i < s->n_inputs && i < 2; i++) {
-        const Vmafx__V1__InputFacts *from = s->inputs[i];
-        VmafxVideoInfo *info = &report->infos[i];
-        *info = (VmafxVideoInfo){
-            .w = from->width,
-            .h = from->height,
-            .bpc = from->bit_depth,
-            .pix = pixel_layout(from->pixel_format),
-            .rate_num = from->rate_num,
-            .rate_den = from->rate_den,
-            .start_s = from->start_seconds,
-            .frames = from->frames,
-            .range = from->range,
-            .matrix = from->matrix,
-            .transfer = from->transfer,
-            .primaries = from->primaries,
-        };
-        snprintf(info->container, sizeof info->container, "%s", from->container);
-        snprintf(info->codec, sizeof info->codec, "%s", from->codec);
-        report->data.inputs[i] =
-            (VmafxReportInput){ .path = from->uri, .info = info, .sha256 = *from->sha256 ? from->sha256 : NULL };
-    }
-}
-
-static VmafxErr fill_lists(Report *report, const Vmafx__V1__Result *s)
-{
-    report->series = calloc(s->n_series + 1, sizeof *report->series);
-    report->models = calloc(s->n_models + 1, sizeof *report->models);
-    report->options = calloc(s->n_options + 1, sizeof *report->options);
-    if (!report->series || !report->models || !report->options)
-        return VMAFX_ERR_NOMEM;
-    for (size_t i = 0; i < s->n_series; i++)
-        report->series[i] = (VmafxReportSeries){ s->series[i]->name, (VmafxSeriesKind)s->series[i]->kind };
-    for (size_t i = 0; i < s->n_models; i++) {
-        const char *name = "vmaf";
-        for (size_t k = 0; k < s->n_series; k++)
-            if (!strcmp(s->series[k]->name, s->models[i]->name))
-                name = s->series[k]->name;
-        report->models[i] = (VmafxReportModel){ .name = *s->models[i]->name ? s->models[i]->name : name,
-                                                .version = s->models[i]->version,
-                                                .sha256 = s->models[i]->sha256,
-                                                .collection = s->models[i]->collection };
-    }
-    for (size_t i = 0; i < s->n_options; i++)
-        report->options[i] = (VmafxReportOption){ .key = s->options[i]->key, .value = s->options[i]->value };
-    return VMAFX_OK;
-}
-
-static VmafxErr fill_report(Report *report, const Received *r)
-{
-    const Vmafx__V1__Result *s = r->summary;
-    VmafxErr err = fill_lists(report, s);
-
-    if (err)
-        return err;
-    report->data = (VmafxReportData){
-        .version = s->engine_version,
-        .kernels = s->kernel_level,
-        .fps = s->cpu_seconds > 0 ? (double)s->frames / s->cpu_seconds : NAN,
-        .w = s->width,
-        .h = s->height,
-        .frames = (uint32_t)r->n_rows,
-        .subsample = s->subsample,
-        .series = report->series,
-        .n_series = s->n_series,
-        .value = value_at,
-        .ctx = r,
-        .complete = s->complete,
-        .incomplete_reason = s->complete ? NULL : s->incomplete_reason,
-        .first_frame = (uint32_t)s->first_frame,
-        .time_offset_frames = s->skip_reference,
-        .rate_num = s->rate_num,
-        .rate_den = s->rate_den,
-        .models = report->models,
-        .n_models = s->n_models,
-        .options = report->options,
-        .n_options = s->n_options,
-        .adaptations = (const char *const *)s->adaptations,
-        .n_adaptations = s->n_adaptations,
-        .warnings = (const char *const *)s->warnings,
-        .n_warnings = s->n_warnings,
-        .wall_s = s->wall_seconds,
-        .cpu_s = s->cpu_seconds,
-    };
-    fill_inputs(report, s);
-    return VMAFX_OK;
-}
-
 static int write_report(const Arguments *a, const Received *r)
 {
-    VMAFX_AUTO(report_done) Report report = { 0 };
+    VMAFX_AUTO(vmafx_stored_report_done) VmafxStoredReport report = { 0 };
     VmafxErrInfo info = { 0 };
-    VmafxErr err = fill_report(&report, r);
+    VmafxErr err = vmafx_stored_report_init(&report, r->summary, (const double *const *)r->columns,
+                                            r->n_rows ? r->n_columns : 0, r->n_rows);
 
     if (!err)
         err = strcmp(a->output, "-") ? vmafx_report_save(a->output, a->format, &report.data, &info)
@@ -307,7 +182,7 @@ static int run_result(int argc, char **argv)
     Arguments a = { 0 };
     const char *id;
     size_t n;
-    int parsed = remote_words(&remote, &cli_result, argc, argv, &id, 1, 1, &n, argument, &a);
+    int parsed = remote_ids(&remote, &cli_result, argc, argv, &id, 1, &n, argument, &a);
 
     if (parsed != CLI_END)
         return parsed == CLI_HELP ? EXIT_COMPLETE : EXIT_USAGE;
@@ -315,7 +190,7 @@ static int run_result(int argc, char **argv)
         a.output = "-";
     const char *dot = a.output && !a.has_format ? strrchr(a.output, '.') : NULL;
     if (dot)
-        VMAFX_IGNORE(!pair_report_format(dot + 1, &a.format)); /* any other ending means json */
+        VMAFX_IGNORE(!vmafx_report_format_find(dot + 1, &a.format)); /* any other ending means json */
     int code = remote_open(&remote);
     if (!code)
         code = receive(&remote, id, !a.output, &received);

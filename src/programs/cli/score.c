@@ -13,7 +13,7 @@
 #include "base/cpus.h"
 #include "programs/cli/cli.h"
 #include "programs/cli/pair.h"
-#include "score/report.h"
+#include "report/report.h"
 #include "score/score.h"
 
 #define WORST_FRAMES        5
@@ -69,7 +69,7 @@ static bool argument(Arguments *a, int id, const char *value)
     switch (id) {
     case O_FORMAT:
         a->has_format = true;
-        return pair_report_format(value, &a->format) ||
+        return vmafx_report_format_find(value, &a->format) ||
                pair_usage_error(&a->what, "--format is json, ndjson, csv or xml, not '%s'", value);
     case O_OUTPUT:
         a->output = value;
@@ -130,7 +130,7 @@ static bool settle(Arguments *a)
         return pair_usage_error(&a->what, "--json and --output - both want standard output");
     const char *dot = a->output && !a->has_format ? strrchr(a->output, '.') : NULL;
     if (dot)
-        VMAFX_IGNORE(!pair_report_format(dot + 1, &a->format)); /* any other ending means json */
+        VMAFX_IGNORE(!vmafx_report_format_find(dot + 1, &a->format)); /* any other ending means json */
     return apply_settings(a);
 }
 

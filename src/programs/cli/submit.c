@@ -9,10 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/auth.h"
 #include "base/base.h"
 #include "programs/cli/pair.h"
 #include "programs/cli/remote.h"
 #include "programs/cli/submit_spec.h"
+#include "programs/cli/submit_upload.h"
 
 #define BATCH          200
 #define LINE_BYTES_MAX 65536
@@ -28,13 +30,19 @@ enum {
     O_WAIT,
     O_FROM,
     O_QUIET,
+    O_UPLOAD,
 };
 
 static const CliOption submit_options[] = {
-    { PAIR_REFERENCE, 'r', "reference", "FILE", "The video to compare with, as the nodes see it.", NULL },
-    { PAIR_DISTORTED, 'd', "distorted", "FILE", "The video to measure, as the nodes see it.", NULL },
+    { PAIR_REFERENCE, 'r', "reference", "FILE",
+      "The video to compare with, as the nodes see it; with --upload, as we do.", NULL },
+    { PAIR_DISTORTED, 'd', "distorted", "FILE", "The video to measure, as the nodes see it; with --upload, as we do.",
+      NULL },
     { O_FROM, 0, "from", "FILE",
       "Submit a job for each line of this file, a JSON object with the members of JobSpec; '-' is standard input.",
+      NULL },
+    { O_UPLOAD, 'u', "upload", NULL,
+      "Send the files to the controller first, which keeps them for the nodes; what it has already is not sent again.",
       NULL },
     { O_WAIT, 'w', "wait", NULL, "Wait for the end, with progress; the exit code tells how it ended.", NULL },
     { O_PRIORITY, 'p', "priority", "N", "-100 to 100; higher goes first.", NULL },
@@ -57,7 +65,8 @@ typedef struct Arguments {
     Remote remote;
     SubmitSpec spec;
     const char *from;
-    bool wait, quiet;
+    bool wait, quiet, upload;
+    Uploader uploader;
 } Arguments;
 
 static void arguments_done(Arguments *a)
@@ -77,6 +86,8 @@ static bool argument(Arguments *a, int id, const char *value)
         return true;
     case O_WAIT:
         return a->wait = true;
+    case O_UPLOAD:
+        return a->upload = true;
     case O_QUIET:
         return a->quiet = true;
     case O_PRIORITY:
@@ -136,6 +147,20 @@ static int read_arguments(Arguments *a, int argc, char **argv)
 
 /* ---- One job ---- */
 
+/** A path that says where it lies by where we stand means nothing on another machine. */
+static bool leads_nowhere(const Arguments *a, const char *path)
+{
+    const char *controller = a->remote.config.address;
+
+    if (a->upload || path[0] == '/' || strstr(path, "://") || !controller || vmafx_auth_target_is_loopback(controller))
+        return false;
+    pair_usage_error(&a->what,
+                     "'%s' is a file of this machine, and the controller is on another (%s): --upload sends it along; "
+                     "if the nodes see it too, give its path from the root as they know it",
+                     path, controller);
+    return true;
+}
+
 static int submit_one(Arguments *a)
 {
     VMAFX_AUTO(vmafx_message_free) VmafxMessage *answer = NULL;
@@ -148,6 +173,10 @@ static int submit_one(Arguments *a)
     }
     request.job = &a->spec.message;
     int code = remote_open(&a->remote);
+    if (!code && (leads_nowhere(a, a->what.reference) || leads_nowhere(a, a->what.distorted)))
+        code = EXIT_USAGE;
+    if (!code && a->upload)
+        code = uploader_send(&a->uploader, &a->spec, "");
     if (!code)
         code = remote_call(&a->remote, VMAFX_CALL_SUBMIT_JOB, &request.base, &answer);
     if (code)
@@ -251,6 +280,20 @@ static int read_line(Arguments *a, Batch *batch, const char *line, size_t len, u
         batch->refused++;
         return EXIT_COMPLETE;
     }
+    if (a->upload) {
+        char where[64];
+
+        snprintf(where, sizeof where, " line %lu", number);
+        int code = uploader_send(&a->uploader, &batch->specs[batch->n], where);
+        if (code)
+            submit_spec_done(&batch->specs[batch->n]);
+        if (code && code != EXIT_INPUT)
+            return code;
+        if (code) {
+            batch->refused++;
+            return EXIT_COMPLETE;
+        }
+    }
     batch->list[batch->n] = &batch->specs[batch->n].message;
     batch->lines[batch->n++] = number;
     return batch->n == BATCH ? send_batch(a, batch) : EXIT_COMPLETE;
@@ -302,6 +345,7 @@ static int run_submit(int argc, char **argv)
     int parsed = read_arguments(&a, argc, argv);
     if (parsed != CLI_END)
         return parsed == CLI_HELP ? EXIT_COMPLETE : EXIT_USAGE;
+    uploader_init(&a.uploader, &a.remote, a.from, !a.quiet && !a.remote.json);
     return a.from ? submit_file(&a) : submit_one(&a);
 }
 
@@ -313,12 +357,17 @@ const CliCommand cli_submit = {
                 "vmafx submit --reference /media/master.mp4 --distorted /media/encode.mp4\n"
                 "# submit and wait for the score\n"
                 "vmafx submit --reference /media/master.mp4 --distorted /media/encode.mp4 --wait\n"
+                "# the files are here, and the nodes elsewhere\n"
+                "vmafx submit --upload --reference master.mp4 --distorted encode.mp4 --wait\n"
                 "# many at once\n"
                 "vmafx submit --from jobs.ndjson --wait\n",
-    .notes = "A line of jobs.ndjson is a JSON object with the members of JobSpec (docs/api.md), such as\n"
-             "{\"reference\": {\"uri\": \"/media/master.mp4\"}, \"distorted\": {\"uri\": \"/media/a.mp4\"}}.\n"
-             "Relative paths of --reference and --distorted are made absolute; those in a file must be. The nodes open "
-             "the files, below the roots they allow.\n",
+    .notes =
+        "A line of jobs.ndjson is a JSON object with the members of JobSpec (docs/api.md), such as\n"
+        "{\"reference\": {\"uri\": \"/media/master.mp4\"}, \"distorted\": {\"uri\": \"/media/a.mp4\"}}.\n"
+        "Relative paths of --reference and --distorted are made absolute; those in a file must be. The nodes open "
+        "files below the roots they allow, and fetch https://, http:// and s3:// from the hosts they allow. With "
+        "--upload paths are ours, those in a file relative to its folder: the controller keeps what is sent, within "
+        "its limits, and the nodes fetch it from there.\n",
     .options = submit_options,
     .run = run_submit,
 };

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/*
- * A JobSpec made of arguments or of a line of JSON. From JSON it is made by walking the message's own description, so
- * that every field there is can be given, under the name it has in jobs.proto.
- */
+/* A JobSpec made of arguments or of a line of JSON. */
 
 #include "programs/cli/submit_spec.h"
 
 #include <errno.h>
-#include <jansson.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
-
-#define DEPTH_MAX 8
 
 struct SubmitChunk {
     struct SubmitChunk *next;
@@ -46,6 +39,7 @@ void submit_spec_done(SubmitSpec *spec)
         spec->chunks = chunk->next;
         free(chunk);
     }
+    vmafx_message_free(&spec->read);
 }
 
 static Vmafx__V1__KeyValue *key_value(SubmitSpec *spec, const char *key, const char *value)
@@ -91,12 +85,15 @@ static VmafxErr input_from(SubmitSpec *spec, const char *path, const VmafxRawFor
         return VMAFX_ERR_NOMEM;
     vmafx__v1__input__init(input);
     if (!strcmp(path, "-"))
-        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "a node cannot read our standard input: name a file");
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID,
+                          "a node cannot read our standard input: name a file; --upload sends it");
     if (path[0] != '/' && !strstr(path, "://"))
         absolute = realpath(path, NULL);
     if (path[0] != '/' && !strstr(path, "://") && !absolute)
-        return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND, "'%s': %s; give an absolute path if it is only on the nodes",
-                          path, strerror(errno));
+        return vmafx_fail(
+            reterr, VMAFX_ERR_NOT_FOUND,
+            "'%s': %s; give an absolute path if it is only on the nodes (with --upload it has to be here)", path,
+            strerror(errno));
     input->uri = text_copy(spec, absolute ? absolute : path);
     if (raw && !(input->raw = take(spec, sizeof *input->raw)))
         return VMAFX_ERR_NOMEM;
@@ -205,173 +202,27 @@ VmafxErr submit_spec_from(SubmitSpec *spec, const PairArguments *a, VmafxErrInfo
     return err == VMAFX_ERR_NOMEM ? vmafx_fail(reterr, err, "out of memory") : err;
 }
 
-/* ---- From JSON ---- */
-
-typedef struct Walk {
-    SubmitSpec *spec;
-    char path[128];
-    int depth;
-    VmafxErrInfo *reterr;
-} Walk;
-
-static VmafxErr object_into(Walk *walk, json_t *object, ProtobufCMessage *message);
-
-static VmafxErr wants(Walk *walk, const char *what)
+bool submit_spec_set_uri(SubmitSpec *spec, bool distorted, const char *uri)
 {
-    return vmafx_fail(walk->reterr, VMAFX_ERR_SYNTAX, "%s: must be %s", walk->path[0] ? walk->path : "the line", what);
-}
+    Vmafx__V1__Input **at = distorted ? &spec->message.distorted : &spec->message.reference;
+    Vmafx__V1__Input *input = take(spec, sizeof *input); /* the old one may lie in what was read */
 
-static VmafxErr enum_into(Walk *walk, const ProtobufCFieldDescriptor *field, json_t *value, void *to)
-{
-    const ProtobufCEnumValue *found =
-        json_is_string(value)
-            ? protobuf_c_enum_descriptor_get_value_by_name(field->descriptor, json_string_value(value))
-            : NULL;
-
-    if (!found)
-        return wants(walk, "one of the names that jobs.proto lists");
-    *(int *)to = found->value;
-    return VMAFX_OK;
-}
-
-static VmafxErr number_into(Walk *walk, const ProtobufCFieldDescriptor *field, json_t *value, void *to)
-{
-    if (field->type == PROTOBUF_C_TYPE_DOUBLE) {
-        if (!json_is_number(value))
-            return wants(walk, "a number");
-        *(double *)to = json_number_value(value);
-        return VMAFX_OK;
-    }
-    if (!json_is_integer(value))
-        return wants(walk, "a whole number");
-    json_int_t v = json_integer_value(value);
-    if (field->type == PROTOBUF_C_TYPE_INT64)
-        *(int64_t *)to = v;
-    else if (v < INT32_MIN || v > INT32_MAX)
-        return wants(walk, "a number of 32 bits");
-    else
-        *(int32_t *)to = (int32_t)v;
-    return VMAFX_OK;
-}
-
-/** One value of any type to where the message keeps it. */
-static VmafxErr value_into(Walk *walk, const ProtobufCFieldDescriptor *field, json_t *value, void *to)
-{
-    switch (field->type) {
-    case PROTOBUF_C_TYPE_STRING:
-        if (!json_is_string(value))
-            return wants(walk, "a string");
-        return (*(char **)to = text_copy(walk->spec, json_string_value(value))) ? VMAFX_OK : VMAFX_ERR_NOMEM;
-    case PROTOBUF_C_TYPE_BOOL:
-        if (!json_is_boolean(value))
-            return wants(walk, "true or false");
-        *(protobuf_c_boolean *)to = json_is_true(value);
-        return VMAFX_OK;
-    case PROTOBUF_C_TYPE_ENUM:
-        return enum_into(walk, field, value, to);
-    case PROTOBUF_C_TYPE_INT32:
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return number_into(walk, field, value, to);
-    case PROTOBUF_C_TYPE_MESSAGE: {
-        const ProtobufCMessageDescriptor *type = field->descriptor;
-        ProtobufCMessage *inner = take(walk->spec, type->sizeof_message);
-        if (!inner)
-            return VMAFX_ERR_NOMEM;
-        type->message_init(inner);
-        *(ProtobufCMessage **)to = inner;
-        return object_into(walk, value, inner);
-    }
-    default:
-        return wants(walk, "left out here");
-    }
-}
-
-static size_t size_of(const ProtobufCFieldDescriptor *field)
-{
-    switch (field->type) {
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    default:
-        return 4;
-    }
-}
-
-static VmafxErr list_into(Walk *walk, const ProtobufCFieldDescriptor *field, json_t *value, ProtobufCMessage *message)
-{
-    size_t n = json_array_size(value), size = size_of(field), len = strlen(walk->path);
-    char *items;
-
-    if (!json_is_array(value))
-        return wants(walk, "a list");
-    if (!(items = take(walk->spec, (n + 1) * size)))
-        return VMAFX_ERR_NOMEM;
-    *(void **)((char *)message + field->offset) = items;
-    *(size_t *)((char *)message + field->quantifier_offset) = n;
-    for (size_t i = 0; i < n; i++) {
-        snprintf(walk->path + len, sizeof walk->path - len, "[%zu]", i);
-        VmafxErr err = value_into(walk, field, json_array_get(value, i), items + i * size);
-        if (err)
-            return err;
-    }
-    walk->path[len] = 0;
-    return VMAFX_OK;
-}
-
-static VmafxErr member_into(Walk *walk, const char *key, json_t *value, ProtobufCMessage *message)
-{
-    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, key);
-
-    if (!field)
-        return vmafx_fail(walk->reterr, VMAFX_ERR_SYNTAX, "%s: there is no such member", walk->path);
-    if (field->label == PROTOBUF_C_LABEL_REPEATED)
-        return list_into(walk, field, value, message);
-    if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-        int *which = (int *)((char *)message + field->quantifier_offset);
-        if (*which)
-            return vmafx_fail(walk->reterr, VMAFX_ERR_SYNTAX, "%s: only one of its kind may be given", walk->path);
-        *which = (int)field->id;
-    }
-    return value_into(walk, field, value, (char *)message + field->offset);
-}
-
-static VmafxErr object_into(Walk *walk, json_t *object, ProtobufCMessage *message)
-{
-    size_t len = strlen(walk->path);
-    const char *key;
-    json_t *value;
-
-    if (!json_is_object(object))
-        return wants(walk, "an object");
-    if (++walk->depth > DEPTH_MAX)
-        return wants(walk, "less deep");
-    json_object_foreach(object, key, value)
-    {
-        snprintf(walk->path + len, sizeof walk->path - len, "%s%s", len ? "." : "", key);
-        VmafxErr err = member_into(walk, key, value, message);
-        if (err)
-            return err;
-    }
-    walk->path[len] = 0;
-    walk->depth--;
-    return VMAFX_OK;
+    if (!input)
+        return false;
+    *input = **at;
+    input->uri = text_copy(spec, uri);
+    if (!input->uri)
+        return false;
+    *at = input;
+    return true;
 }
 
 VmafxErr submit_spec_from_json(SubmitSpec *spec, const char *text, size_t len, VmafxErrInfo *reterr)
 {
-    json_error_t error;
-    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-    Walk walk = { .spec = spec, .reterr = reterr };
-
     *spec = (SubmitSpec){ 0 };
-    vmafx__v1__job_spec__init(&spec->message);
-    if (!root)
-        return vmafx_fail(reterr, VMAFX_ERR_SYNTAX, "not JSON: %s, at byte %d", error.text, error.position);
-    VmafxErr err = object_into(&walk, root, &spec->message.base);
-    json_decref(root);
-    return err == VMAFX_ERR_NOMEM ? vmafx_fail(reterr, err, "out of memory") : err;
+    VmafxErr err = vmafx_message_from_json(&vmafx__v1__job_spec__descriptor, text, len, 0, "", &spec->read, reterr);
+
+    if (!err)
+        spec->message = *(const Vmafx__V1__JobSpec *)vmafx_message_get(spec->read);
+    return err;
 }

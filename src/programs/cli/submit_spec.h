@@ -13,6 +13,7 @@
 typedef struct SubmitSpec {
     Vmafx__V1__JobSpec message;
     struct SubmitChunk *chunks; /* released together */
+    VmafxMessage *read;         /* from JSON: what the message's pointers point into */
 } SubmitSpec;
 
 void submit_spec_done(SubmitSpec *spec);
@@ -22,6 +23,9 @@ bool submit_spec_label(SubmitSpec *spec, const char *text);
 
 /** Inputs, models, features and comparison from arguments that were settled. */
 VMAFX_CHECK VmafxErr submit_spec_from(SubmitSpec *spec, const PairArguments *a, VmafxErrInfo *reterr);
+
+/** Another uri for the reference or the distorted input, which is there. False: no memory. */
+bool submit_spec_set_uri(SubmitSpec *spec, bool distorted, const char *uri);
 
 /** From one JSON object with the members of JobSpec; unknown members are refused by their path. */
 VMAFX_CHECK VmafxErr submit_spec_from_json(SubmitSpec *spec, const char *text, size_t len, VmafxErrInfo *reterr);

@@ -52,6 +52,8 @@ typedef struct Trace {
     WaterfallSpan *spans;
     size_t n, n_received;
     WaterfallAttribute *attribute_room;
+    WaterfallEvent *event_room;
+    WaterfallLink *link_room;
     char (*labels)[192]; /* of rows made from events */
     size_t n_labels;
 } Trace;
@@ -63,6 +65,8 @@ static void trace_done(Trace *t)
     vmafx_message_free(&t->events);
     free(t->spans);
     free(t->attribute_room);
+    free(t->event_room);
+    free(t->link_room);
     free(t->labels);
     remote_done(&t->remote);
 }
@@ -138,7 +142,45 @@ static void receive(Trace *t)
                 t->job ? "; drawn from the controller's events" : "");
 }
 
-static void add_received(Trace *t, const Vmafx__V1__GetTraceResponse *response, size_t *n_attributes)
+/* How much of the rooms is needed, or taken. */
+typedef struct Sizes {
+    size_t attributes, events, links;
+} Sizes;
+
+static const WaterfallAttribute *take_attributes(Trace *t, Sizes *taken, Vmafx__V1__TraceAttribute **list, size_t n)
+{
+    WaterfallAttribute *first = t->attribute_room + taken->attributes;
+
+    for (size_t i = 0; i < n; i++)
+        t->attribute_room[taken->attributes++] = (WaterfallAttribute){ list[i]->key, list[i]->value };
+    return first;
+}
+
+static void take_events_and_links(Trace *t, Sizes *taken, const Vmafx__V1__TraceSpan *s, WaterfallSpan *span)
+{
+    span->events = t->event_room + taken->events;
+    span->n_events = s->n_events;
+    for (size_t i = 0; i < s->n_events; i++) {
+        const Vmafx__V1__TraceEvent *e = s->events[i];
+
+        t->event_room[taken->events++] =
+            (WaterfallEvent){ .name = e->name,
+                              .time_ns = VMAFX_MAX(e->time_unix_ns, 0),
+                              .attributes = take_attributes(t, taken, e->attributes, e->n_attributes),
+                              .n_attributes = e->n_attributes };
+    }
+    span->links = t->link_room + taken->links;
+    span->n_links = s->n_links;
+    for (size_t i = 0; i < s->n_links; i++) {
+        WaterfallLink *link = &t->link_room[taken->links++];
+
+        link->id = id_of(s->links[i]->span_id);
+        for (size_t k = 0; k < 16 && s->links[i]->trace_id.len == 16; k++)
+            snprintf(link->trace_id + 2 * k, 3, "%02x", s->links[i]->trace_id.data[k]);
+    }
+}
+
+static void add_received(Trace *t, const Vmafx__V1__GetTraceResponse *response, Sizes *taken)
 {
     for (size_t i = 0; i < response->n_spans; i++) {
         const Vmafx__V1__TraceSpan *s = response->spans[i];
@@ -154,12 +196,23 @@ static void add_received(Trace *t, const Vmafx__V1__GetTraceResponse *response, 
             .end_ns = VMAFX_MAX(s->end_unix_ns, 1),
             .kind = (int)s->kind,
             .error = s->status == VMAFX__V1__TRACE_SPAN_STATUS__TRACE_SPAN_STATUS_ERROR,
-            .attributes = t->attribute_room + *n_attributes,
+            .attributes = take_attributes(t, taken, s->attributes, s->n_attributes),
             .n_attributes = s->n_attributes,
         };
-        for (size_t k = 0; k < s->n_attributes; k++)
-            t->attribute_room[(*n_attributes)++] =
-                (WaterfallAttribute){ s->attributes[k]->key, s->attributes[k]->value };
+        take_events_and_links(t, taken, s, span);
+    }
+}
+
+static void measure(const Vmafx__V1__GetTraceResponse *response, Sizes *needed)
+{
+    for (size_t i = 0; i < response->n_spans; i++) {
+        const Vmafx__V1__TraceSpan *s = response->spans[i];
+
+        needed->attributes += s->n_attributes;
+        needed->events += s->n_events;
+        needed->links += s->n_links;
+        for (size_t k = 0; k < s->n_events; k++)
+            needed->attributes += s->events[k]->n_attributes;
     }
 }
 
@@ -251,21 +304,19 @@ static void add_events(Trace *t, const Vmafx__V1__GetJobEventsResponse *response
 /** All rows; false: no memory. */
 static bool gather(Trace *t)
 {
-    size_t n_attributes = 0;
+    Sizes needed = { 0 }, taken = { 0 };
 
-    for (size_t p = 0; p < t->n_pages; p++) {
-        const Vmafx__V1__GetTraceResponse *response = vmafx_message_get(t->pages[p]);
-        for (size_t i = 0; i < response->n_spans; i++)
-            n_attributes += response->spans[i]->n_attributes;
-    }
-    t->spans = calloc(t->n_received + EVENT_ROWS_MAX, sizeof *t->spans);
-    t->attribute_room = calloc(n_attributes + 1, sizeof *t->attribute_room);
-    t->labels = calloc(EVENT_ROWS_MAX, sizeof *t->labels);
-    if (!t->spans || !t->attribute_room || !t->labels)
-        return false;
-    n_attributes = 0;
     for (size_t p = 0; p < t->n_pages; p++)
-        add_received(t, vmafx_message_get(t->pages[p]), &n_attributes);
+        measure(vmafx_message_get(t->pages[p]), &needed);
+    t->spans = calloc(t->n_received + EVENT_ROWS_MAX, sizeof *t->spans);
+    t->attribute_room = calloc(needed.attributes + 1, sizeof *t->attribute_room);
+    t->event_room = calloc(needed.events + 1, sizeof *t->event_room);
+    t->link_room = calloc(needed.links + 1, sizeof *t->link_room);
+    t->labels = calloc(EVENT_ROWS_MAX, sizeof *t->labels);
+    if (!t->spans || !t->attribute_room || !t->event_room || !t->link_room || !t->labels)
+        return false;
+    for (size_t p = 0; p < t->n_pages; p++)
+        add_received(t, vmafx_message_get(t->pages[p]), &taken);
     if (t->events)
         add_events(t, vmafx_message_get(t->events));
     return true;
@@ -361,6 +412,8 @@ static int run_trace(int argc, char **argv)
 
     if (parsed != CLI_END)
         return parsed == CLI_HELP ? EXIT_COMPLETE : EXIT_USAGE;
+    if (!is_trace_id(id) && !remote_is_id(&cli_trace, id))
+        return EXIT_USAGE;
     int code = remote_open(&t.remote);
     if (!code && is_trace_id(id))
         snprintf(t.trace_id, sizeof t.trace_id, "%s", id);

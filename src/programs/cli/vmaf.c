@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 #include "programs/cli/cli.h"
-#include "score/report.h"
+#include "report/report.h"
 #include "score/score.h"
 
 #define DEFAULT_MODEL       "version=vmaf_v0.6.1"

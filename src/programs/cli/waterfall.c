@@ -399,6 +399,45 @@ static void draw_more(const Drawing *d, uint32_t i, const char *code, const char
     fprintf(d->out, "%s\n", colour(d, "\033[0m"));
 }
 
+static const char *attribute_of(const WaterfallEvent *event, const char *key)
+{
+    for (size_t i = 0; i < event->n_attributes; i++)
+        if (!strcmp(event->attributes[i].key, key))
+            return event->attributes[i].value;
+    return "";
+}
+
+/* A line: when, and what; of an exception what it was. */
+static void draw_event(const Drawing *d, uint32_t i, const WaterfallEvent *event)
+{
+    bool exception = !strcmp(event->name, "exception");
+    const char *type = exception ? attribute_of(event, "exception.type") : "";
+    const char *message = exception ? attribute_of(event, "exception.message") : "";
+    char name[TEXT_SIZE], text[TEXT_SIZE], raw[TEXT_SIZE * 2], when[64], after[32];
+    int64_t since = event->time_ns - d->w->nodes[i].span->start_ns;
+
+    duration_text(VMAFX_MAX(since, 0), d->style->utf8, after, sizeof after);
+    snprintf(when, sizeof when, "* at %s: ", after);
+    clean(d, event->name, name);
+    snprintf(raw, sizeof raw, "%s%s%s%s%s", name, *type ? ": " : "", type, *message ? ": " : "", message);
+    clean(d, raw, text);
+    draw_more(d, i, exception ? "\033[31m" : "\033[2m", "%s%s", when, text);
+    for (size_t k = 0; d->style->attributes && k < event->n_attributes; k++) {
+        clean(d, event->attributes[k].key, name);
+        clean(d, event->attributes[k].value, text);
+        draw_more(d, i, "\033[2m", "    %s = %s", name, text);
+    }
+}
+
+static void draw_link(const Drawing *d, uint32_t i, const WaterfallLink *link)
+{
+    char id[17];
+    bool here = find(d->w, link->id) != NONE;
+
+    snprintf(id, sizeof id, "%016" PRIx64, link->id);
+    draw_more(d, i, "\033[2m", here ? "-> span %s%s" : "-> span %s of trace %s", id, here ? "" : link->trace_id);
+}
+
 static void draw_row(const Drawing *d, uint32_t i)
 {
     const Node *node = &d->w->nodes[i];
@@ -435,6 +474,10 @@ static void draw_row(const Drawing *d, uint32_t i)
         clean(d, span->attributes[k].value, service);
         draw_more(d, i, "\033[2m", "%s = %s", name, service);
     }
+    for (size_t k = 0; k < span->n_events; k++)
+        draw_event(d, i, &span->events[k]);
+    for (size_t k = 0; k < span->n_links; k++)
+        draw_link(d, i, &span->links[k]);
 }
 
 /* Instead of the children from this one on. */
@@ -517,24 +560,55 @@ static json_t *id_json(uint64_t id)
     return id ? json_string(text) : json_null();
 }
 
+static json_t *attributes_json(const WaterfallAttribute *attributes, size_t n)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; object && i < n; i++) {
+        char key[TEXT_SIZE];
+
+        vmafx_otlp_printable(attributes[i].key, strnlen(attributes[i].key, sizeof key), key, sizeof key);
+        json_object_set_new(object, key, text_json(attributes[i].value));
+    }
+    return object;
+}
+
+static json_t *events_json(const WaterfallSpan *span)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < span->n_events; i++)
+        json_array_append_new(list,
+                              json_pack("{s:o, s:I, s:o}", "name", text_json(span->events[i].name), "time_unix_us",
+                                        (json_int_t)(span->events[i].time_ns / 1000), "attributes",
+                                        attributes_json(span->events[i].attributes, span->events[i].n_attributes)));
+    return list;
+}
+
+static json_t *links_json(const WaterfallSpan *span)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < span->n_links; i++)
+        json_array_append_new(
+            list, json_pack("{s:s, s:o}", "trace_id", span->links[i].trace_id, "span_id", id_json(span->links[i].id)));
+    return list;
+}
+
 static json_t *span_json(const Waterfall *w, const Node *node)
 {
     static const char *const kinds[] = { "unspecified", "internal", "server", "client", "producer", "consumer" };
     const WaterfallSpan *span = node->span;
-    json_t *attributes = json_object();
 
-    for (size_t i = 0; attributes && i < span->n_attributes; i++) {
-        char key[TEXT_SIZE];
-        vmafx_otlp_printable(span->attributes[i].key, strnlen(span->attributes[i].key, sizeof key), key, sizeof key);
-        json_object_set_new(attributes, key, text_json(span->attributes[i].value));
-    }
-    return json_pack("{s:i, s:o, s:o, s:b, s:o, s:o, s:s, s:I, s:o, s:s, s:o, s:o}", "depth", (int)node->depth,
-                     "span_id", id_json(span->id), "parent_span_id", id_json(span->parent), "parent_missing",
-                     (int)node->orphan, "name", text_json(span->name), "service", text_json(span->service), "kind",
-                     span->kind >= 0 && span->kind < (int)VMAFX_LEN(kinds) ? kinds[span->kind] : "unspecified",
-                     "start_unix_us", (json_int_t)(span->start_ns / 1000), "duration_ns",
-                     span->end_ns ? json_integer(end_of(w, span) - span->start_ns) : json_null(), "status",
-                     span->error ? "error" : "ok", "message", text_json(span->message), "attributes", attributes);
+    return json_pack(
+        "{s:i, s:o, s:o, s:b, s:o, s:o, s:s, s:I, s:o, s:s, s:o, s:o, s:o, s:o}", "depth", (int)node->depth, "span_id",
+        id_json(span->id), "parent_span_id", id_json(span->parent), "parent_missing", (int)node->orphan, "name",
+        text_json(span->name), "service", text_json(span->service), "kind",
+        span->kind >= 0 && span->kind < (int)VMAFX_LEN(kinds) ? kinds[span->kind] : "unspecified", "start_unix_us",
+        (json_int_t)(span->start_ns / 1000), "duration_ns",
+        span->end_ns ? json_integer(end_of(w, span) - span->start_ns) : json_null(), "status",
+        span->error ? "error" : "ok", "message", text_json(span->message), "attributes",
+        attributes_json(span->attributes, span->n_attributes), "events", events_json(span), "links", links_json(span));
 }
 
 VmafxErr waterfall_json(const Waterfall *waterfall, const char *job, const char *trace_id, FILE *out)

@@ -8,6 +8,8 @@
  *        ├─ vmafx.input.open           vmafx-node         31 ms   ·█······························
  *        └─ ! vmafx.scoring            vmafx-scorer       12.1 s  ·███████████████████████████████
  *               ! the distorted video ends after frame 1200
+ *               * at 12.0 s: exception: EOFError: no more packets        (an event; a link is "-> span
+ * 00f067aa0ba902b7")
  *
  * Any spans make a tree: those whose parent is not among them stand below a row of its own, a circle is cut at the
  * span that began first, one of two with the same id counts. Pure but for the writing.
@@ -28,6 +30,18 @@ typedef struct WaterfallAttribute {
     const char *key, *value;
 } WaterfallAttribute;
 
+typedef struct WaterfallEvent {
+    const char *name;
+    int64_t time_ns; /* since 1970 */
+    const WaterfallAttribute *attributes;
+    size_t n_attributes;
+} WaterfallEvent;
+
+typedef struct WaterfallLink {
+    char trace_id[33]; /* hexadecimal digits */
+    uint64_t id;
+} WaterfallLink;
+
 /* Texts may be anything; what a terminal must not see is replaced when they are drawn. None is NULL. */
 typedef struct WaterfallSpan {
     uint64_t id, parent; /* parent 0: none */
@@ -37,6 +51,10 @@ typedef struct WaterfallSpan {
     bool error;
     const WaterfallAttribute *attributes;
     size_t n_attributes;
+    const WaterfallEvent *events;
+    size_t n_events;
+    const WaterfallLink *links;
+    size_t n_links;
 } WaterfallSpan;
 
 typedef struct Waterfall Waterfall;

@@ -3,7 +3,10 @@
 
 #include "programs/controller/convert.h"
 
+#include <string.h>
+
 #include "base/base.h"
+#include "base/url.h"
 
 _Static_assert((int)VMAFX_JOB_CANCELLED == (int)VMAFX__V1__JOB_STATE__JOB_STATE_CANCELLED, "states");
 _Static_assert((int)VMAFX_FAILURE_INTERNAL == (int)VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INTERNAL, "classes");
@@ -28,6 +31,17 @@ void hex_text(const uint8_t *bytes, size_t n, char *ret)
         ret[2 * i + 1] = digits[bytes[i] & 15];
     }
     ret[2 * n] = 0;
+}
+
+/** Signed URLs are for the nodes alone. In place: the message is the view's own. */
+static void hide_secrets(Vmafx__V1__JobSpec *spec)
+{
+    bool has_distorted = spec->distorted_source_case == VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED;
+    Vmafx__V1__Input *inputs[] = { spec->reference, has_distorted ? spec->distorted : NULL };
+
+    for (size_t i = 0; i < VMAFX_LEN(inputs); i++)
+        if (inputs[i] && *inputs[i]->uri)
+            vmafx_url_redact(inputs[i]->uri, inputs[i]->uri, strlen(inputs[i]->uri) + 1);
 }
 
 VmafxErr job_view_init(JobView *view, const VmafxJob *job, const void *spec, size_t spec_len, VmafxErrInfo *reterr)
@@ -66,8 +80,10 @@ VmafxErr job_view_init(JobView *view, const VmafxJob *job, const void *spec, siz
     VmafxErr err = vmafx_message_unpack(&vmafx__v1__job_spec__descriptor, spec, spec_len, 0, &view->spec, reterr);
     if (err == VMAFX_ERR_SYNTAX)
         return vmafx_fail(reterr, VMAFX_ERR_CORRUPT, "the stored request of job %s is damaged", view->id);
-    if (!err)
+    if (!err) {
         m->spec = (Vmafx__V1__JobSpec *)vmafx_message_get(view->spec);
+        hide_secrets(m->spec);
+    }
     return err;
 }
 

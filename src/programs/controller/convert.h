@@ -11,6 +11,7 @@ typedef struct JobView {
     Vmafx__V1__Job message;
     Vmafx__V1__Progress progress;
     char id[VMAFX_JOB_ID_TEXT], retry_of[VMAFX_JOB_ID_TEXT], trace_id[33];
+    char waits[128]; /* room for why it waits */
     VmafxMessage *spec;
 } JobView;
 

@@ -19,27 +19,30 @@
 #include "fleet/sweep.h"
 #include "programs/controller/jobs.h"
 #include "programs/controller/nodes.h"
+#include "programs/controller/rest.h"
 #include "programs/controller/result.h"
 #include "programs/controller/telemetry.h"
+#include "programs/controller/uploads_rpc.h"
 #include "programs/controller/watch.h"
 #include "rpc/descriptors.h"
 #include "service/service.h"
 #include "signals/signals.h"
 
-#define VERSION       "0.1.0"
-#define TICK_MS       250
-#define STALL_NS      ((uint64_t)2000 * 1000000) /* a tick that comes this late: nobody could renew meanwhile */
-#define EXPIRE_LIMIT  1000
-#define RETAIN_NS     ((uint64_t)60 * 1000000000)
-#define RETAIN_LIMIT  1000
-#define STOP_GRACE_MS 2000
-#define METHODS_MAX   32
+#define VERSION         "0.1.0"
+#define TICK_MS         250
+#define STALL_NS        ((uint64_t)2000 * 1000000) /* a tick that comes this late: nobody could renew meanwhile */
+#define EXPIRE_LIMIT    1000
+#define RETAIN_NS       ((uint64_t)60 * 1000000000)
+#define RETAIN_LIMIT    1000
+#define STOP_GRACE_MS   2000
+#define METHODS_MAX     32
+#define UPLOAD_GRACE_US ((int64_t)3600 * 1000000) /* what was used this recently stays, whatever is needed */
 
 static const VmafxSetting settings_table[] = {
     { "VMAFX_CONTROLLER_GRPC", "grpc", "ADDRESS", VMAFX_SETTING_TEXT, "127.0.0.1:7801", 0, 0, false,
       "where clients and nodes connect" },
     { "VMAFX_CONTROLLER_HTTP", "http", "ADDRESS", VMAFX_SETTING_TEXT, "127.0.0.1:7800", 0, 0, false,
-      "probes and metrics; empty: none" },
+      "REST, probes and metrics; empty: none" },
     { "VMAFX_CONTROLLER_STORE", "store", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
       "the database of jobs and results; $XDG_STATE_HOME/vmafx/jobs.db or ~/.local/state/vmafx/jobs.db when not set" },
     { "VMAFX_CONTROLLER_DURABILITY", "durability", "full|normal", VMAFX_SETTING_TEXT, "full", 0, 0, false,
@@ -65,15 +68,17 @@ static const VmafxSetting settings_table[] = {
       "ended jobs are deleted when older; 0: never" },
     { "VMAFX_RETAIN_COUNT", "retain-count", "N", VMAFX_SETTING_INT, "0", 0, 0, false,
       "at most that many ended jobs are kept; 0: any number" },
-    { "VMAFX_TLS_CERT", "tls-cert", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
-      "our certificate, PEM; with key and CA: mutual TLS on the gRPC port. `vmafx certs` makes them" },
-    { "VMAFX_TLS_KEY", "tls-key", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false, "its key" },
-    { "VMAFX_TLS_CA", "tls-ca", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
-      "who signs the certificates of nodes and clients" },
-    { "VMAFX_OPEN_METRICS", "open-metrics", NULL, VMAFX_SETTING_BOOL, NULL, 0, 0, false,
-      "/metrics without credentials also where a request names another host, as behind a proxy on this machine" },
-    { "VMAFX_INSECURE_LISTEN", "insecure-listen", NULL, VMAFX_SETTING_BOOL, NULL, 0, 0, false,
-      "listen off loopback without TLS: everybody who reaches the port may do everything" },
+    { "VMAFX_UPLOADS", "uploads", "DIR", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
+      "where uploaded videos are kept; uploads/ beside the store when not set" },
+    { "VMAFX_UPLOAD_BYTES_MAX", "upload-bytes-max", "SIZE", VMAFX_SETTING_BYTES, "8GiB", 1, 1125899906842624, false,
+      "the largest upload that is taken" },
+    { "VMAFX_UPLOADS_BYTES_MAX", "uploads-bytes-max", "SIZE", VMAFX_SETTING_BYTES, "64GiB", 0, 0, false,
+      "of all uploads; the least recently used goes first, none that a job needs which has not ended; 0: none are "
+      "taken" },
+    { "VMAFX_UPLOADS_AGE", "uploads-age", "TIME", VMAFX_SETTING_DURATION, "24h", 3600000, 315360000000, false,
+      "uploads are deleted this long after their last use" },
+    VMAFX_SERVICE_TLS_SETTINGS,
+    VMAFX_SERVICE_HTTP_SETTINGS,
 };
 
 static const VmafxProgramInfo program = {
@@ -99,7 +104,14 @@ typedef struct Controller {
     JobTelemetry *telemetry;
     WatchHub *hub;
     NodeTable *nodes;
+    Api api; /* what both doors ask */
     JobsApi jobs;
+    WatchRpc watch;
+    ResultRpc results;
+    char uploads_folder[4200];
+    Uploads *uploads; /* NULL: none are taken */
+    UploadsRpc uploads_rpc;
+    Rest rest;
     VmafxRpcServer *rpc;
     VmafxRpcMethod methods[METHODS_MAX];
     atomic_bool stopping;
@@ -140,11 +152,7 @@ static VmafxErr authorize(void *ctx, const VmafxRpcPeer *peer, const char *path,
     VmafxErr err = vmafx_auth_decide(&c->policy, &facts, path, &identity, reterr);
 
     if (err)
-        vmafx_log(
-            c->log, VMAFX_WARN, "audit", VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ACTION, "call"),
-            VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_SUBJECT, path), VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_IDENTITY, identity.name),
-            VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ROLE, vmafx_role_name(identity.role)),
-            VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_OUTCOME, "denied"), VMAFX_ATTR_STR(VMAFX_KEY_CLIENT_ADDRESS, peer->address));
+        vmafx_service_audit(c->service, &identity, peer->address, "call", path, "denied");
     return err;
 }
 
@@ -166,16 +174,11 @@ static void identity_of(void *ctx, const VmafxRpcPeer *peer, VmafxIdentity *ret)
     VMAFX_IGNORE(vmafx_auth_decide(&c->policy, &facts, "/vmafx.v1.Jobs/GetJob", ret, NULL)); /* who, not whether */
 }
 
-static void audit(void *ctx, const VmafxRpcPeer *peer, const char *action, const char *subject)
+static void audit(void *ctx, const Caller *caller, const char *action, const char *subject)
 {
     Controller *c = ctx;
-    VmafxIdentity who = { 0 };
 
-    identity_of(c, peer, &who);
-    vmafx_log(c->log, VMAFX_INFO, "audit", VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ACTION, action),
-              VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_SUBJECT, subject), VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_IDENTITY, who.name),
-              VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_ROLE, vmafx_role_name(who.role)),
-              VMAFX_ATTR_STR(VMAFX_KEY_AUDIT_OUTCOME, "done"), VMAFX_ATTR_STR(VMAFX_KEY_CLIENT_ADDRESS, peer->address));
+    vmafx_service_audit(c->service, &caller->who, caller->address, action, subject, "done");
 }
 
 /* ---- Parts ---- */
@@ -201,6 +204,38 @@ static void on_set_aside(void *ctx, const VmafxJobId *job, const char *why)
               VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, id), VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, why));
 }
 
+/** VMAFX_UPLOADS, or uploads/ beside the store. */
+static VmafxErr uploads_folder(Controller *c, const char *store, VmafxErrInfo *reterr)
+{
+    const char *said = vmafx_settings_text(c->settings, "VMAFX_UPLOADS");
+    const char *file = strncmp(store, "sqlite:", 7) ? store : store + 7;
+    const char *slash = strrchr(file, '/');
+    int n = said ? snprintf(c->uploads_folder, sizeof c->uploads_folder, "%s", said)
+                 : snprintf(c->uploads_folder, sizeof c->uploads_folder, "%.*suploads",
+                            slash ? (int)(slash + 1 - file) : 0, file);
+
+    return (size_t)n < sizeof c->uploads_folder
+               ? VMAFX_OK
+               : vmafx_fail(reterr, VMAFX_ERR_LIMIT, "the path of the folder of uploads is too long");
+}
+
+static VmafxErr open_uploads(Controller *c, VmafxErrInfo *reterr)
+{
+    int64_t all = vmafx_settings_int(c->settings, "VMAFX_UPLOADS_BYTES_MAX");
+
+    if (!all)
+        return VMAFX_OK;
+    return uploads_open(
+        &(UploadsConfig){ .folder = c->uploads_folder,
+                          .bytes_max = VMAFX_MIN(vmafx_settings_int(c->settings, "VMAFX_UPLOAD_BYTES_MAX"), all),
+                          .all_bytes_max = all,
+                          .age_us = vmafx_settings_int(c->settings, "VMAFX_UPLOADS_AGE") * 1000,
+                          .grace_us = UPLOAD_GRACE_US,
+                          .store = c->store,
+                          .log = c->log },
+        &c->uploads, reterr);
+}
+
 /** With its folder, for a first start with defaults. */
 static VmafxErr default_store(char *ret, size_t size, VmafxErrInfo *reterr)
 {
@@ -217,6 +252,8 @@ static VmafxErr open_store(Controller *c, VmafxErrInfo *reterr)
     char found[4096];
     VmafxErr err = path ? VMAFX_OK : default_store(found, sizeof found, reterr);
 
+    if (!err)
+        err = uploads_folder(c, path ? path : found, reterr);
     if (err)
         return err;
     c->rules = (VmafxFleetRules){ .lease_us = vmafx_settings_int(c->settings, "VMAFX_LEASE") * 1000,
@@ -250,6 +287,8 @@ static VmafxErr make_parts(Controller *c, VmafxErrInfo *reterr)
     int64_t heartbeat = vmafx_settings_int(c->settings, "VMAFX_HEARTBEAT");
     VmafxErr err = open_store(c, reterr);
 
+    if (!err)
+        err = open_uploads(c, reterr);
     if (err)
         return err;
     c->hub = watch_hub_new(c->store);
@@ -261,7 +300,6 @@ static VmafxErr make_parts(Controller *c, VmafxErrInfo *reterr)
         .lease_ms = lease,
         .heartbeat_ms = VMAFX_MIN(heartbeat, lease / 3),
         .allow = allow_node,
-        .audit = audit,
         .allow_ctx = c,
     });
     if (!c->hub || !c->nodes)
@@ -271,21 +309,35 @@ static VmafxErr make_parts(Controller *c, VmafxErrInfo *reterr)
     node_table_set_telemetry(c->nodes, c->telemetry);
     c->jobs = (JobsApi){
         .store = c->store,
+        .uploads = c->uploads,
         .timeout_us = vmafx_settings_int(c->settings, "VMAFX_JOB_TIMEOUT") * 1000,
         .attempt_limit = (int32_t)vmafx_settings_int(c->settings, "VMAFX_JOB_ATTEMPTS"),
         .progress = progress_of,
         .progress_ctx = c->hub,
-        .identity = identity_of,
-        .audit = audit,
-        .identity_ctx = c,
+        .nodes = node_table_counts,
+        .nodes_ctx = c->nodes,
     };
+    c->api = (Api){ .identify = identity_of, .audit = audit, .ctx = c };
+    jobs_methods(&c->jobs, &c->api);
+    node_table_api(c->nodes, &c->api);
+    c->watch = (WatchRpc){ c->hub, &c->api };
+    c->results = (ResultRpc){ c->store, &c->api };
+    c->uploads_rpc = (UploadsRpc){ .uploads = c->uploads, .store = c->store, .allow = allow_node, .allow_ctx = c };
+    uploads_rpc_init(&c->uploads_rpc, &c->api);
+    c->rest = (Rest){ .api = &c->api,
+                      .store = c->store,
+                      .hub = c->hub,
+                      .uploads = c->uploads,
+                      .service = c->service,
+                      .upload_max_bytes = (uint64_t)vmafx_settings_int(c->settings, "VMAFX_UPLOAD_BYTES_MAX") };
     return VMAFX_OK;
 }
 
 static VmafxErr start_rpc(Controller *c, VmafxErrInfo *reterr)
 {
     const char *address = vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_GRPC");
-    size_t n = jobs_methods(&c->jobs, c->methods, METHODS_MAX);
+    VmafxServiceTls tls = vmafx_service_tls(c->settings);
+    size_t n = api_rpc_methods(&c->api, c->methods, METHODS_MAX - 3 - UPLOADS_RPC_METHODS);
     VmafxErr err;
 
     if (!address)
@@ -293,15 +345,17 @@ static VmafxErr start_rpc(Controller *c, VmafxErrInfo *reterr)
     err = vmafx_service_may_listen(c->service, &c->policy, address, is_encrypted(c), reterr);
     if (err)
         return err;
-    c->methods[n++] = watch_method(c->hub);
-    c->methods[n++] = result_method(c->store);
-    n += node_table_methods(c->nodes, c->methods + n, METHODS_MAX - n);
+    c->methods[n++] = watch_rpc_method(&c->watch);
+    c->methods[n++] = result_rpc_method(&c->results);
+    c->methods[n++] = connect_method(c->nodes);
+    uploads_rpc_methods(&c->uploads_rpc, &c->methods[n]);
+    n += UPLOADS_RPC_METHODS;
     return vmafx_rpc_server_start(
         &(VmafxRpcServerConfig){
             .address = address,
-            .cert_file = vmafx_settings_text(c->settings, "VMAFX_TLS_CERT"),
-            .key_file = vmafx_settings_text(c->settings, "VMAFX_TLS_KEY"),
-            .ca_file = vmafx_settings_text(c->settings, "VMAFX_TLS_CA"),
+            .cert_file = tls.cert_file,
+            .key_file = tls.key_file,
+            .ca_file = tls.ca_file,
             .methods = c->methods,
             .n_methods = n,
             .authorize = authorize,
@@ -418,6 +472,8 @@ static void stop(Controller *c)
     vmafx_service_unlisten(c->service);
     if (c->rpc)
         vmafx_rpc_server_stop(&c->rpc, STOP_GRACE_MS);
+    uploads_rpc_done(&c->uploads_rpc);
+    uploads_close(&c->uploads); /* it asks the store */
     if (c->telemetry)
         vmafx_service_flush(c->service);
     job_telemetry_quiet(c->telemetry);
@@ -439,13 +495,19 @@ static int start(Controller *c)
         snprintf(c->name, sizeof c->name, "%s", name);
     else if (gethostname(c->name, sizeof c->name - 1))
         snprintf(c->name, sizeof c->name, "controller");
-    c->policy.insecure_listen = vmafx_settings_bool(c->settings, "VMAFX_INSECURE_LISTEN");
-    c->policy.open_metrics = vmafx_settings_bool(c->settings, "VMAFX_OPEN_METRICS");
+    VmafxHttpServerConfig http_config = { .address = http, .version = VERSION };
 
-    err = make_parts(c, &info);
-    if (!err && http)
-        err = vmafx_service_listen(c->service, &(VmafxHttpServerConfig){ .address = http, .version = VERSION },
-                                   &c->policy, ready, c, &info);
+    err = vmafx_service_configure(c->service, c->settings, &http_config, &c->policy, &info);
+    if (!err)
+        err = make_parts(c, &info);
+    if (!err && http) {
+        http_config.routes = rest_routes(&c->rest, &http_config.n_routes);
+        if (c->uploads) { /* an upload lies there already while it comes, and is kept without a copy */
+            http_config.upload_folder = c->uploads_folder;
+            http_config.uploads_max_bytes = (uint64_t)vmafx_settings_int(c->settings, "VMAFX_UPLOADS_BYTES_MAX");
+        }
+        err = vmafx_service_listen(c->service, &http_config, &c->policy, ready, c, &info);
+    }
     if (!err)
         err = start_rpc(c, &info);
     if (err)
@@ -454,6 +516,9 @@ static int start(Controller *c)
     vmafx_log(c->log, VMAFX_INFO, "ready",
               VMAFX_ATTR_STR(VMAFX_KEY_SERVER_ADDRESS, vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_GRPC")),
               VMAFX_ATTR_INT(VMAFX_KEY_SERVER_PORT, vmafx_rpc_server_port(c->rpc)));
+    if (http)
+        vmafx_log(c->log, VMAFX_INFO, "HTTP ready", VMAFX_ATTR_STR(VMAFX_KEY_SERVER_ADDRESS, http),
+                  VMAFX_ATTR_INT(VMAFX_KEY_SERVER_PORT, vmafx_service_http_port(c->service)));
     return 0;
 }
 

@@ -230,7 +230,7 @@ static void send_assign(Session *session, const VmafxStoreItem *item, Vmafx__V1_
 }
 
 /** No stream, or one on which nothing came for a lease: a frozen node. */
-static bool is_lost(const Session *s)
+bool session_is_lost(const Session *s)
 {
     return s->gone || !s->ready || vmafx_monotonic_ns() - s->seen_ns >= (uint64_t)s->table->config.lease_ms * 1000000u;
 }
@@ -239,7 +239,7 @@ static void view_of(const Session *s, uint64_t generation, VmafxNodeView *ret)
 {
     *ret = (VmafxNodeView){
         .name = s->name,
-        .ready = !is_lost(s) && s->starved != generation,
+        .ready = !session_is_lost(s) && s->starved != generation,
         .draining = s->draining,
         .slots = s->slots,
         .slots_free = s->slots_free,
@@ -483,7 +483,7 @@ void node_table_counts(void *ctx, FleetCounts *ret)
     for (size_t i = 0; i < table->n_sessions; i++) {
         const Session *s = table->sessions[i];
         uint64_t busy = VMAFX_MIN(s->n_held, s->slots);
-        if (is_lost(s)) {
+        if (session_is_lost(s)) {
             ret->lost++;
             continue;
         }
@@ -493,6 +493,8 @@ void node_table_counts(void *ctx, FleetCounts *ret)
             ret->busy++;
         else
             ret->ready++;
+        if (!s->draining)
+            ret->memory_max_mib = VMAFX_MAX(ret->memory_max_mib, s->memory_mib > 0 ? s->memory_mib : INT64_MAX);
         ret->slots_busy += busy;
         ret->slots_free += s->draining ? 0 : s->slots - busy;
     }
@@ -507,7 +509,7 @@ size_t node_table_loads(void *ctx, NodeLoad *ret, size_t max)
     pthread_mutex_lock(&table->lock);
     for (size_t i = 0; i < table->n_sessions && n < max; i++) {
         const Session *s = table->sessions[i];
-        if (is_lost(s))
+        if (session_is_lost(s))
             continue;
         NodeLoad *load = &ret[n++];
         *load = (NodeLoad){ .cpu = s->cpu,
@@ -526,165 +528,7 @@ size_t node_table_loads(void *ctx, NodeLoad *ret, size_t max)
     return n;
 }
 
-/* ---- ListNodes, DrainNode ---- */
-
-typedef struct NodeViewMessage {
-    Vmafx__V1__Node node;
-    Vmafx__V1__Load load;
-    Vmafx__V1__GpuLoad gpus[NODE_GPUS_MAX];
-    Vmafx__V1__GpuLoad *gpu_list[NODE_GPUS_MAX];
-    Session *session; /* keeps the texts */
-    Vmafx__V1__AttemptRef *refs, **ref_list;
-    char (*ids)[VMAFX_JOB_ID_TEXT];
-} NodeViewMessage;
-
-static Vmafx__V1__NodeState state_of(const Session *s)
-{
-    if (is_lost(s))
-        return VMAFX__V1__NODE_STATE__NODE_STATE_LOST;
-    if (s->draining)
-        return VMAFX__V1__NODE_STATE__NODE_STATE_DRAINING;
-    return s->n_held >= s->slots ? VMAFX__V1__NODE_STATE__NODE_STATE_BUSY : VMAFX__V1__NODE_STATE__NODE_STATE_READY;
-}
-
-/** With the lock. False: no memory. */
-static bool node_message(NodeViewMessage *view, Session *s)
-{
-    Vmafx__V1__Node *m = &view->node;
-
-    vmafx__v1__node__init(m);
-    vmafx__v1__load__init(&view->load);
-    view->session = session_ref(s);
-    view->refs = calloc(s->n_held + 1, sizeof *view->refs);
-    view->ref_list = calloc(s->n_held + 1, sizeof *view->ref_list);
-    view->ids = calloc(s->n_held + 1, sizeof *view->ids);
-    if (!view->refs || !view->ref_list || !view->ids)
-        return false;
-    m->name = s->name;
-    m->state = state_of(s);
-    m->version = s->version;
-    m->address = s->address;
-    m->slots = (int32_t)s->slots;
-    m->slots_busy = (int32_t)VMAFX_MIN(s->n_held, s->slots);
-    m->cpu_level = s->cpu_level;
-    m->n_backends = s->n_backends;
-    m->backends = s->backends;
-    m->n_encoders = s->n_encoders;
-    m->encoders = s->encoders;
-    m->connected_unix_us = s->connected;
-    m->seen_unix_us = s->seen;
-    view->load.cpu = s->cpu;
-    view->load.memory_used_bytes = s->memory_used;
-    view->load.memory_total_bytes = s->memory_total;
-    for (size_t i = 0; i < s->n_gpus; i++) {
-        vmafx__v1__gpu_load__init(&view->gpus[i]);
-        view->gpus[i].id = s->gpus[i].id;
-        view->gpus[i].utilization = s->gpus[i].utilization;
-        view->gpus[i].memory_used_bytes = s->gpus[i].used;
-        view->gpus[i].memory_total_bytes = s->gpus[i].total;
-        view->gpu_list[i] = &view->gpus[i];
-    }
-    view->load.n_gpus = s->n_gpus;
-    view->load.gpus = view->gpu_list;
-    m->load = &view->load;
-    for (size_t i = 0; i < s->n_held; i++) {
-        view->refs[i] = attempt_message(&s->held[i].ref, view->ids[i]);
-        view->ref_list[i] = &view->refs[i];
-    }
-    m->n_running = s->n_held;
-    m->running = view->ref_list;
-    return true;
-}
-
-static void node_message_done(NodeViewMessage *view)
-{
-    session_unref(&view->session);
-    free(view->refs);
-    free(view->ref_list);
-    free(view->ids);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp((*(Vmafx__V1__Node *const *)a)->name, (*(Vmafx__V1__Node *const *)b)->name);
-}
-
-static VmafxErr list_nodes(void *ctx, VmafxRpcCall *call, const void *data, size_t len, VmafxRpcAnswer *ret,
-                           VmafxErrInfo *reterr)
-{
-    NodeTable *table = ctx;
-    Vmafx__V1__ListNodesResponse response = VMAFX__V1__LIST_NODES_RESPONSE__INIT;
-    VMAFX_AUTO(vmafx_free_p) NodeViewMessage *views = calloc(VMAFX_FLEET_NODES_MAX, sizeof *views);
-    VMAFX_AUTO(vmafx_free_p) Vmafx__V1__Node **list = calloc(VMAFX_FLEET_NODES_MAX, sizeof(Vmafx__V1__Node *));
-    size_t n = 0;
-    bool ok = views && list;
-
-    pthread_mutex_lock(&table->lock);
-    for (size_t i = 0; ok && i < table->n_sessions; i++, n++) {
-        ok = node_message(&views[i], table->sessions[i]);
-        list[i] = &views[i].node;
-    }
-    pthread_mutex_unlock(&table->lock);
-    response.n_nodes = n;
-    response.nodes = list;
-    if (ok)
-        qsort(list, n, sizeof *list, by_name);
-    VmafxErr err = ok ? vmafx_message_pack(&response.base, &ret->body, &ret->len) : VMAFX_ERR_NOMEM;
-    for (size_t i = 0; views && i < n; i++)
-        node_message_done(&views[i]);
-    return err;
-}
-
-static VmafxErr drain_node(void *ctx, VmafxRpcCall *call, const void *data, size_t len, VmafxRpcAnswer *ret,
-                           VmafxErrInfo *reterr)
-{
-    NodeTable *table = ctx;
-    VMAFX_AUTO(vmafx_message_free) VmafxMessage *message = NULL;
-    Vmafx__V1__DrainNodeResponse response = VMAFX__V1__DRAIN_NODE_RESPONSE__INIT;
-    Vmafx__V1__ControllerMessage told = VMAFX__V1__CONTROLLER_MESSAGE__INIT;
-    Vmafx__V1__Drain drain = VMAFX__V1__DRAIN__INIT;
-    VMAFX_AUTO(node_message_done) NodeViewMessage view = { 0 };
-    VmafxErr err = vmafx_message_unpack(&vmafx__v1__drain_node_request__descriptor, data, len, 0, &message, reterr);
-
-    if (err)
-        return err;
-    const Vmafx__V1__DrainNodeRequest *request = vmafx_message_get(message);
-    drain.finish = request->finish;
-    told.kind_case = VMAFX__V1__CONTROLLER_MESSAGE__KIND_DRAIN;
-    told.drain = &drain;
-    pthread_mutex_lock(&table->lock);
-    Session *session = table_find(table, request->name);
-    bool there = session && !session->gone, ok = true;
-    if (there) {
-        session->draining = true;
-        session_send(session, &told);
-        ok = node_message(&view, session);
-    }
-    pthread_mutex_unlock(&table->lock);
-    if (!there)
-        return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND, "there is no node '%.63s' connected", request->name);
-    if (!ok)
-        return VMAFX_ERR_NOMEM;
-    if (table->config.audit)
-        table->config.audit(table->config.allow_ctx, vmafx_rpc_call_peer(call), "node.drain", request->name);
-    response.node = &view.node;
-    return vmafx_message_pack(&response.base, &ret->body, &ret->len);
-}
-
 /* ---- The table ---- */
-
-size_t node_table_methods(NodeTable *table, VmafxRpcMethod *ret, size_t max)
-{
-    const VmafxRpcMethod methods[] = {
-        connect_method(table),
-        { .path = "/vmafx.v1.Fleet/ListNodes", .unary = list_nodes, .ctx = table },
-        { .path = "/vmafx.v1.Fleet/DrainNode", .unary = drain_node, .ctx = table },
-    };
-    size_t n = VMAFX_MIN(max, VMAFX_LEN(methods));
-
-    memcpy(ret, methods, n * sizeof *methods);
-    return n;
-}
 
 NodeTable *node_table_new(const NodeTableConfig *config)
 {

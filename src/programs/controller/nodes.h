@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * The nodes that hold a stream to this controller, and the tasks they are given: Fleet.Connect, ListNodes, DrainNode.
+ * The nodes that hold a stream to this controller, and the tasks they are given: the service Fleet.
  * Jobs and leases are not here; those live in the store. What is here is lost with the process, and comes back with the
  * nodes' next Hello.
  */
@@ -8,6 +8,7 @@
 #define VMAFX_PROGRAMS_CONTROLLER_NODES_H
 
 #include "otel/api/log.h"
+#include "programs/controller/api.h"
 #include "programs/controller/telemetry.h"
 #include "programs/controller/watch.h"
 #include "rpc/server.h"
@@ -24,9 +25,8 @@ typedef struct NodeTableConfig {
     int64_t lease_ms, heartbeat_ms;
     /** May this peer speak for this node? NULL: any may. */
     VmafxErr (*allow)(void *ctx, const VmafxRpcPeer *peer, const char *node, VmafxErrInfo *reterr);
-    /** Leaves an audit line. NULL: none. */
-    void (*audit)(void *ctx, const VmafxRpcPeer *peer, const char *action, const char *subject);
-    void *allow_ctx; /* of both */
+    void *allow_ctx;
+    const Api *api; /* for the audit; set by node_table_api */
 } NodeTableConfig;
 
 /** Texts are borrowed while it lives. NULL on no memory. */
@@ -36,8 +36,10 @@ void node_table_set_telemetry(NodeTable *table, JobTelemetry *telemetry);
 /** After the server has stopped and the store has carried out what waited. */
 void node_table_free(NodeTable **table);
 
-/** Its methods for the server's table; at most max of them. */
-size_t node_table_methods(NodeTable *table, VmafxRpcMethod *ret, size_t max);
+/** Adds what people ask about nodes to the table. */
+void node_table_api(NodeTable *table, Api *api);
+/** Fleet.Connect */
+VmafxRpcMethod connect_method(NodeTable *table);
 
 /** Events of one group, on the store's thread: new work is shared out, what was cancelled is told to its node. */
 void node_table_events(NodeTable *table, const VmafxEvent *events, const VmafxJob *const *jobs, size_t n);

@@ -78,6 +78,8 @@ struct NodeTable {
 
 Session *session_ref(Session *session);
 void session_unref(Session **session);
+/* With the table's lock: is its stream closed, or silent for too long? */
+bool session_is_lost(const Session *session);
 
 /* With the table's lock. */
 Session *table_find(NodeTable *table, const char *name);
@@ -92,9 +94,6 @@ void session_cancel(Session *session, const VmafxAttemptRef *ref, Vmafx__V1__Can
 
 /** Gives work to who can take it. Without the lock. */
 void table_dispatch(NodeTable *table);
-
-/** Fleet.Connect */
-VmafxRpcMethod connect_method(NodeTable *table);
 
 /** A reference as a message; text is where the id is written. */
 Vmafx__V1__AttemptRef attempt_message(const VmafxAttemptRef *ref, char text[VMAFX_JOB_ID_TEXT]);

@@ -49,10 +49,48 @@ VmafxErr result_check(const void *data, size_t len, bool *ret_complete, bool *re
     return VMAFX_OK;
 }
 
+VmafxErr result_load(VmafxStore *store, const Caller *caller, const char *id, bool summary_only, LoadedResult *ret,
+                     VmafxErrInfo *reterr)
+{
+    VMAFX_AUTO(vmafx_stored_job_done) VmafxStoredJob job = { 0 };
+    VMAFX_AUTO(vmafx_free_p) void *data = NULL;
+    VMAFX_AUTO(loaded_result_done) LoadedResult loaded = { 0 };
+    size_t len;
+    VmafxErr err = job_read(store, caller, id, &job, reterr);
+
+    if (err)
+        return err;
+    err = vmafx_store_result(store, &job.job.id, &data, &len);
+    if (err == VMAFX_ERR_NOT_FOUND)
+        return vmafx_fail(reterr, err, "there is no result of job %s, which is %s", id,
+                          vmafx_job_state_name(job.job.state));
+    if (!err)
+        err = vmafx_message_unpack(&vmafx__v1__stored_result__descriptor, data, len, BUDGET, &loaded.message, reterr);
+    if (err)
+        return vmafx_fail(reterr, err == VMAFX_ERR_SYNTAX ? VMAFX_ERR_CORRUPT : err, "the result of job %s: %s", id,
+                          vmafx_err_text(err));
+
+    const Vmafx__V1__StoredResult *stored = vmafx_message_get(loaded.message);
+    if (!summary_only && stored->frames.len)
+        err = vmafx_columns_unpack(stored->frames.data, stored->frames.len, 0, &loaded.columns, reterr);
+    if (err)
+        return err == VMAFX_ERR_SYNTAX ? VMAFX_ERR_CORRUPT : err;
+    loaded.summary = stored->summary;
+    *ret = loaded;
+    loaded = (LoadedResult){ 0 };
+    return VMAFX_OK;
+}
+
+void loaded_result_done(LoadedResult *loaded)
+{
+    vmafx_message_free(&loaded->message);
+    vmafx_columns_done(&loaded->columns);
+}
+
 /* ---- GetResult ---- */
 
 typedef struct Reading {
-    VmafxStore *store;
+    const ResultRpc *door;
     bool asked;
     VmafxColumns columns;
     uint64_t next; /* row */
@@ -64,7 +102,7 @@ static VmafxErr reading_open(void *ctx, VmafxRpcStream *stream, void **ret_state
 
     if (!reading)
         return VMAFX_ERR_NOMEM;
-    reading->store = ctx;
+    reading->door = ctx;
     *ret_state = reading;
     return VMAFX_OK;
 }
@@ -135,32 +173,18 @@ static void send_frames(void *ctx, VmafxRpcStream *stream)
 static VmafxErr begin(Reading *reading, VmafxRpcStream *stream, const Vmafx__V1__GetResultRequest *request,
                       VmafxErrInfo *reterr)
 {
-    VMAFX_AUTO(vmafx_free_p) void *data = NULL;
-    VMAFX_AUTO(vmafx_message_free) VmafxMessage *message = NULL;
+    Caller caller = api_stream_caller(reading->door->api, stream);
+    VMAFX_AUTO(loaded_result_done) LoadedResult loaded = { 0 };
     Vmafx__V1__GetResultResponse response = VMAFX__V1__GET_RESULT_RESPONSE__INIT;
-    VmafxJobId id;
-    size_t len;
-    VmafxErr err = job_id_from(request->id, &id, reterr);
+    VmafxErr err = result_load(reading->door->store, &caller, request->id, request->summary_only, &loaded, reterr);
 
     if (err)
         return err;
-    err = vmafx_store_result(reading->store, &id, &data, &len);
-    if (err == VMAFX_ERR_NOT_FOUND)
-        return vmafx_fail(reterr, err, "there is no result of a job %s", request->id);
-    if (!err)
-        err = vmafx_message_unpack(&vmafx__v1__stored_result__descriptor, data, len, BUDGET, &message, reterr);
-    if (err)
-        return vmafx_fail(reterr, err == VMAFX_ERR_SYNTAX ? VMAFX_ERR_CORRUPT : err, "the result of job %s: %s",
-                          request->id, vmafx_err_text(err));
-
-    const Vmafx__V1__StoredResult *stored = vmafx_message_get(message);
-    if (!request->summary_only && stored->frames.len)
-        err = vmafx_columns_unpack(stored->frames.data, stored->frames.len, 0, &reading->columns, reterr);
-    if (err)
-        return err == VMAFX_ERR_SYNTAX ? VMAFX_ERR_CORRUPT : err;
     response.part_case = VMAFX__V1__GET_RESULT_RESPONSE__PART_SUMMARY;
-    response.summary = stored->summary;
+    response.summary = (Vmafx__V1__Result *)loaded.summary;
     err = send_part(stream, &response);
+    reading->columns = loaded.columns;
+    loaded.columns = (VmafxColumns){ 0 };
     if (!err)
         send_frames(reading, stream);
     return err;
@@ -182,13 +206,13 @@ static void reading_message(void *state, VmafxRpcStream *stream, const void *dat
         vmafx_rpc_stream_finish(stream, err, *info.message ? info.message : vmafx_err_text(err));
 }
 
-VmafxRpcMethod result_method(VmafxStore *store)
+VmafxRpcMethod result_rpc_method(ResultRpc *door)
 {
     return (VmafxRpcMethod){
         .path = "/vmafx.v1.Jobs/GetResult",
         .open = reading_open,
         .message = reading_message,
         .closed = reading_closed,
-        .ctx = store,
+        .ctx = door,
     };
 }

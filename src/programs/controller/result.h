@@ -1,13 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* Jobs.GetResult: a stored result as a stream, the summary first, then runs of frames as fast as the peer reads. */
+/*
+ * Stored results: checked on the way in, taken out of the store for whoever may see them. Jobs.GetResult sends one as a
+ * stream, the summary first, then runs of frames as fast as the peer reads; rest_result.c as a report.
+ */
 #ifndef VMAFX_PROGRAMS_CONTROLLER_RESULT_H
 #define VMAFX_PROGRAMS_CONTROLLER_RESULT_H
 
-#include "rpc/message.h"
-#include "rpc/server.h"
+#include "base/columns.h"
+#include "programs/controller/api.h"
 #include "store/store.h"
 
-VmafxRpcMethod result_method(VmafxStore *store);
+/** A result out of the store. */
+typedef struct LoadedResult {
+    VmafxMessage *message;
+    const Vmafx__V1__Result *summary; /* in the message */
+    VmafxColumns columns;             /* its frames, in the order of summary->series; none of summary_only */
+} LoadedResult;
+
+/** @return VMAFX_ERR_SYNTAX, VMAFX_ERR_NOT_FOUND (the job, or its result), VMAFX_ERR_CORRUPT and those of the store */
+VMAFX_CHECK VmafxErr result_load(VmafxStore *store, const Caller *caller, const char *id, bool summary_only,
+                                 LoadedResult *ret, VmafxErrInfo *reterr);
+void loaded_result_done(LoadedResult *loaded);
+
+/** Jobs.GetResult: the door for gRPC. */
+typedef struct ResultRpc {
+    VmafxStore *store;
+    const Api *api;
+} ResultRpc;
+VmafxRpcMethod result_rpc_method(ResultRpc *door);
 
 /**
  * Checks what a node sent before it is kept: a StoredResult whose frames fit its summary.

@@ -12,9 +12,9 @@
 
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/api/metrics.h"
 #include "signals/instruments.h"
 
@@ -32,10 +32,7 @@ struct JobTelemetry {
 
 uint64_t wall_now_ns(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return vmafx_wall_ns();
 }
 
 void random_bytes(void *ret, size_t n)

@@ -15,6 +15,8 @@ typedef struct JobTelemetry JobTelemetry;
 typedef struct FleetCounts {
     uint64_t ready, busy, draining, lost; /* nodes */
     uint64_t slots_free, slots_busy;
+    int64_t memory_max_mib; /* the most that a node which takes tasks has; INT64_MAX: one that did not say; 0: none is
+                               there */
 } FleetCounts;
 
 #define NODE_LOAD_GPUS_MAX 16

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Followers of jobs. A table of topics by job id: each holds its watchers and the job's last progress. A topic lives
- * while someone watches or the job runs.
+ * Followers of jobs. A table of topics by job id: each holds its followers and the job's last progress. A topic lives
+ * while someone follows or the job runs.
  *
- * No change is missed: a watcher joins its topic before the job is read, under the topic's lock, so what happens later
- * is sent later. What happened just before may be told twice: once in the first message, once as an event.
+ * No change is missed and none is told twice: a follower joins its topic under the lock, with the number of the last
+ * event that it has read from the store, and is told later ones only. What is on disk before is read, what gets there
+ * later is published under the same lock.
  */
 
 #include "programs/controller/watch.h"
@@ -19,16 +20,9 @@
 #define BUCKETS         4096 /* a power of two */
 #define PROGRESS_GAP_NS 250000000u
 
-typedef struct Watcher {
-    WatchHub *hub;
-    struct Topic *topic; /* NULL: not joined, or left */
-    VmafxRpcStream *stream;
-    struct Watcher *next;
-} Watcher;
-
 typedef struct Topic {
     VmafxJobId id;
-    Watcher *watchers;
+    Follower *followers;
     VmafxJob job; /* RUNNING: the row of the last event, for progress */
     bool running;
     Vmafx__V1__Progress progress;
@@ -40,9 +34,9 @@ typedef struct Topic {
 struct WatchHub {
     VmafxStore *store;
 
-    pthread_mutex_t lock; /* covers everything below; sending on a stream does not wait, so it is done under it */
+    pthread_mutex_t lock; /* covers everything below; telling a follower does not wait, so it is done under it */
     Topic *buckets[BUCKETS];
-    size_t n_watchers;
+    size_t n_followers;
 };
 
 static size_t bucket_of(const VmafxJobId *id)
@@ -72,50 +66,80 @@ static void drop_if_unused(WatchHub *hub, const VmafxJobId *id)
 {
     Topic **at = find(hub, id), *topic = *at;
 
-    if (!topic || topic->watchers || topic->running)
+    if (!topic || topic->followers || topic->running)
         return;
     *at = topic->next;
     free(topic);
 }
 
-/* ---- Sending ---- */
+/* ---- Telling ---- */
 
-static void send_message(VmafxRpcStream *stream, const Vmafx__V1__WatchJobResponse *response)
+struct WatchNews {
+    const Vmafx__V1__WatchJobResponse *message;
+    const char *kind;
+    int64_t sequence;
+    uint8_t *packed;
+    size_t packed_len;
+    char *json;
+};
+
+static void news_done(WatchNews *news)
 {
-    VMAFX_AUTO(vmafx_free_p) uint8_t *data = NULL;
-    size_t len;
-
-    if (vmafx_message_pack(&response->base, &data, &len))
-        vmafx_rpc_stream_finish(stream, VMAFX_ERR_NOMEM, vmafx_err_text(VMAFX_ERR_NOMEM));
-    else
-        VMAFX_IGNORE(vmafx_rpc_stream_send(stream, data, len)); /* it is closing then, which closed() will tell */
+    free(news->packed);
+    free(news->json);
 }
 
-/** To all watchers of a topic: packed once. */
+const uint8_t *watch_news_packed(WatchNews *news, size_t *ret_len)
+{
+    if (!news->packed && vmafx_message_pack(&news->message->base, &news->packed, &news->packed_len))
+        return NULL;
+    *ret_len = news->packed_len;
+    return news->packed;
+}
+
+const char *watch_news_json(WatchNews *news)
+{
+    if (!news->json)
+        news->json = vmafx_message_json(&news->message->base);
+    return news->json;
+}
+
+const char *watch_news_kind(const WatchNews *news)
+{
+    return news->kind;
+}
+
+int64_t watch_news_sequence(const WatchNews *news)
+{
+    return news->sequence;
+}
+
+/** To all followers of a topic who do not know it yet. */
 static void publish(Topic *topic, const VmafxJob *job, const VmafxEvent *event, Vmafx__V1__Progress *progress)
 {
-    VMAFX_AUTO(vmafx_free_p) uint8_t *data = NULL;
     Vmafx__V1__WatchJobResponse response = VMAFX__V1__WATCH_JOB_RESPONSE__INIT;
+    VMAFX_AUTO(news_done)
+    WatchNews news = { .message = &response,
+                       .kind = event ? "change" : "progress",
+                       .sequence = event ? event->sequence : 0 };
     Vmafx__V1__Event event_view;
     JobView view;
-    size_t len;
-    VmafxErr err = job_view_init(&view, job, NULL, 0, NULL);
 
+    VMAFX_IGNORE(job_view_init(&view, job, NULL, 0, NULL)); /* without a request there is nothing to fail */
     view.message.progress = progress;
     response.job = &view.message;
     if (event) {
         event_view_init(&event_view, event);
         response.event = &event_view;
     }
-    if (!err)
-        err = vmafx_message_pack(&response.base, &data, &len);
-    for (Watcher *w = topic->watchers; w; w = w->next) {
-        if (err)
-            vmafx_rpc_stream_finish(w->stream, err, vmafx_err_text(err));
-        else
-            VMAFX_IGNORE(vmafx_rpc_stream_send(w->stream, data, len));
+    for (Follower *f = topic->followers; f; f = f->next) {
+        if (event && event->sequence <= f->seen)
+            continue;
+        if (event)
+            f->seen = event->sequence;
+        f->door->tell(f, &news);
         if (event && event->kind == VMAFX_EVENT_ENDED) /* the events before it carry the same row */
-            vmafx_rpc_stream_finish(w->stream, VMAFX_OK, NULL);
+            f->door->end(f, VMAFX_OK, NULL);
     }
 }
 
@@ -131,7 +155,7 @@ void watch_hub_events(WatchHub *hub, const VmafxEvent *events, const VmafxJob *c
         topic->job = *jobs[i];
         if (events[i].kind != VMAFX_EVENT_SUBMITTED && !starts)
             topic->has_progress = topic->has_progress && topic->running;
-        if (topic->watchers)
+        if (topic->followers)
             publish(topic, jobs[i], &events[i], NULL);
         drop_if_unused(hub, &events[i].job);
     }
@@ -148,7 +172,7 @@ void watch_hub_progress(WatchHub *hub, const VmafxJobId *id, const Vmafx__V1__Pr
         topic->progress.frames_total = progress->frames_total;
         topic->progress.frame_rate = progress->frame_rate;
         topic->has_progress = true;
-        if (topic->watchers && now - topic->told_at >= PROGRESS_GAP_NS) {
+        if (topic->followers && now - topic->told_at >= PROGRESS_GAP_NS) {
             topic->told_at = now;
             publish(topic, &topic->job, NULL, &topic->progress);
         }
@@ -167,124 +191,155 @@ bool watch_hub_progress_get(WatchHub *hub, const VmafxJobId *id, Vmafx__V1__Prog
     return has;
 }
 
-/* ---- The stream ---- */
+/* ---- Followers ---- */
 
-static VmafxErr watch_open(void *ctx, VmafxRpcStream *stream, void **ret_state, VmafxErrInfo *reterr)
+VmafxErr watch_hub_enter(WatchHub *hub, const FollowerDoor *door, Follower *follower, VmafxErrInfo *reterr)
 {
-    WatchHub *hub = ctx;
-    Watcher *watcher = calloc(1, sizeof *watcher);
-
-    if (!watcher)
-        return VMAFX_ERR_NOMEM;
     pthread_mutex_lock(&hub->lock);
-    bool full = hub->n_watchers >= WATCHERS_MAX;
-    hub->n_watchers += !full;
+    bool full = hub->n_followers >= WATCHERS_MAX;
+    hub->n_followers += !full;
     pthread_mutex_unlock(&hub->lock);
-    if (full) {
-        free(watcher);
+    if (full)
         return vmafx_fail(reterr, VMAFX_ERR_BUSY, "%d streams watch already", WATCHERS_MAX);
-    }
-    watcher->hub = hub;
-    watcher->stream = vmafx_rpc_stream_ref(stream);
-    *ret_state = watcher;
+    follower->hub = hub;
+    follower->door = door;
     return VMAFX_OK;
 }
 
-static void leave(Watcher *watcher)
+void watch_hub_leave(Follower *follower)
 {
-    Topic *topic = watcher->topic;
+    WatchHub *hub = follower->hub;
 
-    if (!topic)
-        return;
-    for (Watcher **at = &topic->watchers; *at; at = &(*at)->next)
-        if (*at == watcher) {
-            *at = watcher->next;
+    pthread_mutex_lock(&hub->lock);
+    Topic *topic = follower->topic;
+    for (Follower **at = topic ? &topic->followers : NULL; at && *at; at = &(*at)->next)
+        if (*at == follower) {
+            *at = follower->next;
             break;
         }
-    watcher->topic = NULL;
-    drop_if_unused(watcher->hub, &topic->id);
+    follower->topic = NULL;
+    if (topic)
+        drop_if_unused(hub, &topic->id);
+    hub->n_followers--;
+    pthread_mutex_unlock(&hub->lock);
 }
 
-/** With the lock held: reading one row takes microseconds, and nothing can happen in between. */
-static VmafxErr join(Watcher *watcher, const VmafxJobId *id, const char *text, VmafxErrInfo *reterr)
+static void tell_event(Follower *follower, const VmafxEvent *event)
 {
-    WatchHub *hub = watcher->hub;
-    VMAFX_AUTO(vmafx_stored_job_done) VmafxStoredJob stored = { 0 };
-    VMAFX_AUTO(job_view_done) JobView view = { 0 };
     Vmafx__V1__WatchJobResponse response = VMAFX__V1__WATCH_JOB_RESPONSE__INIT;
-    VmafxErr err = vmafx_store_get(hub->store, id, &stored);
+    VMAFX_AUTO(news_done)
+    WatchNews news = { .message = &response, .kind = "change", .sequence = event->sequence };
+    Vmafx__V1__Event view;
 
-    if (err == VMAFX_ERR_NOT_FOUND)
-        return vmafx_fail(reterr, err, "there is no job %s", text);
-    if (!err)
-        err = job_view_init(&view, &stored.job, stored.spec, stored.spec_len, reterr);
+    event_view_init(&view, event);
+    response.event = &view;
+    follower->door->tell(follower, &news);
+}
+
+static VmafxErr tell_job(Follower *follower, const VmafxStoredJob *stored, Vmafx__V1__Progress *progress,
+                         int64_t sequence, VmafxErrInfo *reterr)
+{
+    Vmafx__V1__WatchJobResponse response = VMAFX__V1__WATCH_JOB_RESPONSE__INIT;
+    VMAFX_AUTO(news_done) WatchNews news = { .message = &response, .kind = "job", .sequence = sequence };
+    VMAFX_AUTO(job_view_done) JobView view = { 0 };
+    VmafxErr err = job_view_init(&view, &stored->job, stored->spec, stored->spec_len, reterr);
+
     if (err)
         return err;
-    bool ended = vmafx_job_has_ended(&stored.job);
-    Topic *topic = ended ? NULL : find_or_make(hub, id);
-    if (!topic && !ended)
-        return VMAFX_ERR_NOMEM;
-    if (topic) {
-        topic->job = stored.job;
-        topic->running = stored.job.state == VMAFX_JOB_RUNNING;
-        watcher->topic = topic;
-        watcher->next = topic->watchers;
-        topic->watchers = watcher;
-        if (topic->has_progress)
-            view.message.progress = &topic->progress;
-    }
+    view.message.progress = progress;
     response.job = &view.message;
-    send_message(watcher->stream, &response);
-    if (ended)
-        vmafx_rpc_stream_finish(watcher->stream, VMAFX_OK, NULL);
+    follower->door->tell(follower, &news);
     return VMAFX_OK;
 }
 
-static void watch_message(void *state, VmafxRpcStream *stream, const void *data, size_t len)
+/** Reads the events after `seen`, and tells them where the follower resumes. */
+static VmafxErr catch_up(Follower *follower, const VmafxJobId *id, bool resumes, bool *ret_ended)
 {
-    Watcher *watcher = state;
-    VMAFX_AUTO(vmafx_message_free) VmafxMessage *message = NULL;
-    VmafxErrInfo info = { 0 };
-    VmafxJobId id;
-    VmafxErr err = vmafx_message_unpack(&vmafx__v1__watch_job_request__descriptor, data, len, 0, &message, &info);
+    size_t n;
 
-    if (!err && watcher->topic)
-        err = vmafx_fail(&info, VMAFX_ERR_INVALID, "one request opens this stream");
-    if (!err) {
-        const char *text = ((const Vmafx__V1__WatchJobRequest *)vmafx_message_get(message))->id;
-        err = job_id_from(text, &id, &info);
-        if (!err) {
-            pthread_mutex_lock(&watcher->hub->lock);
-            err = join(watcher, &id, text, &info);
-            pthread_mutex_unlock(&watcher->hub->lock);
+    do {
+        VMAFX_AUTO(vmafx_stored_events_done) VmafxStoredEvents events = { 0 };
+        VmafxErr err = vmafx_store_events(follower->hub->store, id, follower->seen, VMAFX_STORE_PAGE_MAX, &events);
+
+        if (err)
+            return err;
+        n = events.n;
+        for (size_t i = 0; i < n; i++) {
+            if (resumes)
+                tell_event(follower, &events.items[i]);
+            *ret_ended |= events.items[i].kind == VMAFX_EVENT_ENDED;
+            follower->seen = events.items[i].sequence;
         }
+    } while (n == VMAFX_STORE_PAGE_MAX);
+    return VMAFX_OK;
+}
+
+static VmafxErr enter_topic(Follower *follower, const VmafxJob *job)
+{
+    Topic *topic = find_or_make(follower->hub, &job->id);
+
+    if (!topic)
+        return VMAFX_ERR_NOMEM;
+    topic->job = *job;
+    topic->running = job->state == VMAFX_JOB_RUNNING;
+    follower->topic = topic;
+    follower->next = topic->followers;
+    topic->followers = follower;
+    return VMAFX_OK;
+}
+
+/**
+ * With the lock held: what is left to read is what happened in the last moments, and nothing can happen in between. The
+ * row is read after the events and is no older than they are; only where it resumes, and has been told the job, before
+ * them, so that an end in the row is among the events.
+ */
+static VmafxErr join_locked(Follower *follower, const Caller *caller, const char *text, const VmafxJobId *id,
+                            bool resumes, VmafxErrInfo *reterr)
+{
+    VMAFX_AUTO(vmafx_stored_job_done) VmafxStoredJob stored = { 0 };
+    Topic *topic = *find(follower->hub, id);
+    bool ended = false;
+    VmafxErr err = resumes ? job_read(follower->hub->store, caller, text, &stored, reterr) : VMAFX_OK;
+
+    if (!err)
+        err = catch_up(follower, id, resumes, &ended);
+    if (!err && !resumes)
+        err = job_read(follower->hub->store, caller, text, &stored, reterr);
+    if (!err && !resumes)
+        err =
+            tell_job(follower, &stored, topic && topic->has_progress ? &topic->progress : NULL, follower->seen, reterr);
+    if (err)
+        return err;
+    if (!ended && !vmafx_job_has_ended(&stored.job))
+        return enter_topic(follower, &stored.job);
+    follower->door->end(follower, VMAFX_OK, NULL);
+    return VMAFX_OK;
+}
+
+VmafxErr watch_hub_join(Follower *follower, const Caller *caller, const char *text, int64_t after, VmafxErrInfo *reterr)
+{
+    WatchHub *hub = follower->hub;
+    VMAFX_AUTO(vmafx_stored_job_done) VmafxStoredJob stored = { 0 };
+    bool resumes = after >= 0, ended = false;
+    VmafxErr err = job_read(hub->store, caller, text, &stored, reterr);
+
+    if (err)
+        return err;
+    follower->seen = resumes ? after : 0;
+    if (resumes) /* without a number: where the connection breaks before the rest came, it is asked for again */
+        err = tell_job(follower, &stored, NULL, 0, reterr);
+    if (!err) /* most of it without the lock */
+        err = catch_up(follower, &stored.job.id, resumes, &ended);
+    if (!err && resumes && ended) {
+        follower->door->end(follower, VMAFX_OK, NULL);
+        return VMAFX_OK;
     }
     if (err)
-        vmafx_rpc_stream_finish(stream, err, info.message);
-}
-
-static void watch_closed(void *state, VmafxRpcStream *stream)
-{
-    Watcher *watcher = state;
-    WatchHub *hub = watcher->hub;
-
+        return err;
     pthread_mutex_lock(&hub->lock);
-    leave(watcher);
-    hub->n_watchers--;
+    err = join_locked(follower, caller, text, &stored.job.id, resumes, reterr);
     pthread_mutex_unlock(&hub->lock);
-    vmafx_rpc_stream_unref(&watcher->stream);
-    free(watcher);
-}
-
-VmafxRpcMethod watch_method(WatchHub *hub)
-{
-    return (VmafxRpcMethod){
-        .path = "/vmafx.v1.Jobs/WatchJob",
-        .open = watch_open,
-        .message = watch_message,
-        .closed = watch_closed,
-        .ctx = hub,
-    };
+    return err;
 }
 
 /* ---- The hub ---- */
@@ -320,15 +375,15 @@ void watch_hub_stop(WatchHub *hub)
     pthread_mutex_lock(&hub->lock);
     for (size_t i = 0; i < BUCKETS; i++)
         for (Topic *topic = hub->buckets[i]; topic; topic = topic->next)
-            for (Watcher *w = topic->watchers; w; w = w->next)
-                vmafx_rpc_stream_finish(w->stream, VMAFX_ERR_STOPPED, "the controller is stopping");
+            for (Follower *f = topic->followers; f; f = f->next)
+                f->door->end(f, VMAFX_ERR_STOPPED, "the controller is stopping");
     pthread_mutex_unlock(&hub->lock);
 }
 
 size_t watch_hub_count(WatchHub *hub)
 {
     pthread_mutex_lock(&hub->lock);
-    size_t n = hub->n_watchers;
+    size_t n = hub->n_followers;
     pthread_mutex_unlock(&hub->lock);
     return n;
 }

@@ -11,7 +11,7 @@
 #define PROTOCOL_VERSION  1
 #define SECOND_NS         UINT64_C(1000000000)
 #define BACKOFF_MIN_NS    (SECOND_NS / 4)
-#define BACKOFF_MAX_NS    (15 * SECOND_NS)
+#define BACKOFF_MAX_NS    (5 * SECOND_NS)
 #define HEARTBEAT_NS      (10 * SECOND_NS) /* until the controller says otherwise */
 #define SILENCE           6                /* heartbeats without an answer: the stream is dead */
 #define CHUNK_BYTES       ((size_t)512 << 10)

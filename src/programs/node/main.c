@@ -30,6 +30,7 @@ static const VmafxSetting settings_table[] = {
     { "VMAFX_NODE_INPUT_ROOTS", "input-roots", "DIR:DIR", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
       "folders that tasks may read from, separated by colons; when not set, everything with a controller on loopback, "
       "else nothing" },
+    VMAFX_INPUT_SETTINGS,
     { "VMAFX_NODE_STATE", "state", "DIR", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
       "where results wait for the controller; $XDG_STATE_HOME/vmafx/NAME or ~/.local/state/vmafx/NAME when not set" },
     { "VMAFX_NODE_MEMORY", "memory", "SIZE", VMAFX_SETTING_BYTES, "0", 0, 0, false,
@@ -38,17 +39,10 @@ static const VmafxSetting settings_table[] = {
       "address space of one task; 0: no limit" },
     { "VMAFX_NODE_HTTP", "http", "ADDRESS", VMAFX_SETTING_TEXT, "127.0.0.1:7820", 0, 0, false,
       "probes and metrics; empty: none" },
-    { "VMAFX_TLS_CERT", "tls-cert", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
-      "our certificate, PEM; with key and CA: mutual TLS with the controller" },
-    { "VMAFX_TLS_KEY", "tls-key", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false, "its key" },
-    { "VMAFX_TLS_CA", "tls-ca", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
-      "who signs the controller's certificate" },
+    VMAFX_SERVICE_TLS_SETTINGS,
     { "VMAFX_TLS_SERVER_NAME", "tls-server-name", "NAME", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
       "the name that the controller's certificate must have, if it is not the address's" },
-    { "VMAFX_OPEN_METRICS", "open-metrics", NULL, VMAFX_SETTING_BOOL, NULL, 0, 0, false,
-      "/metrics off loopback for whoever asks" },
-    { "VMAFX_INSECURE_LISTEN", "insecure-listen", NULL, VMAFX_SETTING_BOOL, NULL, 0, 0, false,
-      "probes and metrics off loopback without TLS" },
+    VMAFX_SERVICE_HTTP_SETTINGS,
 };
 
 static const VmafxProgramInfo program = {
@@ -72,7 +66,7 @@ typedef struct Program {
     VmafxLogger *log;
     char name[VMAFX_NODE_NAME_MAX], state[4096];
     Node *node;
-    atomic_bool ready; /* as of the last turn; the HTTP threads may not look into the node */
+    _Atomic(const char *) missing; /* as of the last turn; the HTTP threads may not look into the node */
 } Program;
 
 /** A host's name may have letters that a node's may not. */
@@ -105,17 +99,6 @@ static VmafxErr find_names(Program *p, VmafxErrInfo *reterr)
     return VMAFX_OK;
 }
 
-/** "host:port", "dns:///host:port", "[::1]:7801", "unix:/path" */
-static bool is_loopback(const char *address)
-{
-    const char *slashes = strstr(address, ":///"), *host = slashes ? slashes + 4 : address;
-    const char *colon = strrchr(host, ':');
-
-    if (!strncmp(address, "unix:", 5))
-        return true;
-    return vmafx_auth_host_is_loopback(host, colon ? (size_t)(colon - host) : strlen(host));
-}
-
 static int64_t memory_default(void)
 {
     LoadMeter meter = { 0 };
@@ -136,27 +119,31 @@ static VmafxErr make_node(Program *p, VmafxErrInfo *reterr)
     const char *controller = vmafx_settings_text(s, "VMAFX_CONTROLLER");
     const char *roots = vmafx_settings_text(s, "VMAFX_NODE_INPUT_ROOTS");
     int64_t slots = vmafx_settings_int(s, "VMAFX_NODE_SLOTS"), memory = vmafx_settings_int(s, "VMAFX_NODE_MEMORY");
+    VmafxServiceTls tls = vmafx_service_tls(s);
     VmafxErr err = find_names(p, reterr);
 
     if (err)
         return err;
     if (!controller)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "--controller is empty");
-    if (!roots && is_loopback(controller))
+    if (!roots && vmafx_auth_target_is_loopback(controller))
         roots = "/";
     if (!roots)
         vmafx_log(p->log, VMAFX_WARN,
                   "no input roots: every task that names a file will fail; --input-roots allows some");
+    VmafxInputsConfig inputs = vmafx_inputs_config_from(s, NODE_VERSION);
+    inputs.roots = roots;
+    inputs.roots_name = "VMAFX_NODE_INPUT_ROOTS";
     return node_new(
         &(NodeConfig){
             .name = p->name,
             .controller = controller,
-            .cert_file = vmafx_settings_text(s, "VMAFX_TLS_CERT"),
-            .key_file = vmafx_settings_text(s, "VMAFX_TLS_KEY"),
-            .ca_file = vmafx_settings_text(s, "VMAFX_TLS_CA"),
+            .cert_file = tls.cert_file,
+            .key_file = tls.key_file,
+            .ca_file = tls.ca_file,
             .server_name = vmafx_settings_text(s, "VMAFX_TLS_SERVER_NAME"),
             .state = p->state,
-            .input_roots = roots,
+            .inputs = &inputs,
             .slots = (uint32_t)(slots ? slots : VMAFX_MIN(vmafx_cpus_allowed(), VMAFX_NODE_SLOTS_MAX)),
             .threads = (int)vmafx_settings_int(s, "VMAFX_NODE_THREADS"),
             .memory_bytes = memory ? memory : memory_default(),
@@ -170,19 +157,18 @@ static VmafxErr make_node(Program *p, VmafxErrInfo *reterr)
 
 static VmafxErr ready(void *ctx, VmafxErrInfo *ret_missing)
 {
-    if (atomic_load(&((Program *)ctx)->ready))
-        return VMAFX_OK;
-    return vmafx_fail(ret_missing, VMAFX_ERR_UNREACHABLE, "not connected to the controller, or draining");
+    const char *missing = atomic_load(&((Program *)ctx)->missing);
+
+    return missing ? vmafx_fail(ret_missing, VMAFX_ERR_UNREACHABLE, "%s", missing) : VMAFX_OK;
 }
 
 static VmafxErr listen_http(Program *p, VmafxErrInfo *reterr)
 {
     const char *address = vmafx_settings_text(p->settings, "VMAFX_NODE_HTTP");
+    VmafxHttpServerConfig config = { .address = address, .version = NODE_VERSION };
+    VmafxErr err = vmafx_service_configure(p->service, p->settings, &config, &p->policy, reterr);
 
-    if (!address)
-        return VMAFX_OK;
-    return vmafx_service_listen(p->service, &(VmafxHttpServerConfig){ .address = address, .version = NODE_VERSION },
-                                &p->policy, ready, p, reterr);
+    return err || !address ? err : vmafx_service_listen(p->service, &config, &p->policy, ready, p, reterr);
 }
 
 /** The first signal drains, the second hands back; a third, or a controller that does not hear, ends it. */
@@ -194,7 +180,7 @@ static void run(Program *p)
     for (;;) {
         uint64_t now = vmafx_monotonic_ns();
         uint32_t wait_ms = node_turn(p->node, now);
-        atomic_store(&p->ready, node_is_ready(p->node));
+        atomic_store(&p->missing, node_missing(p->node));
         if (node_is_drained(p->node) || now > give_up_ns)
             return;
         if (!vmafx_service_tick(p->service, wait_ms))
@@ -210,15 +196,13 @@ static void run(Program *p)
 
 int main(int argc, char **argv)
 {
-    Program p = { .service = vmafx_service_start(program.name, NODE_VERSION) };
+    Program p = { .service = vmafx_service_start(program.name, NODE_VERSION), .missing = "still starting" };
     int code = vmafx_settings_read(&program, argc, argv, &p.settings);
     VmafxErrInfo info = { 0 };
 
     if (code >= 0)
         return vmafx_service_stop(&p.service, code);
     p.log = vmafx_service_log(p.service);
-    p.policy.insecure_listen = vmafx_settings_bool(p.settings, "VMAFX_INSECURE_LISTEN");
-    p.policy.open_metrics = vmafx_settings_bool(p.settings, "VMAFX_OPEN_METRICS");
     VmafxErr err = listen_http(&p, &info);
     if (!err)
         err = make_node(&p, &info);

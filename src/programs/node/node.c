@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "signals/signals.h"
 
-#define TURN_MAX_MS 250
+#define TURN_MAX_MS          250
+#define START_BACKOFF_MIN_NS UINT64_C(250000000)
+#define START_BACKOFF_MAX_NS UINT64_C(10000000000)
 
 /* ---- What is to be done ---- */
 
@@ -103,13 +105,62 @@ static void check_deadlines(Node *node, uint64_t now)
         }
 }
 
+/* ---- The scorer's start ---- */
+
+static void scorer_changed(void *ctx, bool ready, const char *message)
+{
+    Node *node = ctx;
+
+    vmafx_log(node->config.log, ready ? VMAFX_INFO : VMAFX_WARN,
+              ready ? "the scorer is there again" : "the scorer has gone; starting it anew",
+              VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, message ? message : ""));
+}
+
+/*
+ * A scorer may be killed while it starts, for want of memory say; that passes, and a later turn starts it again. A
+ * program that is missing or may not be run is an error.
+ */
+static VmafxErr start_runner(Node *node, uint64_t now, VmafxErrInfo *reterr)
+{
+    VmafxErrInfo info = { 0 };
+    VmafxErr err = vmafx_runner_start(
+        &(VmafxRunnerConfig){ .tasks_max = VMAFX_RUNNER_TASKS_MAX, .changed = scorer_changed, .ctx = node },
+        &node->runner, &info);
+    uint64_t wait_ns = START_BACKOFF_MIN_NS << VMAFX_MIN(node->runner_failures, 6u);
+
+    if (!err && node->runner_failures)
+        scorer_changed(node, true, "");
+    if (err != VMAFX_ERR_UNREACHABLE && err != VMAFX_ERR_NOMEM)
+        return err ? vmafx_fail(reterr, err, "%s", info.message) : VMAFX_OK;
+    vmafx_log(node->config.log, VMAFX_WARN, "the scorer does not start; trying again",
+              VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, *info.message ? info.message : vmafx_err_text(err)));
+    node->runner_at = now + VMAFX_MIN(wait_ns, START_BACKOFF_MAX_NS);
+    node->runner_failures++;
+    return VMAFX_OK;
+}
+
+/* Here a program that is missing is being replaced: it was there when we started. */
+static void start_runner_again(Node *node, uint64_t now)
+{
+    VmafxErrInfo info = { 0 };
+
+    if (!start_runner(node, now, &info))
+        return;
+    vmafx_log(node->config.log, VMAFX_ERROR, "the scorer cannot be started; trying again",
+              VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, info.message));
+    node->runner_at = now + START_BACKOFF_MAX_NS;
+}
+
 uint32_t node_turn(Node *node, uint64_t now)
 {
+    if (!node->runner && now >= node->runner_at)
+        start_runner_again(node, now);
     for (InboxItem *item; (item = inbox_take(&node->inbox)); inbox_item_free(&item))
         take(node, item, now);
     check_deadlines(node, now);
     act_all(node, now);
-    connection_turn(node, now);
+    if (node->runner)
+        connection_turn(node, now);
     act_all(node, now); /* what the turn has ended makes room for the next */
     return TURN_MAX_MS;
 }
@@ -125,15 +176,6 @@ static void found_in_spool(void *ctx, const VmafxAttemptRef *ref, const Vmafx__V
         spool_drop(node->spool, ref);
 }
 
-static void scorer_changed(void *ctx, bool ready, const char *message)
-{
-    Node *node = ctx;
-
-    vmafx_log(node->config.log, ready ? VMAFX_INFO : VMAFX_WARN,
-              ready ? "the scorer is there again" : "the scorer has gone; starting it anew",
-              VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, message ? message : ""));
-}
-
 VmafxErr node_new(const NodeConfig *config, Node **ret, VmafxErrInfo *reterr)
 {
     VMAFX_AUTO(node_free) Node *node = calloc(1, sizeof *node);
@@ -142,18 +184,17 @@ VmafxErr node_new(const NodeConfig *config, Node **ret, VmafxErrInfo *reterr)
     if (!node)
         return VMAFX_ERR_NOMEM;
     node->config = *config;
+    node->config.inputs = NULL;
     node->tracer = vmafx_tracer_get("vmafx.node", NODE_VERSION);
     inbox_init(&node->inbox, config->wake, config->wake_ctx);
     snprintf(spool, sizeof spool, "%s/spool", config->state);
     VmafxErr err = vmafx_holdings_init(&node->holdings, node->items, VMAFX_HOLDINGS_MAX, config->slots);
     if (!err)
-        err = input_roots_open(config->input_roots, &node->roots, reterr);
+        err = vmafx_inputs_open(config->inputs, &node->inputs, reterr);
     if (!err)
         err = spool_open(spool, &node->spool, reterr);
     if (!err)
-        err = vmafx_runner_start(
-            &(VmafxRunnerConfig){ .tasks_max = VMAFX_RUNNER_TASKS_MAX, .changed = scorer_changed, .ctx = node },
-            &node->runner, reterr);
+        err = start_runner(node, vmafx_monotonic_ns(), reterr);
     if (err)
         return err;
     spool_each(node->spool, found_in_spool, node);
@@ -176,7 +217,7 @@ void node_free(Node **at)
     while (node->tasks)
         task_free(node->tasks);
     spool_close(&node->spool);
-    input_roots_close(&node->roots);
+    vmafx_inputs_close(&node->inputs);
     free(node);
 }
 
@@ -196,7 +237,11 @@ bool node_is_drained(const Node *node)
     return node->holdings.draining && node->holdings.n == 0;
 }
 
-bool node_is_ready(const Node *node)
+const char *node_missing(const Node *node)
 {
-    return node->welcomed && !node->holdings.draining && vmafx_runner_is_ready(node->runner);
+    if (!node->runner || !vmafx_runner_is_ready(node->runner))
+        return "the scorer does not run; it is being started again";
+    if (node->holdings.draining)
+        return "draining";
+    return node->welcomed ? NULL : "not connected to the controller";
 }

@@ -10,10 +10,10 @@
 #include <stdatomic.h>
 
 #include "fleet/holdings.h"
+#include "inputs/inputs.h"
 #include "otel/api/log.h"
 #include "otel/api/trace.h"
 #include "programs/node/inbox.h"
-#include "programs/node/inputs.h"
 #include "programs/node/load.h"
 #include "programs/node/spool.h"
 #include "rpc/client.h"
@@ -34,7 +34,7 @@ typedef struct Task {
     uint64_t deadline_ns;  /* monotonic; 0 until it runs */
     bool opening;          /* a thread of its own opens the inputs */
     bool running;          /* the runner has it */
-    bool stop;             /* wanted while it was opening */
+    atomic_bool stop;      /* wanted while it was opening; that thread looks at it */
     VmafxSpanContext span; /* the attempt's, made by the controller */
 } Task;
 
@@ -42,7 +42,7 @@ typedef struct NodeConfig {
     const char *name, *controller;
     const char *cert_file, *key_file, *ca_file, *server_name;
     const char *state; /* folder; the spool lies below it */
-    const char *input_roots;
+    const VmafxInputsConfig *inputs; /* for node_new only */
     uint32_t slots;
     int threads;               /* of the engine, for each task */
     int64_t memory_bytes;      /* for all tasks together */
@@ -57,8 +57,10 @@ typedef struct Node {
     VmafxTracer *tracer;
     Inbox inbox;
     Spool *spool;
-    InputRoots *roots;
-    VmafxRunner *runner;
+    VmafxInputs *inputs;
+    VmafxRunner *runner;      /* NULL until the scorer has been ready once; before that we connect to nobody */
+    uint64_t runner_at;       /* while there is none: when to start it again */
+    unsigned runner_failures; /* in a row */
 
     VmafxHolding items[VMAFX_HOLDINGS_MAX];
     VmafxHoldings holdings;
@@ -88,7 +90,10 @@ typedef struct Node {
     } sending;
 } Node;
 
-/** Large; on the heap. Texts of the config are borrowed. */
+/**
+ * Large; on the heap. Texts of the config are borrowed. A scorer that dies or is not ready in time is started again by
+ * later turns; only one that cannot be started at all is an error.
+ */
 VMAFX_CHECK VmafxErr node_new(const NodeConfig *config, Node **ret, VmafxErrInfo *reterr);
 void node_free(Node **node);
 
@@ -99,8 +104,8 @@ uint32_t node_turn(Node *node, uint64_t now);
 void node_drain(Node *node, bool finish);
 /** Nothing left, and the controller knows. */
 bool node_is_drained(const Node *node);
-/** Connected and not draining: for /readyz. */
-bool node_is_ready(const Node *node);
+/** For /readyz: what is missing, a sentence; NULL when tasks can come. Static text. */
+const char *node_missing(const Node *node);
 
 /* ---- Between the files of this program ---- */
 

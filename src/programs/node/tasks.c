@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Attempts on their way: inputs opened by a thread of their own (a file system may hang), then the runner, then the
- * spool. Spans and log records of the scorer's children are handed on as they come.
+ * Attempts on their way: inputs opened by a thread of their own (a file system may hang, a download takes its time),
+ * then the runner, then the spool. Spans and log records of the scorer's children are handed on as they come.
  */
 
 #include <pthread.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/base.h"
 #include "programs/node/node.h"
+#include "programs/node/uploads.h"
 #include "signals/signals.h"
 
 #define WALL_GRACE_MS 2000 /* the node's own clock comes first; the scorer's limit is the second line */
@@ -80,29 +79,60 @@ void task_drop(Node *node, const VmafxAttemptRef *ref)
 
 /* ---- Opening inputs ---- */
 
-/** What the thread needs; the task stays until it has spoken. */
+/** What the thread needs; the task stays until it has spoken, and nothing of it changes but the flag. */
 typedef struct Opening {
     Node *node;
-    uint64_t tag;
-    const Vmafx__V1__JobSpec *spec;
+    Task *task;
+    uint64_t tag, deadline_ns;
     VmafxContext *context;
 } Opening;
 
-static void open_one(Opening *opening, const char *role, const Vmafx__V1__Input *input, int *fd, InboxItem *item)
+/** Whose fault it is that an input could not be opened. */
+static VmafxFailure failure_of(const VmafxInput *input)
+{
+    return input->resource ? VMAFX_FAILURE_RESOURCE : VMAFX_FAILURE_INPUT;
+}
+
+static void describe(VmafxSpan *span, const VmafxInput *input)
+{
+    if (input->fd >= 0 && input->size >= 0)
+        vmafx_span_set_int(span, VMAFX_KEY_INPUT_SIZE, input->size);
+    if (*input->host) {
+        vmafx_span_set_str(span, VMAFX_KEY_SERVER_ADDRESS, input->host);
+        vmafx_span_set_int(span, VMAFX_KEY_SERVER_PORT, input->port);
+    }
+    if (!input->fetched)
+        return;
+    vmafx_span_set_bool(span, VMAFX_KEY_INPUT_CACHED, input->cached);
+    vmafx_span_set_int(span, VMAFX_KEY_INPUT_FETCHED_SIZE, input->fetched_bytes);
+    if (*input->sha256)
+        vmafx_span_set_str(span, VMAFX_KEY_INPUT_SHA256, input->sha256);
+}
+
+static void open_one(Opening *opening, const char *role, const Vmafx__V1__Input *given, int *fd, InboxItem *item)
 {
     VmafxSpanOptions options = { .parent = opening->context,
                                  .attrs = VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_INPUT_ROLE, role)) };
     VMAFX_AUTO(vmafx_span_end)
     VmafxSpan *span = vmafx_span_start_with(opening->node->tracer, VMAFX_SPAN_NAME_INPUT_OPEN, &options);
+    VMAFX_AUTO(vmafx_span_detach) VmafxContextToken token = vmafx_span_attach(span);
+    UploadsFrom from = { .node = opening->node, .attempt = opening->task->ref };
+    VmafxInputSource source = { .fetch = uploads_fetch, .ctx = &from };
+    VmafxInputWait wait = { .stop = &opening->task->stop, .deadline_ns = opening->deadline_ns, .source = &source };
     VmafxErrInfo info = { 0 };
-    struct stat st;
+    VmafxInput input;
 
-    item->err = input_open(opening->node->roots, input ? input->uri : "", fd, &item->failure, &item->may_pass, &info);
-    if (!item->err && !fstat(*fd, &st) && S_ISREG(st.st_mode))
-        vmafx_span_set_int(span, VMAFX_KEY_INPUT_SIZE, st.st_size);
+    item->err = vmafx_inputs_get(opening->node->inputs, given ? given->uri : "", &wait, &input, &info);
+    describe(span, &input);
+    *fd = input.fd;
     if (!item->err)
         return;
+    item->failure = failure_of(&input);
+    item->may_pass = input.may_pass;
     snprintf(item->text, sizeof item->text, "%s", *info.message ? info.message : vmafx_err_text(item->err));
+    size_t len = strlen(item->text);
+    if (item->err == VMAFX_ERR_FORBIDDEN && given && !vmafx_uri_is_remote(given->uri))
+        snprintf(item->text + len, sizeof item->text - len, "; `vmafx submit --upload` sends a file along");
     vmafx_span_set_str(span, VMAFX_KEY_ERROR_TYPE, vmafx_err_name(item->err));
     vmafx_span_set_status(span, VMAFX_STATUS_ERROR, vmafx_err_text(item->err));
 }
@@ -113,9 +143,9 @@ static void *open_inputs(void *arg)
     InboxItem *item = inbox_item(INBOX_OPENED, opening->tag);
 
     if (item) { /* without memory the attempt times out; nothing better can be said then */
-        open_one(opening, "reference", opening->spec->reference, &item->fds[0], item);
+        open_one(opening, "reference", opening->task->spec->reference, &item->fds[0], item);
         if (!item->err)
-            open_one(opening, "distorted", opening->spec->distorted, &item->fds[1], item);
+            open_one(opening, "distorted", opening->task->spec->distorted, &item->fds[1], item);
         inbox_put(&opening->node->inbox, item);
     }
     Node *node = opening->node;
@@ -135,11 +165,12 @@ static VmafxErr start_opening(Task *task)
         return VMAFX_ERR_NOMEM;
     opening->node = task->node;
     opening->tag = task->tag;
-    opening->spec = task->spec;
+    opening->task = task;
+    opening->deadline_ns = task->deadline_ns;
     opening->context = vmafx_context_with_span(NULL, &task->span);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, (size_t)256 << 10);
+    pthread_attr_setstacksize(&attr, (size_t)1 << 20); /* TLS, and whatever name services do */
     atomic_fetch_add(&task->node->n_opening, 1);
     bool failed = pthread_create(&thread, &attr, open_inputs, opening) != 0;
     pthread_attr_destroy(&attr);
@@ -250,24 +281,21 @@ static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *run_end)
     inbox_put(&task->node->inbox, item);
 }
 
-static const char *name_of(const Vmafx__V1__Input *input)
-{
-    const char *slash = strrchr(input->uri, '/');
-
-    return slash && slash[1] ? slash + 1 : input->uri;
-}
-
 static void run(Task *task, int fds[2])
 {
     Node *node = task->node;
+    char names[2][256]; /* what the result says of where they came from: nothing secret */
     VmafxErrInfo info = { 0 };
+
+    vmafx_uri_name(task->spec->reference->uri, names[0], sizeof names[0]);
+    vmafx_uri_name(task->spec->distorted->uri, names[1], sizeof names[1]);
     VmafxErr err = vmafx_runner_run(
         node->runner,
         &(VmafxRunTask){
             .tag = task->tag,
             .spec = task->spec,
             .fds = { fds[0], fds[1] },
-            .names = { name_of(task->spec->reference), name_of(task->spec->distorted) },
+            .names = { names[0], names[1] },
             .threads = node->config.threads,
             .traceparent = task->traceparent[0] ? task->traceparent : NULL,
             .tracestate = task->tracestate[0] ? task->tracestate : NULL,
@@ -299,7 +327,7 @@ void task_start(Task *task, uint64_t now)
 void task_opened(Task *task, InboxItem *item, uint64_t now)
 {
     task->opening = false;
-    if (task->stop)
+    if (atomic_load(&task->stop))
         end(task, VMAFX_OUTCOME_CANCELLED, VMAFX_FAILURE_NONE, false, "", NULL, 0);
     else if (item->err)
         fail(task, item->failure, item->may_pass, item->text);
@@ -309,7 +337,7 @@ void task_opened(Task *task, InboxItem *item, uint64_t now)
 
 void task_stop(Task *task)
 {
-    task->stop = true;
+    atomic_store(&task->stop, true);
     if (task->running)
         vmafx_runner_stop_task(task->node->runner, task->tag);
     else if (!task->opening)

@@ -6,6 +6,7 @@
 
 #include "programs/scorer/child.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 #define FRAME_BLOCK         ((size_t)512 << 10)
 #define MESSAGE_MAX         2000
 #define PROGRESS_INTERVAL_S 0.25
+#define LIVE_ROWS           64                 /* frames of one live message, */
+#define LIVE_VALUES         ((size_t)64 << 10) /* and values: half a MiB */
 
 enum { FD_REFERENCE = 3, FD_DISTORTED, FD_PIPE };
 
@@ -35,6 +38,7 @@ typedef struct Child {
     const char *layers[SANDBOX_LAYERS];
     size_t n_layers;
     double last_progress_s; /* negative: none yet */
+    bool named;             /* the live series were sent */
     VmafxPairSpec spec;
     VmafxResult result;
 } Child;
@@ -93,6 +97,84 @@ static bool on_progress(void *ctx, const VmafxProgress *p)
     VMAFX_IGNORE(child_send(&child->pipe, &message)); /* small */
     return true;
 }
+
+/* ---- live frames ---- */
+
+static bool send_series(Child *child, const VmafxEngine *engine)
+{
+    static const Vmafx__V1__SeriesKind of[] = {
+        [VMAFX_SERIES_FEATURE] = VMAFX__V1__SERIES_KIND__SERIES_KIND_FEATURE,
+        [VMAFX_SERIES_SCORE] = VMAFX__V1__SERIES_KIND__SERIES_KIND_SCORE,
+        [VMAFX_SERIES_MEMBER] = VMAFX__V1__SERIES_KIND__SERIES_KIND_MEMBER,
+    };
+    size_t n = vmafx_engine_series(engine);
+    VMAFX_AUTO(vmafx_free_p) char **names = calloc(n, sizeof *names);
+    VMAFX_AUTO(vmafx_free_p) Vmafx__V1__SeriesKind *kinds = calloc(n, sizeof *kinds);
+    Vmafx__Scorer__V1__ChildMessage message = VMAFX__SCORER__V1__CHILD_MESSAGE__INIT;
+    Vmafx__V1__SeriesNames series = VMAFX__V1__SERIES_NAMES__INIT;
+
+    if (!names || !kinds)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        names[i] = (char *)(uintptr_t)vmafx_engine_series_name(engine, i);
+        kinds[i] = of[vmafx_result_series_kind(&child->result, i)];
+    }
+    series.names = names;
+    series.n_names = n;
+    series.kinds = kinds;
+    series.n_kinds = n;
+    message.kind_case = VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_LIVE_SERIES;
+    message.live_series = &series;
+    return !child_send(&child->pipe, &message);
+}
+
+/* n frames in one message; false: no memory. */
+static bool send_live(Child *child, const VmafxEngine *engine, uint32_t first, size_t n)
+{
+    size_t series = vmafx_engine_series(engine);
+    VMAFX_AUTO(vmafx_free_p) double *values = vmafx_alloc_aligned(series * n, sizeof *values);
+    VMAFX_AUTO(vmafx_free_p) Vmafx__V1__Column *columns = calloc(series, sizeof *columns);
+    VMAFX_AUTO(vmafx_free_p) Vmafx__V1__Column **list = calloc(series, sizeof *list);
+    Vmafx__Scorer__V1__ChildMessage message = VMAFX__SCORER__V1__CHILD_MESSAGE__INIT;
+    Vmafx__V1__Frames frames = VMAFX__V1__FRAMES__INIT;
+
+    if (!values || !columns || !list)
+        return false;
+    for (size_t s = 0; s < series; s++) {
+        list[s] = &columns[s];
+        columns[s] = (Vmafx__V1__Column)VMAFX__V1__COLUMN__INIT;
+        columns[s].values = values + s * n;
+        columns[s].n_values = n;
+        for (size_t i = 0; i < n; i++)
+            if (!vmafx_engine_value(engine, s, first + (uint32_t)i, &columns[s].values[i]))
+                columns[s].values[i] = NAN;
+    }
+    frames.first = first;
+    frames.columns = list;
+    frames.n_columns = series;
+    message.kind_case = VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_LIVE_FRAMES;
+    message.live_frames = &frames;
+    return !child_send(&child->pipe, &message);
+}
+
+static bool on_scored(void *ctx, const VmafxEngine *engine, uint32_t first, uint32_t n)
+{
+    Child *child = ctx;
+    size_t at_once = VMAFX_MIN(VMAFX_MAX(LIVE_VALUES / vmafx_engine_series(engine), (size_t)1), (size_t)LIVE_ROWS);
+    bool sent = child->named || send_series(child, engine);
+
+    child->named = true;
+    for (size_t rows; sent && n; first += (uint32_t)rows, n -= (uint32_t)rows) {
+        rows = VMAFX_MIN((size_t)n, at_once);
+        sent = send_live(child, engine, first, rows);
+    }
+    if (!sent)
+        fail(child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE, NULL,
+             "no memory for the values of frames while they are scored, or too many of them");
+    return true;
+}
+
+/* ---- all frames ---- */
 
 static void send_frames(Child *child, uint8_t *data, size_t len)
 {
@@ -239,8 +321,11 @@ static _Noreturn void score(Child *child)
     child->spec.pair.registry = child->task->models;
     child->spec.pair.flat_trace = !start->nested;
     child->spec.pair.threads = start->threads;
+    child->spec.pair.pixels_max = start->limits ? start->limits->pixels : 0;
     child->spec.pair.progress = on_progress;
     child->spec.pair.progress_ctx = child;
+    child->spec.pair.scored = start->frames_live ? on_scored : NULL;
+    child->spec.pair.scored_ctx = child;
     err = vmafx_score_pair(start->reference_name, start->distorted_name, &child->spec.pair, &child->result, &info);
     log_end(child);
     if (err)

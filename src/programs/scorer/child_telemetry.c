@@ -5,10 +5,10 @@
 
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/api/log.h"
 #include "score/summary.h"
 #include "signals/signals.h"
@@ -163,14 +163,6 @@ static bool log_enabled(VmafxLogProvider *provider, const VmafxLogger *logger, i
     return severity >= VMAFX_INFO;
 }
 
-static uint64_t unix_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void emit_log(VmafxLogProvider *provider, const VmafxLogger *logger, const VmafxLogRecord *record)
 {
     ChildTelemetry *t = (ChildTelemetry *)((char *)provider - offsetof(ChildTelemetry, logs));
@@ -190,7 +182,7 @@ static void emit_log(VmafxLogProvider *provider, const VmafxLogger *logger, cons
     fill_attributes(attributes, record->attrs);
     log.attributes = attributes->list;
     log.n_attributes = attributes->n;
-    log.time_unix_ns = record->time_ns ? record->time_ns : unix_ns();
+    log.time_unix_ns = record->time_ns ? record->time_ns : vmafx_wall_ns();
     log.severity = VMAFX_MAX(record->severity, 1);
     log.body = body;
     message.kind_case = VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_LOG;

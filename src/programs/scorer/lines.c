@@ -5,10 +5,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "otel/sdk/log_lines.h"
 #include "signals/signals.h"
 
@@ -17,11 +17,9 @@ void line_log(VmafxSeverity severity, const char *message, const char *detail)
     const VmafxScope scope = { .name = VMAFX_SCOPE_NAME_SCORER, .version = "", .schema_url = "" };
     const char *wanted = getenv("VMAFX_LOG_FORMAT");
     const VmafxAttr attr = VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, detail);
-    struct timespec now;
     char line[VMAFX_LOG_LINE_MAX + 1];
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    const VmafxLogData data = { .time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+    const VmafxLogData data = { .time_ns = vmafx_wall_ns(),
                                 .severity = severity,
                                 .severity_text = vmafx_severity_text(severity),
                                 .event_name = "",

@@ -6,14 +6,15 @@
  * The writers see a result only through VmafxReportData, a view that borrows everything, so that a report costs no
  * copy of the per-frame values and a test can fill one by hand.
  */
-#ifndef VMAFX_SCORE_REPORT_H
-#define VMAFX_SCORE_REPORT_H
+#ifndef VMAFX_REPORT_REPORT_H
+#define VMAFX_REPORT_REPORT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
-#include <vmafx/engine.h>
-
-#include "media/reader.h"
+#include <vmafx/error.h>
 
 #define VMAFX_REPORT_SCHEMA         "vmafx.score" /* member "schema" of json and ndjson */
 #define VMAFX_REPORT_SCHEMA_VERSION 1             /* grows when a member changes its meaning or goes away */
@@ -45,10 +46,21 @@ typedef struct VmafxReportAggregate {
     double value;
 } VmafxReportAggregate;
 
+/** What a video says of itself. Texts are FFmpeg's names or "unknown", never NULL where the video is known. */
+typedef struct VmafxReportVideo {
+    int w, h, bpc;
+    const char *pixel_format; /* "420", "422", "444" or "400" */
+    int rate_num, rate_den;   /* 0/1: unknown */
+    double start_s;
+    int64_t frames; /* 0: it does not say */
+    const char *range, *matrix, *transfer, *primaries, *container, *codec;
+} VmafxReportVideo;
+
 typedef struct VmafxReportInput {
     const char *path;
-    const VmafxVideoInfo *info; /* NULL: unknown */
-    const char *sha256;         /* 64 hexadecimal digits, or NULL when it was not computed */
+    bool known; /* video is set */
+    VmafxReportVideo video;
+    const char *sha256; /* 64 hexadecimal digits, or NULL when it was not computed */
 } VmafxReportInput;
 
 typedef struct VmafxReportModel {
@@ -97,6 +109,9 @@ typedef struct VmafxReportData {
     size_t n_adaptations, n_warnings;
     double wall_s, cpu_s; /* of the scoring */
 } VmafxReportData;
+
+/** "json", "ndjson" and "csv" are ours, "xml" is the reference tool's. False: none of these. */
+bool vmafx_report_format_find(const char *name, VmafxReportFormat *ret);
 
 /** One series over all frames that are reported. */
 typedef struct VmafxSeriesPooled {

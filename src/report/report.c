@@ -4,7 +4,7 @@
  * parsers were written against them; the rest is ours and says more.
  */
 
-#include "score/report.h"
+#include "report/report.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -434,40 +434,39 @@ static void own_strings(FILE *out, const char *const *items, size_t n)
     putc(']', out);
 }
 
-static const char *pixel_format_name(VmafxPixFmt pix)
-{
-    static const char *const names[] = { "4:2:0", "4:2:2", "4:4:4", "4:0:0" };
-
-    return (size_t)pix < VMAFX_LEN(names) ? names[pix] : "unknown";
-}
-
 static void own_input(FILE *out, const VmafxReportInput *input)
 {
-    const VmafxVideoInfo *info = input->info;
+    const VmafxReportVideo *video = &input->video;
 
     fputs("{\"path\": ", out);
     json_string_or_null(out, input->path);
     fputs(", \"sha256\": ", out);
     json_string_or_null(out, input->sha256);
-    if (info) {
-        fprintf(out, ", \"width\": %d, \"height\": %d, \"bit_depth\": %d, \"pixel_format\": \"%s\"", info->w, info->h,
-                info->bpc, pixel_format_name(info->pix));
-        if (info->rate_num > 0 && info->rate_den > 0)
-            fprintf(out, ", \"frame_rate\": \"%d/%d\"", info->rate_num, info->rate_den);
+    if (input->known) {
+        const char *layout = video->pixel_format;
+
+        fprintf(out, ", \"width\": %d, \"height\": %d, \"bit_depth\": %d, \"pixel_format\": ", video->w, video->h,
+                video->bpc);
+        if (layout && strlen(layout) == 3 && strspn(layout, "0123456789") == 3)
+            fprintf(out, "\"%c:%c:%c\"", layout[0], layout[1], layout[2]);
+        else
+            fputs("\"unknown\"", out);
+        if (video->rate_num > 0 && video->rate_den > 0)
+            fprintf(out, ", \"frame_rate\": \"%d/%d\"", video->rate_num, video->rate_den);
         else
             fputs(", \"frame_rate\": null", out);
         fputs(", \"start\": ", out);
-        json_number(out, info->start_s);
-        if (info->frames > 0)
-            fprintf(out, ", \"frames\": %lld", (long long)info->frames);
+        json_number(out, video->start_s);
+        if (video->frames > 0)
+            fprintf(out, ", \"frames\": %lld", (long long)video->frames);
         else
             fputs(", \"frames\": null", out);
 
         const struct {
             const char *key, *value;
         } text[] = {
-            { "range", info->range },         { "matrix", info->matrix },       { "transfer", info->transfer },
-            { "primaries", info->primaries }, { "container", info->container }, { "codec", info->codec },
+            { "range", video->range },         { "matrix", video->matrix },       { "transfer", video->transfer },
+            { "primaries", video->primaries }, { "container", video->container }, { "codec", video->codec },
         };
         for (size_t i = 0; i < VMAFX_LEN(text); i++) {
             fprintf(out, ", \"%s\": ", text[i].key);
@@ -714,6 +713,26 @@ static VmafxErr own_csv(FILE *out, const VmafxReportData *data)
         fputs("\r\n", out);
     }
     return VMAFX_OK;
+}
+
+bool vmafx_report_format_find(const char *name, VmafxReportFormat *ret)
+{
+    static const struct {
+        const char *name;
+        VmafxReportFormat format;
+    } formats[] = {
+        { "json", VMAFX_REPORT_JSON },
+        { "ndjson", VMAFX_REPORT_NDJSON },
+        { "csv", VMAFX_REPORT_CSV },
+        { "xml", VMAFX_REPORT_REFERENCE_XML },
+    };
+
+    for (size_t i = 0; i < VMAFX_LEN(formats); i++)
+        if (!strcmp(name, formats[i].name)) {
+            *ret = formats[i].format;
+            return true;
+        }
+    return false;
 }
 
 VmafxErr vmafx_report_write(FILE *out, VmafxReportFormat format, const VmafxReportData *data)

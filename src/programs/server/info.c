@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* What can be named here and what the limits are. */
+
+#include "base/base.h"
+#include "programs/server/server.h"
+
+/* Names that a FeatureRequest may have. Static; a test holds them to what scores. */
+static const char *const features[] = { "adm", "motion", "vif" };
+
+void info_fill(Server *server, ServerInfo *ret)
+{
+    const VmafxRunnerFacts *facts = vmafx_runner_facts(server->runner);
+    Vmafx__V1__GetCapabilitiesResponse *c = &ret->capabilities;
+
+    vmafx__v1__list_models_response__init(&ret->models);
+    ret->models.n_versions = facts->n_models;
+    ret->models.versions = (char **)(uintptr_t)facts->models;
+    vmafx__v1__get_capabilities_response__init(c);
+    c->version = (char *)(uintptr_t)SERVER_VERSION;
+    c->kernel_level = (char *)(uintptr_t)facts->kernel_level;
+    c->n_features = VMAFX_LEN(features);
+    c->features = (char **)(uintptr_t)features;
+    c->n_sandbox_layers = facts->n_sandbox_layers;
+    c->sandbox_layers = (char **)(uintptr_t)facts->sandbox_layers;
+    c->slots = server->slots.slots;
+    c->waiting_max = server->slots.waiting_max;
+    c->upload_bytes_max = server->limits.upload_bytes;
+    c->timeout_ms_max = server->limits.timeout_ms;
+    c->frames_max = server->limits.frames;
+    c->pixels_max = server->limits.pixels;
+    c->paths = server->opens_paths;
+    c->urls = server->opens_urls;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* Between opening and scoring: may the two be compared, what is converted for that, and what a reader of the result
+   should know about it. */
+
+#include "score/score_internal.h"
+
+#include <string.h>
+
+#include "base/base.h"
+#include "media/convert.h"
+
+VmafxErr score_check_pixels(const VmafxResult *result, int64_t most, VmafxErrInfo *reterr)
+{
+    for (int i = 0; i < 2 && most > 0; i++) {
+        const VmafxVideoInfo *info = &result->inputs[i].info;
+
+        if ((int64_t)info->w * info->h > most)
+            return vmafx_fail(reterr, VMAFX_ERR_LIMIT,
+                              "the %s has pictures of %dx%d pixels, and at most %lld are taken",
+                              i ? "distorted video" : "reference", info->w, info->h, (long long)most);
+    }
+    return VMAFX_OK;
+}
+
+VmafxErr score_check_pair(VmafxResult *result, const VmafxPairOptions *o, VmafxErrInfo *reterr)
+{
+    result->n_problems = vmafx_pair_check(&result->inputs[REF].info, &result->inputs[DIS].info, o, result->problems);
+    if (result->n_problems)
+        return vmafx_fail(reterr, VMAFX_ERR_MISMATCH, "%s", result->problems[0].sentence);
+    return VMAFX_OK;
+}
+
+/* Prepares the conversions of one input and says so in the notes. */
+static VmafxErr adapt_input(ScorePair *pair, int which, const VmafxVideoInfo *target, VmafxErrInfo *reterr)
+{
+    const VmafxVideoInfo *info = &pair->result->inputs[which].info;
+    VmafxNotes *notes = &pair->result->adaptations;
+    VmafxConvertSpec spec = { .w_in = info->w, .h_in = info->h, .bpc_in = info->bpc };
+    VmafxErr err = VMAFX_OK;
+
+    spec.w_out = target->w;
+    spec.h_out = target->h;
+    spec.bpc_out = target->bpc;
+    if (pair->options->convert_range && score_text_differs(info->range, target->range))
+        spec.range = !strcmp(target->range, "pc") ? VMAFX_RANGE_TO_FULL : VMAFX_RANGE_TO_LIMITED;
+
+    if (spec.range != VMAFX_RANGE_SAME)
+        err = score_note(notes, "%s converted from range %s to %s", score_input_name[which],
+                         score_range_name(info->range), score_range_name(target->range));
+    if (!err && (spec.w_in != spec.w_out || spec.h_in != spec.h_out))
+        err = score_note(notes, "%s scaled from %dx%d to %dx%d (bicubic)", score_input_name[which], spec.w_in,
+                         spec.h_in, spec.w_out, spec.h_out);
+    if (!err && spec.bpc_in != spec.bpc_out)
+        err = score_note(notes, "%s converted from %d to %d bits per sample", score_input_name[which], spec.bpc_in,
+                         spec.bpc_out);
+    if (err || (spec.range == VMAFX_RANGE_SAME && spec.w_in == spec.w_out && spec.h_in == spec.h_out &&
+                spec.bpc_in == spec.bpc_out))
+        return err;
+    return vmafx_converter_new(&spec, &pair->inputs[which].converter, reterr);
+}
+
+static VmafxErr note_ranges(VmafxResult *result, const VmafxPairOptions *o)
+{
+    const int64_t skip[2] = { o->skip_ref, o->skip_dis };
+    VmafxErr err = VMAFX_OK;
+
+    for (int i = 0; i < 2 && !err; i++)
+        if (skip[i] > 0)
+            err = score_note(&result->adaptations, "the first %lld frames of the %s skipped", (long long)skip[i],
+                             score_input_name[i]);
+    if (!err && o->count > 0)
+        err = score_note(&result->adaptations, "only frames %lld to %lld", (long long)o->first,
+                         (long long)(o->first + o->count - 1));
+    else if (!err && o->first > 0)
+        err = score_note(&result->adaptations, "only frames from %lld on", (long long)o->first);
+    return err;
+}
+
+/* Models were made for one viewing situation; a picture height far from it makes the number mean something else. */
+static VmafxErr warn_about_models(VmafxResult *result)
+{
+    VmafxErr err = VMAFX_OK;
+
+    for (size_t i = 0; i < result->n_models && !err; i++) {
+        const char *version = result->models[i].version;
+
+        if (strstr(version, "4k") && result->h < 2160)
+            err = score_note(&result->warnings,
+                             "model %s is made for pictures 2160 high, these are %d high: vmaf_v0.6.1 fits them better",
+                             version, result->h);
+        else if (!strstr(version, "4k") && strstr(version, "v0.6.1") && result->h > 1440)
+            err = score_note(
+                &result->warnings,
+                "model %s is made for pictures 1080 high, these are %d high: vmaf_4k_v0.6.1 fits them better", version,
+                result->h);
+    }
+    return err;
+}
+
+VmafxErr score_adapt_pair(ScorePair *pair, VmafxErrInfo *reterr)
+{
+    const VmafxPairOptions *o = pair->options;
+    VmafxResult *result = pair->result;
+    VmafxVideoInfo target = result->inputs[REF].info;
+
+    if (o->scale == VMAFX_SCALING_SIZE) {
+        target.w = o->scale_w;
+        target.h = o->scale_h;
+    }
+    result->w = target.w;
+    result->h = target.h;
+    result->bpc = target.bpc;
+
+    VmafxErr err = adapt_input(pair, REF, &target, reterr);
+    if (!err)
+        err = adapt_input(pair, DIS, &target, reterr);
+    if (!err)
+        err = note_ranges(result, o);
+    if (!err)
+        err = warn_about_models(result);
+    return err;
+}
