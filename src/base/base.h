@@ -51,8 +51,8 @@ static inline void vmafx_fclose_p(FILE **f)
 void *vmafx_alloc_aligned(size_t n, size_t size);
 
 /**
- * For what cannot be freed because a thread that did not end in time still uses it: it stays until the process ends, and
- * stays known, so that it is no leak. Any thread; NULL is nothing.
+ * For what cannot be freed because a thread that did not end in time still uses it: it stays until the process ends,
+ * and stays known, so that it is no leak. Any thread; NULL is nothing.
  */
 void vmafx_keep(void *ptr);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * The clock that never jumps, for deadlines and durations, and the one of the wall, for people and wire formats. Logic is
- * handed their readings; only the edges (threads, deadlines, senders) ask.
+ * The clock that never jumps, for deadlines and durations, and the one of the wall, for people and wire formats. Logic
+ * is handed their readings; only the edges (threads, deadlines, senders) ask.
  */
 #ifndef VMAFX_BASE_CLOCK_H
 #define VMAFX_BASE_CLOCK_H

@@ -213,6 +213,4 @@ void http_answer_refuse(VmafxHttpAnswer *answer, int status, VmafxErr err, const
     answer->retry_after_s = retry_after_s;
     if (answer_problem(answer, status, err ? err : error_of(status), detail))
         answer->status = status;
-    if (status == 401)
-        vmafx_http_answer_header(answer, "WWW-Authenticate", "Bearer");
 }

@@ -110,6 +110,15 @@ static struct MHD_Response *plain_response(VmafxHttpCall *call)
     return response;
 }
 
+/* RFC 6750, section 3: what is wrong is said to whom has shown a token, and to nobody else. */
+static const char *challenge(const VmafxHttpCall *call)
+{
+    const char *shown = vmafx_http_call_header(call, "Authorization");
+    bool token = shown && !strncasecmp(shown, "Bearer", 6) && (!shown[6] || shown[6] == ' ');
+
+    return token ? "Bearer error=\"invalid_token\"" : "Bearer";
+}
+
 static enum MHD_Result send_answer(VmafxHttpCall *call)
 {
     VmafxHttpAnswer *answer = &call->answer;
@@ -128,6 +137,8 @@ static enum MHD_Result send_answer(VmafxHttpCall *call)
         snprintf(seconds, sizeof seconds, "%u", answer->retry_after_s ? answer->retry_after_s : 1);
         MHD_add_response_header(response, "Retry-After", seconds);
     }
+    if (answer->status == 401 && wants_default(answer, "WWW-Authenticate"))
+        MHD_add_response_header(response, "WWW-Authenticate", challenge(call));
     if (wants_default(answer, "Cache-Control"))
         MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");

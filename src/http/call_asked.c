@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* What handlers and authorize ask about a request. */
 
+#include <assert.h>
 #include <poll.h>
+#include <string.h>
 
 #include "http/server_internal.h"
 
@@ -23,6 +25,18 @@ const char *vmafx_http_call_route(const VmafxHttpCall *call)
 const VmafxHttpPeer *vmafx_http_call_peer(const VmafxHttpCall *call)
 {
     return &call->peer;
+}
+
+void vmafx_http_call_keep(VmafxHttpCall *call, const void *data, size_t size)
+{
+    assert(size <= sizeof call->kept);
+    memset(call->kept, 0, sizeof call->kept);
+    memcpy(call->kept, data, size);
+}
+
+const void *vmafx_http_call_kept(const VmafxHttpCall *call)
+{
+    return call->kept;
 }
 
 const char *vmafx_http_call_param(const VmafxHttpCall *call, const char *name)

@@ -12,7 +12,8 @@
  *     Content-Type: application/problem+json
  *     {"type":"about:blank","title":"Not Found","status":404,"detail":"there is no job '…'","error":"NOT_FOUND"}
  *
- * `error` is the name in the table of errors. 429 and 503 always have Retry-After.
+ * `error` is the name in the table of errors. 429 and 503 always have Retry-After, 401 WWW-Authenticate: Bearer, with
+ * error="invalid_token" where the request had a token (RFC 6750).
  *
  * (A request that cannot even be read as one, as a header above its limit or without Host, is answered by the library
  * below with a bare 400, 414 or 431.) An unknown path is 404, a known one with another method 405 with Allow; HEAD
@@ -155,6 +156,14 @@ const char *vmafx_http_call_pattern(const VmafxHttpCall *call); /* of its route 
 /** The route as tables of permissions name it: "GET /v1/jobs/{id}", also for a HEAD. */
 const char *vmafx_http_call_route(const VmafxHttpCall *call);
 const VmafxHttpPeer *vmafx_http_call_peer(const VmafxHttpCall *call);
+#define VMAFX_HTTP_KEEP_MAX 192
+/**
+ * From authorize: keeps a copy of what it found out about the caller, so that the handler need not decide again, when
+ * it may have become different. At most VMAFX_HTTP_KEEP_MAX bytes. The server does not look into it.
+ */
+void vmafx_http_call_keep(VmafxHttpCall *call, const void *data, size_t size);
+/** What is kept, aligned for any type and followed by zeroes; all zeroes when nothing is. */
+const void *vmafx_http_call_kept(const VmafxHttpCall *call);
 /** The segment at {name} of the pattern, decoded; NULL when the pattern has none of that name. */
 const char *vmafx_http_call_param(const VmafxHttpCall *call, const char *name);
 /** The first of that name in the query, decoded; NULL: absent. */

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 #include <microhttpd.h>
@@ -74,7 +75,8 @@ struct VmafxHttpCall {
     VmafxHttpEvents *events; /* a reference */
     bool keep_off;           /* close after the answer */
     VmafxSpan *span;
-    bool counted; /* by telemetry, and not yet taken off */
+    bool counted;                                                  /* by telemetry, and not yet taken off */
+    _Alignas(max_align_t) unsigned char kept[VMAFX_HTTP_KEEP_MAX]; /* authorize's */
     uint64_t started_ns;
     VmafxHttpCall *next; /* in a pool's row */
 };

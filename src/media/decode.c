@@ -6,8 +6,7 @@
  *     (playlists, references into other files) is refused;
  *   - nothing is missing without a word: a decoding error, a concealed one, a packet marked corrupt, or an end before
  *     what the container promises all come out as VMAFX_ERR_TRUNCATED. The demuxers alone would let many a cut file end
- *     as if it were whole, so the end is looked at here as well: frames, time, and the bytes
- *     (decode_bytes.c).
+ *     as if it were whole, so the end is looked at here as well: frames, time, and the bytes (decode_bytes.c).
  *
  * What stays invisible: a cut between two pictures of a stream that promises nothing (elementary streams, transport
  * streams, fragments), because such a file is whole; a transport stream cut between two of its packets inside a picture

@@ -3,8 +3,8 @@
  * A gRPC channel for many calls at a time: blocking unary calls, blocking reads of a server's stream, and streams in
  * both directions driven by callbacks. One thread of the channel moves everything. Each call after a failure to connect
  * connects anew at once: when to try again is the caller's to decide, and no backoff of the library's stacks upon its
- * own. Client spans and rpc.client.call.duration by the semantic conventions for unary calls; the current context travels as
- * traceparent. Exporters have a client of their own (unary_client.h), which is not instrumented.
+ * own. Client spans and rpc.client.call.duration by the semantic conventions for unary calls; the current context
+ * travels as traceparent. Exporters have a client of their own (unary_client.h), which is not instrumented.
  */
 #ifndef VMAFX_RPC_CLIENT_H
 #define VMAFX_RPC_CLIENT_H

@@ -9,12 +9,7 @@
 
 #include "base/base.h"
 #include "rpc/client_internal.h"
-
-typedef struct Outgoing {
-    struct Outgoing *next;
-    grpc_byte_buffer *buffer;
-    size_t len;
-} Outgoing;
+#include "rpc/outbox.h"
 
 struct VmafxRpcClientStream {
     VmafxRpcChannel *channel; /* not after it is closed */
@@ -31,21 +26,13 @@ struct VmafxRpcClientStream {
 
     pthread_mutex_t lock; /* covers everything below */
     pthread_cond_t change;
-    Outgoing *queue, **queue_end, *sending;
-    size_t waiting;
+    RpcOutbox outbox;
     bool begun, busy; /* busy: a write is under way */
     bool half_close, half_closed, broken;
     bool reading, read_all, wanted; /* wanted: by hand, the next message may be read */
     bool abandoned;                 /* by hand, and nobody will ask for one any more */
     bool has_status, closing, closed;
 };
-
-static void outgoing_free(Outgoing *out)
-{
-    if (out)
-        grpc_byte_buffer_destroy(out->buffer);
-    free(out);
-}
 
 /* ---- the end ---- */
 
@@ -67,10 +54,7 @@ static void close_stream(VmafxRpcClientStream *stream)
 
     snprintf(message, sizeof message, "%.*s", (int)GRPC_SLICE_LENGTH(stream->status_message),
              (const char *)GRPC_SLICE_START_PTR(stream->status_message));
-    for (Outgoing *out = VMAFX_TAKE(stream->queue), *next; out; out = next) {
-        next = out->next;
-        outgoing_free(out);
-    }
+    rpc_outbox_done(&stream->outbox); /* nobody adds to it now */
     if (stream->received)
         grpc_byte_buffer_destroy(VMAFX_TAKE(stream->received));
     rpc_metadata_done(&stream->metadata);
@@ -104,21 +88,15 @@ static void pump(VmafxRpcClientStream *stream)
 
     pthread_mutex_lock(&stream->lock);
     bool last = stream->half_close && !stream->half_closed;
-    if (!stream->busy && !stream->has_status && !stream->broken && (!stream->begun || stream->queue || last)) {
+    if (!stream->busy && !stream->has_status && !stream->broken && (!stream->begun || stream->outbox.first || last)) {
         if (!stream->begun)
             ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_INITIAL_METADATA,
                                   .data.send_initial_metadata = { .count = stream->metadata.n,
                                                                   .metadata = stream->metadata.items } };
         stream->begun = true;
-        if (stream->queue) {
-            stream->sending = stream->queue;
-            stream->queue = stream->queue->next;
-            if (!stream->queue)
-                stream->queue_end = &stream->queue;
-            ops[n++] =
-                (grpc_op){ .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = stream->sending->buffer };
-        }
-        if (last && !stream->queue) {
+        if (stream->outbox.first)
+            ops[n++] = rpc_outbox_next(&stream->outbox);
+        if (last && !stream->outbox.first) {
             stream->half_closed = true;
             ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT };
         }
@@ -134,15 +112,13 @@ static void on_sent(RpcOp *op, bool ok)
     VmafxRpcClientStream *stream = RPC_CONTAINER(op, VmafxRpcClientStream, sent_op);
 
     pthread_mutex_lock(&stream->lock);
-    Outgoing *out = VMAFX_TAKE(stream->sending);
+    grpc_byte_buffer *sent = rpc_outbox_sent(&stream->outbox);
     stream->busy = false;
     stream->broken |= !ok;
-    if (out)
-        stream->waiting -= out->len;
     bool end = is_end(stream);
     bool more = !end && !stream->broken && !stream->has_status;
     pthread_mutex_unlock(&stream->lock);
-    outgoing_free(out);
+    grpc_byte_buffer_destroy(sent);
     if (end)
         close_stream(stream);
     else if (more)
@@ -151,25 +127,17 @@ static void on_sent(RpcOp *op, bool ok)
 
 VmafxErr vmafx_rpc_client_stream_send(VmafxRpcClientStream *stream, const void *data, size_t len)
 {
-    Outgoing *out = malloc(sizeof *out);
     VmafxErr err = VMAFX_OK;
 
-    if (!out)
-        return VMAFX_ERR_NOMEM;
     pthread_mutex_lock(&stream->lock);
     if (stream->has_status || stream->broken || stream->half_close || stream->closing) {
         err = VMAFX_ERR_STOPPED;
-    } else if (len > RPC_CLIENT_QUEUE_MAX || stream->waiting > RPC_CLIENT_QUEUE_MAX - len) {
+    } else if (!rpc_outbox_has_room(&stream->outbox, len, RPC_CLIENT_QUEUE_MAX)) {
         err = VMAFX_ERR_LIMIT;
     } else {
-        *out = (Outgoing){ .buffer = rpc_buffer_new(data, len), .len = len };
-        *stream->queue_end = out;
-        stream->queue_end = &out->next;
-        stream->waiting += len;
-        out = NULL;
+        err = rpc_outbox_add(&stream->outbox, data, len);
     }
     pthread_mutex_unlock(&stream->lock);
-    free(out);
     if (!err)
         pump(stream);
     return err;
@@ -180,7 +148,7 @@ size_t vmafx_rpc_client_stream_waiting(const VmafxRpcClientStream *stream)
     pthread_mutex_t *lock = (pthread_mutex_t *)&stream->lock;
 
     pthread_mutex_lock(lock);
-    size_t waiting = stream->waiting;
+    size_t waiting = stream->outbox.waiting;
     pthread_mutex_unlock(lock);
     return waiting;
 }
@@ -271,7 +239,7 @@ VmafxErr rpc_client_stream_begin(VmafxRpcChannel *channel, const char *path, con
     stream->status_op.done = on_status;
     stream->status = GRPC_STATUS_INTERNAL;
     stream->status_message = grpc_empty_slice();
-    stream->queue_end = &stream->queue;
+    rpc_outbox_init(&stream->outbox);
     grpc_metadata_array_init(&stream->initial);
     grpc_metadata_array_init(&stream->trailing);
     pthread_mutex_init(&stream->lock, NULL);
@@ -279,14 +247,7 @@ VmafxErr rpc_client_stream_begin(VmafxRpcChannel *channel, const char *path, con
     rpc_metadata_inject(&stream->metadata, vmafx_context_current());
     stream->call = rpc_channel_call(channel, path, gpr_inf_future(GPR_CLOCK_MONOTONIC));
     if (by_hand) {
-        Outgoing *out = malloc(sizeof *out);
-
-        if (out) { /* without it the server misses the request, and says so */
-            *out = (Outgoing){ .buffer = rpc_buffer_new(request, len), .len = len };
-            stream->queue = out;
-            stream->queue_end = &out->next;
-            stream->waiting = len;
-        }
+        VMAFX_IGNORE(rpc_outbox_add(&stream->outbox, request, len)); /* without it the server misses it, and says so */
         stream->half_close = true;
     }
     pthread_mutex_lock(&channel->lock);

@@ -7,9 +7,9 @@
  *
  * Limits: message size in, metadata size, calls at a time on a connection, connections' ping rate, bytes waiting to be
  * sent on a stream, unary calls that wait for a thread (1024; then RESOURCE_EXHAUSTED). Messages may
- * be compressed (gzip, deflate), and the limit holds for what is in them; answers are not. Server spans and rpc.server.call.duration
- * by the semantic conventions for unary calls; streams get neither. gRPC health (per service, and "") and reflection
- * (v1alpha and v1, from the descriptor set) are served by it.
+ * be compressed (gzip, deflate), and the limit holds for what is in them; answers are not. Server spans and
+ * rpc.server.call.duration by the semantic conventions for unary calls; streams get neither. gRPC health (per service,
+ * and "") and reflection (v1alpha and v1, from the descriptor set) are served by it.
  */
 #ifndef VMAFX_RPC_SERVER_H
 #define VMAFX_RPC_SERVER_H

@@ -16,16 +16,10 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "rpc/outbox.h"
 #include "rpc/server_internal.h"
 
 enum { TASKS_AT_ONCE = 32 }; /* before another strand gets the thread */
-
-/* A message that waits to be sent. */
-typedef struct Outgoing {
-    struct Outgoing *next;
-    grpc_byte_buffer *buffer;
-    size_t len;
-} Outgoing;
 
 typedef struct Post {
     RpcTask task;
@@ -57,9 +51,8 @@ struct VmafxRpcStream {
     bool read_due;  /* the strand is ready for the next message */
     unsigned holds; /* which is not read while there are any */
 
-    Outgoing *queue, **queue_end, *sending;
-    size_t waiting; /* bytes, with those being sent */
-    bool busy;      /* a write is under way */
+    RpcOutbox outbox;
+    bool busy; /* a write is under way */
     bool want_headers, headers_sent, broken;
     bool finishing, status_sent;
     int status;
@@ -71,13 +64,6 @@ struct VmafxRpcStream {
 };
 
 /* ---- the strand ---- */
-
-static void outgoing_free(Outgoing *out)
-{
-    if (out)
-        grpc_byte_buffer_destroy(out->buffer);
-    free(out);
-}
 
 VmafxRpcStream *vmafx_rpc_stream_ref(VmafxRpcStream *stream)
 {
@@ -149,11 +135,7 @@ static void on_closed_task(RpcTask *task)
 
     if (stream->opened && method->closed)
         method->closed(stream->state, stream);
-    for (Outgoing *out = stream->queue, *next; out; out = next) { /* nobody adds to it now */
-        next = out->next;
-        outgoing_free(out);
-    }
-    stream->queue = NULL;
+    rpc_outbox_done(&stream->outbox); /* nobody adds to it now */
     if (stream->received)
         grpc_byte_buffer_destroy(stream->received);
     grpc_slice_unref(stream->status_message);
@@ -166,7 +148,8 @@ static void on_closed_task(RpcTask *task)
 /* With the lock held. */
 static void look_whether_writable(VmafxRpcStream *stream)
 {
-    if (!stream->writable || stream->writable_queued || stream->ended || stream->waiting > stream->writable_below)
+    if (!stream->writable || stream->writable_queued || stream->ended ||
+        stream->outbox.waiting > stream->writable_below)
         return;
     stream->writable_queued = true;
     push(stream, &stream->writable_task);
@@ -180,7 +163,7 @@ static void on_writable_task(RpcTask *task)
     pthread_mutex_lock(&stream->lock);
     void *ctx = stream->writable_ctx;
     stream->writable_queued = false;
-    if (stream->waiting <= stream->writable_below) /* it may have been replaced since */
+    if (stream->outbox.waiting <= stream->writable_below) /* it may have been replaced since */
         writable = VMAFX_TAKE(stream->writable);
     pthread_mutex_unlock(&stream->lock);
     if (writable)
@@ -194,19 +177,14 @@ static void pump(VmafxRpcStream *stream)
     size_t n = 0;
 
     pthread_mutex_lock(&stream->lock);
-    bool last = !stream->queue && stream->finishing && !stream->status_sent;
+    bool last = !stream->outbox.first && stream->finishing && !stream->status_sent;
     if (!stream->busy && !stream->gone && !stream->broken &&
-        (stream->queue || last || (stream->want_headers && !stream->headers_sent))) {
+        (stream->outbox.first || last || (stream->want_headers && !stream->headers_sent))) {
         if (!stream->headers_sent)
             ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_INITIAL_METADATA };
         stream->headers_sent = true;
-        if (stream->queue) {
-            stream->sending = stream->queue;
-            stream->queue = stream->queue->next;
-            if (!stream->queue)
-                stream->queue_end = &stream->queue;
-            ops[n++] =
-                (grpc_op){ .op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = stream->sending->buffer };
+        if (stream->outbox.first) {
+            ops[n++] = rpc_outbox_next(&stream->outbox);
         } else if (last) {
             stream->status_sent = true;
             ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_STATUS_FROM_SERVER,
@@ -229,44 +207,34 @@ static void on_sent(RpcOp *op, bool ok)
 
     vmafx_rpc_stream_ref(stream); /* settle may be the end of the library's */
     pthread_mutex_lock(&stream->lock);
-    Outgoing *out = VMAFX_TAKE(stream->sending);
+    grpc_byte_buffer *sent = rpc_outbox_sent(&stream->outbox);
     stream->busy = false;
     stream->broken |= !ok;
-    if (out)
-        stream->waiting -= out->len;
     look_whether_writable(stream);
     settle(stream);
     pthread_mutex_unlock(&stream->lock);
-    outgoing_free(out);
+    grpc_byte_buffer_destroy(sent);
     pump(stream);
     vmafx_rpc_stream_unref(&stream);
 }
 
 VmafxErr vmafx_rpc_stream_send(VmafxRpcStream *stream, const void *data, size_t len)
 {
-    Outgoing *out = malloc(sizeof *out);
     VmafxErr err = VMAFX_OK;
 
-    if (!out)
-        return VMAFX_ERR_NOMEM;
     pthread_mutex_lock(&stream->lock);
     if (stream->gone || stream->broken || stream->finishing || stream->ended) {
         err = VMAFX_ERR_STOPPED;
-    } else if (len > stream->incoming.server->queue_max || stream->waiting > stream->incoming.server->queue_max - len) {
+    } else if (!rpc_outbox_has_room(&stream->outbox, len, stream->incoming.server->queue_max)) {
         /* A status could not overtake the message that the peer does not read, so the call is cut off. */
         err = VMAFX_ERR_LIMIT;
         stream->broken = true;
         grpc_call_cancel_with_status(stream->incoming.call, GRPC_STATUS_RESOURCE_EXHAUSTED,
                                      "the messages of this stream are not read fast enough", NULL);
     } else {
-        *out = (Outgoing){ .buffer = rpc_buffer_new(data, len), .len = len };
-        *stream->queue_end = out;
-        stream->queue_end = &out->next;
-        stream->waiting += len;
-        out = NULL;
+        err = rpc_outbox_add(&stream->outbox, data, len);
     }
     pthread_mutex_unlock(&stream->lock);
-    free(out);
     if (!err)
         pump(stream);
     return err;
@@ -277,7 +245,7 @@ size_t vmafx_rpc_stream_waiting(const VmafxRpcStream *stream)
     pthread_mutex_t *lock = (pthread_mutex_t *)&stream->lock;
 
     pthread_mutex_lock(lock);
-    size_t waiting = stream->waiting;
+    size_t waiting = stream->outbox.waiting;
     pthread_mutex_unlock(lock);
     return waiting;
 }
@@ -490,7 +458,7 @@ bool rpc_stream_begin(const RpcIncoming *incoming)
     stream->writable_task.run = on_writable_task;
     stream->closed_task.run = on_closed_task;
     stream->last = &stream->first;
-    stream->queue_end = &stream->queue;
+    rpc_outbox_init(&stream->outbox);
     atomic_init(&stream->refs, 1);
     pthread_mutex_init(&stream->lock, NULL);
     rpc_live_add(&stream->incoming);

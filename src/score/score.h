@@ -90,7 +90,7 @@ typedef struct VmafxPairOptions {
        size, pixel format and bit depth are compared. */
     bool strict;
     int64_t pixels_max; /* of one picture of an input; 0: any number */
-    bool digest; /* SHA-256 of the inputs: of regular files, and of pipes that were read to their end */
+    bool digest;        /* SHA-256 of the inputs: of regular files, and of pipes that were read to their end */
 
     /* Descriptors of the two inputs, open at their start, borrowed: then their names are only for messages, and no file
        is opened. NULL: the names are opened. */

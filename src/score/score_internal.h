@@ -3,13 +3,16 @@
  * What the files of a scoring share, and nobody else needs. Who calls whom:
  *
  *     score_request.c    text → requests; on its own
- *     score.c            vmafx_score_pair: set up, run, end. It calls all of those below, in this order:
+ *     score.c            vmafx_score_pair: set up, run, end; calls those below in this order
  *       score_engine.c   models and features → engine; the options for the report
- *       score_open.c     names or descriptors → readers with their first frame; asks score.c's score_tell while it
- * waits score_adapt.c    may they be compared (score_check.c)? → converters, notes score_input.c    a thread per input:
- * reader → converter → queue score_digest.c   a thread for the digests of files; score_tell again score_result.c notes,
- * the end of a result, the writers' view; the notes are called from all over score_sync.c       the lock and the waits
- * of all of them
+ *       score_open.c     names or descriptors → readers with their first frame
+ *       score_adapt.c    may they be compared (score_check.c)? → converters, notes
+ *       score_input.c    a thread per input: reader → converter → queue
+ *       score_digest.c   a thread for the digests of files
+ *     score_result.c     notes, which all of these make; the end of a result, the writers' view
+ *     score_sync.c       the lock and the waits of all of them
+ *
+ * Whoever waits in the caller's thread, for inputs to open or for digests, calls score.c's score_tell meanwhile.
  *
  * An input's thread owns its reader and converter while it runs; the caller touches them before the thread starts and
  * after it was joined, or has ended, only.

@@ -15,7 +15,7 @@
 
 /* One input being opened by a thread of its own. */
 typedef struct Opening {
-    struct ScorePair *pair;
+    ScorePair *pair;
     int which;
     VmafxSpan *span;
     pthread_t thread;

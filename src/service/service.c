@@ -247,15 +247,18 @@ static VmafxErr authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
     VmafxIdentity identity;
     VmafxErr err = decide(service, call, &identity, reterr);
 
-    if (err)
+    _Static_assert(sizeof identity <= VMAFX_HTTP_KEEP_MAX, "an identity is kept with its call");
+    if (!err)
+        vmafx_http_call_keep(call, &identity, sizeof identity);
+    else
         vmafx_service_audit(service, &identity, vmafx_http_call_peer(call)->address, "call",
                             vmafx_http_call_route(call), "denied");
     return err;
 }
 
-void vmafx_service_identity(const VmafxService *service, const VmafxHttpCall *call, VmafxIdentity *ret)
+void vmafx_service_identity(const VmafxHttpCall *call, VmafxIdentity *ret)
 {
-    VMAFX_IGNORE(decide(service, call, ret, NULL)); /* who, not whether; whoever it is not is ANYONE */
+    memcpy(ret, vmafx_http_call_kept(call), sizeof *ret);
 }
 
 VmafxErr vmafx_service_may_listen(VmafxService *service, const VmafxAuthPolicy *policy, const char *address,

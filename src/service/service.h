@@ -106,11 +106,10 @@ VMAFX_CHECK VmafxErr vmafx_service_may_listen(VmafxService *service, const Vmafx
                                               bool encrypted, VmafxErrInfo *reterr);
 int vmafx_service_http_port(const VmafxService *service); /* 0: not listening */
 /**
- * Who makes a call that was let in. For handlers and authorize; after vmafx_service_listen. A token may have been
- * revoked since the call began: then it is ANYONE with no name, for whom a handler does nothing that depends on who
- * asks.
+ * Who makes a call that was let in: whom it was let in as, when its headers had come; a call is decided about once. A
+ * token that is revoked while its call runs lets that call end. For handlers of a port of vmafx_service_listen.
  */
-void vmafx_service_identity(const VmafxService *service, const VmafxHttpCall *call, VmafxIdentity *ret);
+void vmafx_service_identity(const VmafxHttpCall *call, VmafxIdentity *ret);
 
 /**
  * Writes down who did what: the log line `audit`. The HTTP port does so itself for what it refuses. Refusals ("denied")

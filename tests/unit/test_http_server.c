@@ -20,73 +20,10 @@
 #include "base/clock.h"
 #include "http/probes.h"
 #include "http/server.h"
-#include "otel/sdk/trace_provider.h"
 #include "signals/signals.h"
+#include "spans.h"
 
-enum { KEPT_MAX = 16, ANSWER_MAX = 65536, STOP_MS = 10000 };
-
-/* ---- a processor that keeps what ends ---- */
-
-typedef struct Keeper {
-    VmafxSpanProcessor base;
-    pthread_mutex_t lock; /* covers the following */
-    pthread_cond_t more;
-    VmafxFinishedSpan *spans[KEPT_MAX];
-    size_t n;
-} Keeper;
-
-static Keeper keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
-
-static void keep(VmafxSpanProcessor *processor, VmafxFinishedSpan *span, unsigned lane)
-{
-    pthread_mutex_lock(&keeper.lock);
-    if (keeper.n < KEPT_MAX)
-        keeper.spans[keeper.n++] = VMAFX_TAKE(span);
-    pthread_cond_broadcast(&keeper.more);
-    pthread_mutex_unlock(&keeper.lock);
-    vmafx_finished_span_unref(&span);
-}
-
-static VmafxExportResult nothing_to_do(VmafxSpanProcessor *processor, uint64_t deadline_ns)
-{
-    return VMAFX_EXPORT_OK;
-}
-
-static bool drop_all(VmafxSpanProcessor *processor)
-{
-    while (keeper.n)
-        vmafx_finished_span_unref(&keeper.spans[--keeper.n]);
-    return true;
-}
-
-/* The i-th span that ended; waits for it. */
-static const VmafxSpanData *kept(size_t i)
-{
-    pthread_mutex_lock(&keeper.lock);
-    while (keeper.n <= i)
-        pthread_cond_wait(&keeper.more, &keeper.lock);
-    const VmafxSpanData *data = vmafx_finished_span_data(keeper.spans[i]);
-    pthread_mutex_unlock(&keeper.lock);
-    return data;
-}
-
-static VmafxTraceProvider *trace(void)
-{
-    VmafxTraceProviderConfig config = VMAFX_TRACE_PROVIDER_DEFAULT;
-
-    keeper.base = (VmafxSpanProcessor){ NULL, keep, nothing_to_do, nothing_to_do, drop_all };
-    config.processors[config.n_processors++] = &keeper.base;
-    VmafxTraceProvider *provider = vmafx_trace_provider_new(&config);
-    assert_non_null(provider);
-    vmafx_tracer_provider_set(vmafx_trace_provider_api(provider));
-    return provider;
-}
-
-static void end_trace(VmafxTraceProvider **provider)
-{
-    vmafx_tracer_provider_set(NULL);
-    vmafx_trace_provider_free(provider);
-}
+enum { ANSWER_MAX = 65536, STOP_MS = 10000 };
 
 /* ---- a client ---- */
 
@@ -230,36 +167,10 @@ static VmafxHttpServer *serve(const VmafxHttpRoute *routes, size_t n)
 
 /* ---- tests ---- */
 
-static const VmafxAttr *attr_of(const VmafxSpanData *span, const char *key)
-{
-    for (size_t i = 0; i < span->attrs.n; i++)
-        if (!strcmp(span->attrs.items[i].key, key))
-            return &span->attrs.items[i];
-    return NULL;
-}
-
-static void assert_text(const VmafxSpanData *span, const char *key, const char *text)
-{
-    const VmafxAttr *attr = attr_of(span, key);
-
-    assert_non_null(attr);
-    assert_int_equal(attr->value.type, VMAFX_VALUE_STR);
-    assert_int_equal(attr->value.str.len, strlen(text));
-    assert_memory_equal(attr->value.str.ptr, text, strlen(text));
-}
-
-static void assert_number(const VmafxSpanData *span, const char *key, int64_t number)
-{
-    const VmafxAttr *attr = attr_of(span, key);
-
-    assert_non_null(attr);
-    assert_true(attr->value.i == number);
-}
-
 static void a_request_is_a_span_below_the_callers_and_above_the_handlers(void **state)
 {
     static const VmafxHttpRoute routes[] = { { .method = "GET", .pattern = "/v1/jobs/{id}", .handle = hello } };
-    VmafxTraceProvider *provider = trace();
+    VmafxTraceProvider *provider = spans_begin();
     VmafxHttpServer *server = serve(routes, 1);
     char answer[ANSWER_MAX];
     static const uint8_t trace_id[] = { 0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd,
@@ -270,7 +181,7 @@ static void a_request_is_a_span_below_the_callers_and_above_the_handlers(void **
         "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nUser-Agent: test/1\r\n", answer);
     ASSERT_IN(answer, "hello");
 
-    const VmafxSpanData *inside = kept(0), *span = kept(1);
+    const VmafxSpanData *inside = spans_at(0), *span = spans_at(1);
     assert_string_equal(span->name, "GET /v1/jobs/{id}");
     assert_int_equal(span->kind, VMAFX_SPAN_SERVER);
     assert_memory_equal(span->trace_id, trace_id, sizeof trace_id);
@@ -288,19 +199,19 @@ static void a_request_is_a_span_below_the_callers_and_above_the_handlers(void **
     assert_text(span, VMAFX_KEY_NETWORK_PROTOCOL_VERSION, "1.1");
     assert_number(span, VMAFX_KEY_HTTP_RESPONSE_STATUS_CODE, 200);
     assert_int_equal(span->status, VMAFX_STATUS_UNSET);
-    assert_null(attr_of(span, VMAFX_KEY_ERROR_TYPE));
+    assert_null(span_attr(span, VMAFX_KEY_ERROR_TYPE));
     const char *key = NULL;
     assert_null(vmafx_span_check(span->name, (int)span->kind, span->attrs, &key));
 
     vmafx_http_server_stop(&server, STOP_MS);
-    end_trace(&provider);
+    spans_end(&provider);
 }
 
 static void only_what_is_the_servers_fault_is_an_error_and_probes_leave_no_span(void **state)
 {
     static const VmafxProbes probes;
     VmafxHttpRoute routes[1 + VMAFX_PROBE_ROUTES] = { { .method = "GET", .pattern = "/fails", .handle = fails } };
-    VmafxTraceProvider *provider = trace();
+    VmafxTraceProvider *provider = spans_begin();
     vmafx_probe_routes(&probes, routes + 1);
     VmafxHttpServer *server = serve(routes, VMAFX_LEN(routes));
     char answer[ANSWER_MAX];
@@ -315,18 +226,18 @@ static void only_what_is_the_servers_fault_is_an_error_and_probes_leave_no_span(
     assert_null(strstr(answer, "not this"));
     ASSERT_IN(answer, "a defect of ours");
 
-    const VmafxSpanData *unknown = kept(0), *failed = kept(1);
+    const VmafxSpanData *unknown = spans_at(0), *failed = spans_at(1);
     assert_string_equal(unknown->name, "HTTP");
     assert_text(unknown, VMAFX_KEY_HTTP_REQUEST_METHOD, "_OTHER");
     assert_text(unknown, VMAFX_KEY_HTTP_REQUEST_METHOD_ORIGINAL, "BREW");
-    assert_null(attr_of(unknown, VMAFX_KEY_HTTP_ROUTE));
+    assert_null(span_attr(unknown, VMAFX_KEY_HTTP_ROUTE));
     assert_number(unknown, VMAFX_KEY_HTTP_RESPONSE_STATUS_CODE, 404);
     assert_int_equal(unknown->status, VMAFX_STATUS_UNSET);
     assert_int_equal(failed->status, VMAFX_STATUS_ERROR);
     assert_text(failed, VMAFX_KEY_ERROR_TYPE, "500");
     vmafx_http_server_stop(&server, STOP_MS);
-    assert_int_equal(keeper.n, 2);
-    end_trace(&provider);
+    assert_int_equal(spans_n(), 2);
+    spans_end(&provider);
 }
 
 static void a_status_that_is_none_is_a_defect_and_headers_cannot_be_broken(void **state)

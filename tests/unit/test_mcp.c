@@ -337,12 +337,23 @@ static void header_values_are_decoded_where_they_say_so(void **state)
     static const struct {
         const char *value, *text;
     } cases[] = {
-        { "health", "health" },       { "", "" },
-        { "=?base64?w6Q=?=", "ä" },   { "=?base64?YWI=?=", "ab" },
-        { "=?base64?YWJj?=", "abc" }, { "=?base64?" "?=", "" },
-        { "=?base64?YWJj", NULL },    { "=?base64?YWJ?=", NULL },
-        { "=?base64?Y=Jj?=", NULL },  { "=?base64?AA==?=", NULL }, /* a NUL */
-        { "=?base64?=", NULL },       { "=?base64?" "????" "?=", NULL },
+        { "health", "health" },
+        { "", "" },
+        { "=?base64?w6Q=?=", "ä" },
+        { "=?base64?YWI=?=", "ab" },
+        { "=?base64?YWJj?=", "abc" },
+        { "=?base64?"
+          "?=",
+          "" },
+        { "=?base64?YWJj", NULL },
+        { "=?base64?YWJ?=", NULL },
+        { "=?base64?Y=Jj?=", NULL },
+        { "=?base64?AA==?=", NULL }, /* a NUL */
+        { "=?base64?=", NULL },
+        { "=?base64?"
+          "????"
+          "?=",
+          NULL },
     };
 
     for (size_t i = 0; i < VMAFX_LEN(cases); i++) {

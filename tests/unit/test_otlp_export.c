@@ -256,7 +256,10 @@ static void every_answer_is_counted_once_and_attempted_as_the_table_says(void **
         assert_int_equal(counts.retries, cases[i].attempts - 1);
         assert_int_equal(counts.warnings, cases[i].warnings);
         assert_int_equal(counts.requests, 1);
-        assert_int_equal(requests, cases[i].attempts);
+        if (counts.timed_out) /* on a busy machine before the peer has looked */
+            assert_true(requests <= cases[i].attempts);
+        else
+            assert_int_equal(requests, cases[i].attempts);
         /* of each kind one line, and no more: that it is tried again, and how it ended */
         assert_int_equal(told.lines, (cases[i].told != NULL) + (result && cases[i].attempts > 1));
         assert_true(!cases[i].told || strstr(told.first, cases[i].told));

@@ -312,18 +312,18 @@ static const VmafxReportOption options[] = {
     { .key = "scale", .value = "reference" },
 };
 static const VmafxReportVideo facts = { .w = 64,
-                                      .h = 48,
-                                      .bpc = 8,
-                                      .pixel_format = "420",
-                                      .rate_num = 25,
-                                      .rate_den = 1,
-                                      .frames = 2,
-                                      .range = "tv",
-                                      .matrix = "bt709",
-                                      .transfer = "unknown",
-                                      .primaries = "unknown",
-                                      .container = "y4m",
-                                      .codec = "rawvideo" };
+                                        .h = 48,
+                                        .bpc = 8,
+                                        .pixel_format = "420",
+                                        .rate_num = 25,
+                                        .rate_den = 1,
+                                        .frames = 2,
+                                        .range = "tv",
+                                        .matrix = "bt709",
+                                        .transfer = "unknown",
+                                        .primaries = "unknown",
+                                        .container = "y4m",
+                                        .codec = "rawvideo" };
 
 static VmafxReportData partial_result(void)
 {

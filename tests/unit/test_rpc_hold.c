@@ -13,8 +13,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "rpc/client.h"
-#include "rpc/server.h"
+#include "rpc_fixture.h"
 
 enum { STREAMS_MAX = 8, PIECE = 256 << 10, PIECES = 128, MANY = 3000 };
 
@@ -132,36 +131,21 @@ static const VmafxRpcMethod methods[] = {
       .ctx = &yes },
 };
 
-typedef struct Ends {
-    VmafxRpcServer *server;
-    VmafxRpcChannel *channel;
-} Ends;
-
 static void begin(Ends *ends)
 {
-    char target[64];
-
-    *ends = (Ends){ 0 };
     n_heard = 0;
     for (size_t i = 0; i < STREAMS_MAX; i++) {
         heard[i] = (Heard){ .log = calloc(2 * MANY + 2, 1) };
         pthread_mutex_init(&heard[i].lock, NULL);
         pthread_cond_init(&heard[i].more, NULL);
     }
-    assert_int_equal(
-        vmafx_rpc_server_start(
-            &(VmafxRpcServerConfig){ .address = "127.0.0.1:0", .methods = methods, .n_methods = VMAFX_LEN(methods) },
-            &ends->server, NULL),
-        VMAFX_OK);
-    snprintf(target, sizeof target, "127.0.0.1:%d", vmafx_rpc_server_port(ends->server));
-    assert_int_equal(vmafx_rpc_channel_open(&(VmafxRpcChannelConfig){ .target = target }, &ends->channel, NULL),
-                     VMAFX_OK);
+    ends_open_with(ends, (VmafxRpcServerConfig){ .methods = methods, .n_methods = VMAFX_LEN(methods) });
+    ends->channel = connect_to((VmafxRpcChannelConfig){ .target = ends->target });
 }
 
 static void end(Ends *ends)
 {
-    vmafx_rpc_channel_close(&ends->channel);
-    vmafx_rpc_server_stop(&ends->server, 10000);
+    ends_close(ends);
     for (size_t i = 0; i < STREAMS_MAX; i++) {
         vmafx_rpc_stream_unref(&heard[i].stream);
         pthread_mutex_destroy(&heard[i].lock);

@@ -53,8 +53,8 @@ static VmafxTokenTable *parsed(const char *text)
 static char *some_file(void)
 {
     VMAFX_AUTO(vmafx_free_p)
-    char *alice = line_of(ALICE, "writer alice tenant=films"),
-         *bob = line_of(BOB, "admin bob"), *ended = line_of(ENDED, "admin old expires=2025-10-09T08:53:20Z"),
+    char *alice = line_of(ALICE, "writer alice tenant=films"), *bob = line_of(BOB, "admin bob"),
+         *ended = line_of(ENDED, "admin old expires=2025-10-09T08:53:20Z"),
          *ending = line_of(ENDING, "reader soon expires=2025-10-09T08:53:21Z"),
          *reader = line_of(READER, "\treader\tr  # the dashboard\r");
 
@@ -415,8 +415,8 @@ static void revoking_takes_out_a_name_or_one_id_and_leaves_every_other_byte(void
 {
     const Folder *folder = *state;
     VMAFX_AUTO(vmafx_free_p)
-    char *a = line_of(ALICE, "reader alice"),
-         *b = line_of(BOB, "reader alice"), *c = line_of(READER, "  admin\tbob # keep"), *last = NULL;
+    char *a = line_of(ALICE, "reader alice"), *b = line_of(BOB, "reader alice"),
+         *c = line_of(READER, "  admin\tbob # keep"), *last = NULL;
     VMAFX_AUTO(vmafx_free_p) char *text = vmafx_sprintf("#x\r\n%s\n%s%s# end without a line break", a, c, b);
     VMAFX_AUTO(vmafx_free_p) char *without_b = vmafx_sprintf("#x\r\n%s\n%s# end without a line break", a, c);
     VMAFX_AUTO(vmafx_free_p) char *without_both = vmafx_sprintf("#x\r\n\n%s# end without a line break", c);

@@ -74,9 +74,9 @@ VmafxOtel *vmafx_otel_start_in_child(VmafxOtel **parents, const VmafxOtelStart *
 /**
  * Flushes all signals at the same time within one deadline, then frees. A transient failure is tried again after
  * 50 … 100 ms and then less and less often; a collector that is not there (refused, no route, no such name) is asked
- * once, and what it does not get counts as failed. Metrics are collected for the last time when the others are done, so that
- * they tell of their end, but at the latest when half of the time is over. OK, or the worst of what the signals say.
- * NULL is OK. In a forked child it forgets everything, and FAILS.
+ * once, and what it does not get counts as failed. Metrics are collected for the last time when the others are done, so
+ * that they tell of their end, but at the latest when half of the time is over. OK, or the worst of what the signals
+ * say. NULL is OK. In a forked child it forgets everything, and FAILS.
  */
 VmafxExportResult vmafx_otel_stop(VmafxOtel **otel, uint64_t within_ms);
 

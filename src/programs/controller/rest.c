@@ -103,7 +103,7 @@ static VmafxContext *remote_context(VmafxHttpCall *call)
 VmafxErr rest_caller(const Rest *rest, VmafxHttpCall *call, Caller *ret, VmafxErrInfo *reterr)
 {
     *ret = (Caller){ .address = vmafx_http_call_peer(call)->address };
-    vmafx_service_identity(rest->service, call, &ret->who);
+    vmafx_service_identity(call, &ret->who);
     if (ret->who.role == VMAFX_ROLE_ANYONE) /* let in, and revoked since */
         return vmafx_fail(reterr, VMAFX_ERR_UNAUTHENTICATED, "the credentials are no longer valid");
     ret->remote = remote_context(call);

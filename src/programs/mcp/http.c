@@ -392,7 +392,7 @@ static VmafxErr take(Post *post, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
     VmafxIdentity identity;
     VmafxErr err = VMAFX_OK;
 
-    vmafx_service_identity(post->http->service, post->call, &identity);
+    vmafx_service_identity(post->call, &identity);
     if (modern && first->kind == JSONRPC_REQUEST && (problem = mismatch(post->call, first, modern)))
         return refuse(answer, 400, first->id, MCP_HEADER_MISMATCH, problem);
     if (!modern && first->kind == JSONRPC_INVALID && !post->text.batch)
@@ -436,7 +436,7 @@ static VmafxErr handle_delete(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *a
     const char *id = session_id(call);
     VmafxIdentity identity;
 
-    vmafx_service_identity(http->service, call, &identity);
+    vmafx_service_identity(call, &identity);
     if (!id)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "the header Mcp-Session-Id is missing");
     if (!sessions_end(http->sessions, id, identity.name))

@@ -41,7 +41,7 @@ typedef struct Task {
 typedef struct NodeConfig {
     const char *name, *controller;
     const char *cert_file, *key_file, *ca_file, *server_name;
-    const char *state; /* folder; the spool lies below it */
+    const char *state;               /* folder; the spool lies below it */
     const VmafxInputsConfig *inputs; /* for node_new only */
     uint32_t slots;
     int threads;               /* of the engine, for each task */

@@ -206,7 +206,7 @@ static VmafxErr score(Server *server, bool batch, VmafxHttpCall *call, VmafxHttp
     asked->batch = batch;
     asked->fds[0] = asked->fds[1] = -1;
     vmafx__v1__score_request__init(&asked->single);
-    vmafx_service_identity(server->service, call, &identity);
+    vmafx_service_identity(call, &identity);
     server_who(&identity, asked->who);
     VmafxErr err = read_request(asked, call, reterr);
     if (err)
