@@ -50,6 +50,8 @@ static void parsed(const char *uri)
     must((!query || !strcmp(query, "?\xe2\x80\xa6")) && !strchr(seen, '#'));
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[TEXT_MAX], key[VMAFX_SHA256_TEXT], url[VMAFX_URL_MAX];

@@ -135,7 +135,9 @@ static void on_closed_task(RpcTask *task)
 
     if (stream->opened && method->closed)
         method->closed(stream->state, stream);
-    rpc_outbox_done(&stream->outbox); /* nobody adds to it now */
+    pthread_mutex_lock(&stream->lock); /* the last write's end may still look */
+    rpc_outbox_done(&stream->outbox);
+    pthread_mutex_unlock(&stream->lock);
     if (stream->received)
         grpc_byte_buffer_destroy(stream->received);
     grpc_slice_unref(stream->status_message);

@@ -101,9 +101,10 @@ def the_inspector_lists_and_calls():
     need_packages("inspector")
     need_models()
     pair(n=3)
+    ours = {"OTEL_SDK_DISABLED": "true", **{name: os.environ[name] for name in ("VMAFX_MODEL_PATH", "VMAFX_SCORER")
+                                            if name in os.environ}}  # else it hands none on
     inspector = [node_22(), os.path.join(PACKAGES, "inspector", "clients", "launcher", "build", "index.js"), "--cli",
-                 "-e", f"VMAFX_MODEL_PATH={os.environ.get('VMAFX_MODEL_PATH', '')}", "-e", "OTEL_SDK_DISABLED=true",
-                 program("vmafx-mcp")]
+                 *[word for name, value in ours.items() for word in ("-e", f"{name}={value}")], program("vmafx-mcp")]
 
     def inspect(*more):
         got = subprocess.run([*inspector, *more], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,

@@ -32,6 +32,9 @@ def wait_until(what, done):
 # ---- A node whose scorer does not start ----
 
 
+SCORER = os.environ.get("VMAFX_SCORER") or program("vmafx-scorer")  # one that forks, where ours cannot
+
+
 def scorer_script(text):
     with open("scorer.sh", "w", encoding="utf-8") as f:
         f.write("#!/bin/sh\n" + text)
@@ -67,7 +70,7 @@ def readiness(port):
 @case
 def a_scorer_that_is_killed_while_a_node_starts_is_started_again():
     reference, distorted = absolute_pair()
-    script = scorer_script(f'test -e "{os.getcwd()}/allowed" || kill -9 $$\nexec "{program("vmafx-scorer")}"\n')
+    script = scorer_script(f'test -e "{os.getcwd()}/allowed" || kill -9 $$\nexec "{SCORER}"\n')
     with Fleet(nodes=0) as fleet:
         port = free_port()
         node = node_with(fleet, port, VMAFX_SCORER=script)
