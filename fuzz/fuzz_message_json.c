@@ -1,14 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* JSON as clients send it. What is let in is written and read again, and must then be the same message. */
+/*
+ * JSON as clients send it. What is let in is written and read again, and must then be the same message. Of what
+ * vmafx-server is asked for, its own checks say yes or why not; whoever passes them keeps the server's limits.
+ */
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
-#include "rpc/message.h"
+#include "programs/server/scoring_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(const Vmafx__V1__ScoreRequest *request, const int fds[2])
+{
+    const ServerLimits limits = { .timeout_ms = 3600000, .pixels = 1 << 20 };
+    const Vmafx__V1__RawFormat *raw = request->reference ? request->reference->raw : NULL;
+    Vmafx__V1__Input inputs[2];
+    Vmafx__V1__JobSpec spec;
+    VmafxErrInfo info = { "" };
+
+    scoring_spec(request, inputs, &spec);
+    VmafxErr err = scoring_check(&limits, request, fds, &spec, "request", &info);
+    if (err && strncmp(info.message, "request", 7) != 0)
+        abort(); /* nobody knows which of its fields */
+    if (!err && (request->timeout_ms < 0 || request->timeout_ms > limits.timeout_ms ||
+                 (raw && (int64_t)raw->width * raw->height > limits.pixels)))
+        abort();
+}
+
+static void check_all(const ProtobufCMessage *message)
+{
+    static const int sent[][2] = { { -1, -1 }, { -1, 3 }, { 3, 4 } }; /* nobody reads there */
+    const Vmafx__V1__ScoreRequest *one = (const Vmafx__V1__ScoreRequest *)message;
+    const Vmafx__V1__ScoreBatchRequest *batch = (const Vmafx__V1__ScoreBatchRequest *)message;
+
+    for (size_t i = 0; i < VMAFX_LEN(sent); i++) {
+        if (message->descriptor == &vmafx__v1__score_request__descriptor)
+            check(one, sent[i]);
+        for (size_t k = 0; message->descriptor == &vmafx__v1__score_batch_request__descriptor && k < batch->n_pairs;
+             k++)
+            check(batch->pairs[k], sent[i]);
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -16,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         &vmafx__v1__submit_jobs_request__descriptor, &vmafx__v1__job_spec__descriptor,
         &vmafx__v1__list_jobs_response__descriptor,  &vmafx__v1__get_result_response__descriptor,
         &vmafx__v1__node_message__descriptor,        &vmafx__v1__score_request__descriptor,
+        &vmafx__v1__score_batch_request__descriptor,
     };
     VmafxMessage *first = NULL, *second = NULL;
     VmafxErrInfo info = { "" };
@@ -28,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort(); /* a refusal without a word */
         return 0;
     }
+    check_all(vmafx_message_get(first));
     char *text = vmafx_message_json(vmafx_message_get(first));
     if (!text || vmafx_message_from_json(type, text, strlen(text), 16 << 20, "", &second, &info))
         abort();

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "http/server_internal.h"
@@ -37,6 +38,11 @@ void vmafx_http_call_keep(VmafxHttpCall *call, const void *data, size_t size)
 const void *vmafx_http_call_kept(const VmafxHttpCall *call)
 {
     return call->kept;
+}
+
+void vmafx_http_call_set_owner(VmafxHttpCall *call, const char *owner)
+{
+    snprintf(call->owner, sizeof call->owner, "%s", owner);
 }
 
 const char *vmafx_http_call_param(const VmafxHttpCall *call, const char *name)

@@ -129,9 +129,9 @@ typedef struct VmafxHttpServerConfig {
     uint32_t comment_ms;          /* an event stream that was silent this long sends a comment; 0: 15 000 */
     uint64_t upload_max_bytes;    /* of one upload, then 413; 0: 1 GiB */
     uint64_t uploads_max_bytes;   /* of all of them until their handlers return, then 503; 0: 8 GiB */
-    int uploads_max;              /* uploads under way at a time, then 503; each has 128 KiB of memory; 0: 64 */
-    uint32_t body_min_rate;       /* of an upload, bytes/s: a body_timeout_ms with less is cut; 0: 16 384 */
-    uint32_t cert_check_ms;       /* how often cert_file and key_file are looked at; 0: 10 000 */
+    int uploads_max;        /* uploads under way at a time, then 503; half of them of one owner; 0: 64. 128 KiB each */
+    uint32_t body_min_rate; /* of an upload, bytes/s: a body_timeout_ms with less is cut; 0: 16 384 */
+    uint32_t cert_check_ms; /* how often cert_file and key_file are looked at; 0: 10 000 */
 } VmafxHttpServerConfig;
 
 /**
@@ -164,6 +164,13 @@ const VmafxHttpPeer *vmafx_http_call_peer(const VmafxHttpCall *call);
 void vmafx_http_call_keep(VmafxHttpCall *call, const void *data, size_t size);
 /** What is kept, aligned for any type and followed by zeroes; all zeroes when nothing is. */
 const void *vmafx_http_call_kept(const VmafxHttpCall *call);
+#define VMAFX_HTTP_OWNER_MAX 128
+/**
+ * From authorize: on whose account an upload goes. No owner has more than half of the places (uploads_max), so that one
+ * cannot keep the others out; the rest gets 503. Copied, at most VMAFX_HTTP_OWNER_MAX - 1 bytes of it; none, or "": it
+ * is nobody's, and has no such limit.
+ */
+void vmafx_http_call_set_owner(VmafxHttpCall *call, const char *owner);
 /** The segment at {name} of the pattern, decoded; NULL when the pattern has none of that name. */
 const char *vmafx_http_call_param(const VmafxHttpCall *call, const char *name);
 /** The first of that name in the query, decoded; NULL: absent. */

@@ -75,7 +75,8 @@ struct VmafxHttpCall {
     VmafxHttpEvents *events; /* a reference */
     bool keep_off;           /* close after the answer */
     VmafxSpan *span;
-    bool counted;                                                  /* by telemetry, and not yet taken off */
+    bool counted; /* by telemetry, and not yet taken off */
+    char owner[VMAFX_HTTP_OWNER_MAX];
     _Alignas(max_align_t) unsigned char kept[VMAFX_HTTP_KEEP_MAX]; /* authorize's */
     uint64_t started_ns;
     VmafxHttpCall *next; /* in a pool's row */
@@ -113,9 +114,8 @@ struct VmafxHttpServer {
     HttpPool writers; /* of uploads' buffers */
     HttpTelemetry telemetry;
     atomic_bool stopping, cancelled; /* flags */
-    atomic_size_t bodies_bytes;      /* these three are counters */
+    atomic_size_t bodies_bytes;      /* these two are counters */
     _Atomic uint64_t uploads_bytes;
-    atomic_int n_uploads;
     char start_error[256]; /* what libmicrohttpd says while it starts */
     _Atomic bool started;  /* nothing is written there any more */
 
@@ -123,6 +123,7 @@ struct VmafxHttpServer {
     pthread_cond_t changed; /* n_calls fell, or clock_ends */
     HttpConnection *connections;
     VmafxHttpEvents *streams;
+    HttpUpload *uploads; /* that have a place */
     int n_streams;
     int n_calls; /* requests between their first line and the end of their answer */
     bool clock_ends;

@@ -17,10 +17,16 @@
 #include "http/multipart.h"
 #include "http/server_internal.h"
 
+#define TOO_MANY          "too many uploads are under way; try again later"
+#define TOO_MANY_OF_YOURS "half of the places for uploads are yours already; try again when one of them has ended"
+
 enum { BUFFER_BYTES = 128 << 10, PART_FIRST = 1024, FILE_MODE = 0600 };
 
 struct HttpUpload {
     VmafxHttpServer *server;
+    const VmafxHttpCall *call;
+    HttpUpload *prev, *next; /* in the server's row, if it has a place there */
+    bool placed;
     const VmafxHttpRoute *route;
     VmafxMultipart *parser; /* NULL: the whole body is one file, parts[0] */
     char *buffer;           /* NULL: nothing came yet */
@@ -257,14 +263,57 @@ static bool reserve(HttpUpload *upload, uint64_t more)
     return atomic_fetch_add(&server->uploads_bytes, more) + more <= server->config.uploads_max_bytes;
 }
 
+/* One of the places, of which no owner has more than half. Refused ones have none, however long their bodies come. */
+static bool take_place(HttpUpload *upload)
+{
+    VmafxHttpServer *server = upload->server;
+    const char *owner = upload->call->owner;
+    int n = 0, of_owner = 0;
+
+    pthread_mutex_lock(&server->lock);
+    for (const HttpUpload *other = server->uploads; other; other = other->next) {
+        n++;
+        of_owner += *owner && !strcmp(owner, other->call->owner);
+    }
+    bool full = n >= server->config.uploads_max;
+    bool half = of_owner >= (server->config.uploads_max + 1) / 2;
+    upload->placed = !full && !half;
+    if (upload->placed) {
+        upload->next = server->uploads;
+        if (upload->next)
+            upload->next->prev = upload;
+        server->uploads = upload;
+    }
+    pthread_mutex_unlock(&server->lock);
+    if (!upload->placed)
+        refuse(upload, 503, VMAFX_ERR_BUSY, full ? TOO_MANY : TOO_MANY_OF_YOURS);
+    return upload->placed;
+}
+
+static void leave_place(HttpUpload *upload)
+{
+    if (!upload->placed)
+        return;
+    pthread_mutex_lock(&upload->server->lock);
+    if (upload->prev)
+        upload->prev->next = upload->next;
+    else
+        upload->server->uploads = upload->next;
+    if (upload->next)
+        upload->next->prev = upload->prev;
+    pthread_mutex_unlock(&upload->server->lock);
+}
+
 /* As far as the headers tell whether there is room. */
 static void check_room(HttpUpload *upload, uint64_t length)
 {
     VmafxHttpServer *server = upload->server;
     struct statvfs disk;
 
-    if (atomic_fetch_add(&server->n_uploads, 1) >= server->config.uploads_max || !reserve(upload, length))
-        refuse(upload, 503, VMAFX_ERR_BUSY, "too many uploads are under way; try again later");
+    if (!take_place(upload))
+        return;
+    if (!reserve(upload, length))
+        refuse(upload, 503, VMAFX_ERR_BUSY, TOO_MANY);
     else if (length && !statvfs(server->upload_folder, &disk) && length / disk.f_frsize >= disk.f_bavail) {
         errno = ENOSPC;
         VMAFX_IGNORE(disk_problem(upload)); /* it is in the upload */
@@ -300,6 +349,7 @@ HttpUpload *http_upload_new(VmafxHttpCall *call, uint64_t length)
     if (!upload)
         return NULL;
     upload->server = call->server;
+    upload->call = call;
     upload->route = call->route;
     upload->max = call->route->upload_max_bytes ? call->route->upload_max_bytes : config->upload_max_bytes;
     check_room(upload, length);
@@ -325,7 +375,7 @@ void http_upload_free(HttpUpload **taken)
     }
     atomic_fetch_sub(&upload->server->bodies_bytes, upload->memory);
     atomic_fetch_sub(&upload->server->uploads_bytes, upload->reserved);
-    atomic_fetch_sub(&upload->server->n_uploads, 1);
+    leave_place(upload);
     free(upload->parser);
     free(upload->buffer);
     free(upload);
@@ -335,7 +385,7 @@ void http_upload_free(HttpUpload **taken)
 
 size_t http_upload_take(HttpUpload *upload, const char *data, size_t len)
 {
-    if (!upload->buffer) {
+    if (!upload->buffer && !upload->status) {
         upload->buffer = malloc(BUFFER_BYTES);
         if (!upload->buffer)
             refuse(upload, 503, VMAFX_ERR_NOMEM, "out of memory");
@@ -344,7 +394,7 @@ size_t http_upload_take(HttpUpload *upload, const char *data, size_t len)
     if (n > upload->max - upload->received)
         refuse(upload, 413, VMAFX_ERR_LIMIT, "the body is longer than this route takes");
     else if (upload->received + n > upload->reserved && !reserve(upload, upload->received + n - upload->reserved))
-        refuse(upload, 503, VMAFX_ERR_BUSY, "too many uploads are under way; try again later");
+        refuse(upload, 503, VMAFX_ERR_BUSY, TOO_MANY);
     if (upload->status)
         return len; /* thrown away */
     memcpy(upload->buffer + upload->len, data, n);

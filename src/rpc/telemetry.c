@@ -72,6 +72,8 @@ void rpc_measure_result(VmafxSpan *span, VmafxHistogram *duration, uint64_t bega
     VmafxAttr all[RESULT_ATTRS_MAX];
     size_t n_all = VMAFX_MIN(n, (size_t)RESULT_ATTRS_MAX - 2);
     const char *name = rpc_status_name(status);
+    /* What a peer says may quote what somebody sent: that is for who asked, and not for traces. */
+    bool fit = message && *message && !vmafx_status_check(message);
 
     memcpy(all, attrs, n_all * sizeof *all);
     all[n_all++] = VMAFX_ATTR_STR(VMAFX_KEY_RPC_STATUS_CODE, name);
@@ -79,7 +81,7 @@ void rpc_measure_result(VmafxSpan *span, VmafxHistogram *duration, uint64_t bega
     if (failed) {
         all[n_all++] = VMAFX_ATTR_STR(VMAFX_KEY_ERROR_TYPE, name);
         vmafx_span_set_str(span, VMAFX_KEY_ERROR_TYPE, name);
-        vmafx_span_set_status(span, VMAFX_STATUS_ERROR, message && *message ? message : NULL);
+        vmafx_span_set_status(span, VMAFX_STATUS_ERROR, fit ? message : NULL);
     }
     vmafx_histogram_record_with(duration, (double)(vmafx_monotonic_ns() - began_ns) / 1e9, (VmafxAttrs){ all, n_all },
                                 NULL); /* the span is current on a server: exemplars point at it */

@@ -18,7 +18,8 @@ const char *rpc_method_name(const char *path);
  * when there is none, or it is longer than RPC_HOST_MAX − 1.
  */
 bool rpc_host_split(const char *text, char ret_host[RPC_HOST_MAX], int *ret_port);
-/** Status, and what is a failure, onto the span; the time since began_ns with attrs and these into the histogram. */
+/** Status, and what is a failure, onto the span (the message, if it quotes nothing: vmafx_status_check); the time since
+ * began_ns with attrs and these into the histogram. */
 void rpc_measure_result(VmafxSpan *span, VmafxHistogram *duration, uint64_t began_ns, int status, bool failed,
                         const char *message, const VmafxAttr *attrs, size_t n);
 #endif

@@ -248,12 +248,15 @@ static VmafxErr authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
     VmafxErr err = decide(service, call, &identity, reterr);
 
     _Static_assert(sizeof identity <= VMAFX_HTTP_KEEP_MAX, "an identity is kept with its call");
-    if (!err)
-        vmafx_http_call_keep(call, &identity, sizeof identity);
-    else
+    if (err) {
         vmafx_service_audit(service, &identity, vmafx_http_call_peer(call)->address, "call",
                             vmafx_http_call_route(call), "denied");
-    return err;
+        return err;
+    }
+    vmafx_http_call_keep(call, &identity, sizeof identity);
+    if (identity.role != VMAFX_ROLE_EVERYTHING) /* of whom there is one: nobody else could be kept out */
+        vmafx_http_call_set_owner(call, *identity.tenant ? identity.tenant : identity.name);
+    return VMAFX_OK;
 }
 
 void vmafx_service_identity(const VmafxHttpCall *call, VmafxIdentity *ret)

@@ -5,6 +5,7 @@ import json
 import os
 import queue
 import re
+import ssl
 import subprocess
 import threading
 import time
@@ -110,9 +111,11 @@ class Mcp:
 class McpHttp:
     """with McpHttp("--roots", "/") as mcp: …; over HTTP."""
 
-    def __init__(self, *arguments, env=None):
+    def __init__(self, *arguments, env=None, ca=None):
+        """ca: the file of who has signed the certificate that the arguments name."""
         self.env = {**os.environ, "OTEL_SDK_DISABLED": "true", **(env or {})}
         self.arguments = [program("vmafx-mcp"), "--http", "127.0.0.1:0", *map(str, arguments)]
+        self.tls = ssl.create_default_context(cafile=ca) if ca else None
 
     def __enter__(self):
         self.process = Process("mcp", self.arguments, self.env, os.path.abspath("mcp-http.log"))
@@ -126,12 +129,19 @@ class McpHttp:
     def url(self):
         return f"http://127.0.0.1:{self.port}/mcp"
 
-    def send(self, method, body, **headers):
-        """(status, headers, body) of a request to /mcp."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+    def begin(self, method, body, **headers):
+        """A connection with the request sent, and nothing read."""
+        where = ("127.0.0.1", self.port)
+        connection = http.client.HTTPSConnection(*where, timeout=DEADLINE_S, context=self.tls) if self.tls else \
+            http.client.HTTPConnection(*where, timeout=DEADLINE_S)
         named = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
                  **{name.replace("_", "-"): value for name, value in headers.items() if value is not None}}
         connection.request(method, "/mcp", body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode(), named)
+        return connection
+
+    def send(self, method, body, **headers):
+        """(status, headers, body) of a request to /mcp."""
+        connection = self.begin(method, body, **headers)
         answer = connection.getresponse()
         text = answer.read()
         connection.close()

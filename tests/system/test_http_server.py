@@ -61,12 +61,16 @@ def errors_of_handlers_become_problems_by_the_table_of_errors():
         answer = server.request("GET", "/fail/UNAUTHENTICATED")
         problem(answer, 401)
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+        answer = server.request("GET", "/fail/UNAUTHENTICATED", headers={"Authorization": "Bearer of bad news"})
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 @case
 def authorization_is_asked_before_the_body_comes():
     with Server() as server:
         problem(server.request("GET", "/v1/things/1", headers={"X-Who": "nobody"}), 401, "who are you")
+        assert "kept admin\n" in server.request("GET", "/v1/things/1", headers={"X-Who": "admin"}).text
+        assert "kept" not in server.request("GET", "/v1/things/1").text
         problem(server.request("HEAD", "/v1/things/1", headers={"X-Who": "admin"}) and
                 server.request("GET", "/v1/things/1", headers={"X-Who": "reader"}), 403, "for GET /v1/things/{id}")
         with server.connect() as s:  # the body never comes, the answer does

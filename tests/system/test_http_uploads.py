@@ -181,6 +181,31 @@ def uploads_together_have_a_limit_in_bytes_and_in_number():
 
 
 @case
+def one_owner_has_at_most_half_of_the_places():
+    def begin(server, who, headers=""):
+        s = server.connect()
+        s.sendall(f"PUT /files/1 HTTP/1.1\r\nHost: a\r\nX-Who: {who}\r\nConnection: close\r\nContent-Length: 2\r\n{headers}"
+                  "\r\nx".encode())
+        return s
+
+    with Server(uploads_max=4) as server, contextlib.ExitStack() as stack:
+        own = [stack.enter_context(begin(server, "alice")) for _ in range(2)]
+        until(lambda: open_files(server) == 2)
+        refused = [stack.enter_context(begin(server, "alice")) for _ in range(3)]  # whose bodies go on to come
+        problem(server.request("PUT", "/files/2", b"y", {"X-Who": "alice"}), 503, "half of the places")
+        others = [stack.enter_context(begin(server, "bob"))]
+        until(lambda: open_files(server) == 3)
+        assert server.request("PUT", "/files/2", b"y", {"X-Who": "bob"}).status == 201
+        others.append(stack.enter_context(begin(server, "carol")))
+        until(lambda: open_files(server) == 4)
+        problem(server.request("PUT", "/files/2", b"y", {"X-Who": "dave"}), 503, "too many uploads")
+        for s, status in [(s, b" 201 ") for s in own + others] + [(s, b" 503 ") for s in refused]:
+            s.sendall(b"x")
+            assert status in drain(s).split(b"\r\n")[0], status
+        assert server.request("PUT", "/files/2", b"y", {"X-Who": "alice"}).status == 201
+
+
+@case
 def a_client_that_leaves_midway_leaves_nothing_behind():
     body, headers = form(("a", None, b"1"), ("f", "x", b"y" * 700_000), ("g", "x", b"z" * 700_000))
     head = (f"POST /parts HTTP/1.1\r\nHost: a\r\nContent-Type: {headers['Content-Type']}\r\n"

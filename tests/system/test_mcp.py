@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -14,6 +15,7 @@ from fleet import DEADLINE_S, Fleet, program
 from harness import case, expect, main, need_models, pair, run, write_y4m
 from mcp import CLIENT, MODERN, Mcp, McpHttp, scorers_of, wait_until
 from otlp import Receiver, attributes, metrics_of, spans_of
+from server import Server
 from trees import check_tree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -293,6 +295,10 @@ def over_http_roles_decide_which_tools_may_be_called():
             assert mcp.modern("tools/call", {"name": "list_jobs", "arguments": {}}, **bearer)[0] == 200
             got = mcp.modern("tools/call", start, **bearer)[2]["result"]
             assert got["isError"] == refused, got
+        line = mcp.process.wait_line(r"msg=audit.*vmafx\.audit\.action=tool\.call").string
+        for word in ("subject=start_job", "identity=reader-1", "role=reader", "outcome=denied", "client.address=127.0.0.1"):
+            assert word in line, f"no {word} in {line}"
+        assert mcp.process.lines().count("tool.call") == 1, "what is allowed is not written down here"
         assert mcp.modern("tools/list", Authorization="Bearer nonsense")[0] == 401
 
 
@@ -359,6 +365,168 @@ def a_job_through_a_controller_is_one_trace_from_the_tool_call_on():
     for _, body in receiver.bodies.get("/v1/metrics", []):
         names |= set(metrics_of(body)[1])
     assert "mcp.server.operation.duration" in names, names
+
+
+@case
+def through_a_server_videos_are_scored_followed_compared_and_cancelled():
+    pair(n=12)
+    write_y4m("worse.y4m", n=12, noise=9)
+    reference, distorted = endless_pair()
+    local = json.loads(expect(run("score", "--reference", "ref.y4m", "--distorted", "dis.y4m", "--json"), 0).stdout)
+    expect(run("score", "--reference", "ref.y4m", "--distorted", "dis.y4m", "--output", "local.csv"), 0)
+    with Server("--slots", 2) as server, Mcp("--server", f"127.0.0.1:{server.grpc}", "--slots", 2) as mcp:
+        assert mcp.ok("health")["healthy"] and mcp.ok("list_nodes")["nodes"][0]["slots"] == 2
+        assert "vmaf_v0.6.1" in json.dumps(mcp.ok("list_models"))
+        got = mcp.ok("score_videos", reference="ref.y4m", distorted="dis.y4m")
+        assert got["done"] and got["score"] == local["pooled"]["vmaf"]["mean"], got
+        for name, value in got["features"].items():
+            assert value == local["pooled"][name]["mean"], name
+        csv = mcp.request("resources/read", {"uri": f"vmafx://jobs/{got['job_id']}/frames.csv"})["contents"][0]["text"]
+        with open("local.csv", encoding="utf-8", newline="") as f:
+            assert csv == f.read(), "the frames differ"
+        compared = mcp.ok("compare_encodes", reference="ref.y4m", distorted=["worse.y4m", "dis.y4m"])
+        assert [os.path.basename(e["distorted"]) for e in compared["encodes"]] == ["dis.y4m", "worse.y4m"], compared
+        assert compared["encodes"][0]["score"] == got["score"]
+        with open("cut.y4m", "wb") as f:
+            f.write(b"YUV4MPEG2 W64 H64 F25:1 C420jpeg\nFRAME\n")
+        mcp.refused("score_videos", "cut.y4m", reference="ref.y4m", distorted="cut.y4m")
+
+        told = mcp.begin("tools/call", {"name": "score_videos", "_meta": {"progressToken": "p"},
+                                        "arguments": {"reference": reference, "distorted": distorted}})
+        progress = []
+        while len(progress) < 2:
+            message = mcp.next()
+            assert message.get("method") == "notifications/progress", message
+            progress.append(message["params"]["progress"])
+        assert progress[0] < progress[1] and server.children()
+        mcp.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": told}})
+        server.wait_children(0)  # who leaves is not scored for
+        job = mcp.ok("start_job", reference=reference, distorted=distorted)["job_id"]
+        server.wait_children(1)
+        assert mcp.ok("cancel_job", job_id=job)["state"] == "cancelled"
+        server.wait_children(0)
+        assert mcp.finish() == 0
+
+
+def last_of_many(start):
+    """A job that does not end while a test lasts: others are before it. start: starts one, gives its id."""
+    return [start() for _ in range(20)][-1]
+
+
+def wait_call(job):
+    return {"name": "wait_for_job", "arguments": {"job_id": job, "wait_seconds": 25}}
+
+
+@case
+def over_pipes_so_many_calls_run_and_wait_and_the_rest_is_refused():
+    need_models()
+    reference, distorted = endless_pair()
+    running, waiting, more = 16, 64, 10  # programs/mcp/mcp.h
+    with Mcp("--threads", 1) as mcp:
+        job = last_of_many(lambda: mcp.ok("start_job", reference=reference, distorted=distorted)["job_id"])
+        calls = [mcp.begin("tools/call", wait_call(job)) for _ in range(running + waiting + more)]
+        for call in calls[-more:]:  # in their order: the others have found a place
+            error = mcp.answer(call)["error"]
+            assert error["code"] == -32000 and "too many" in error["message"], error
+        assert mcp.request("ping") == {} and len(mcp.request("tools/list")["tools"]) > 10, "what takes no time has to go on"
+        for call in calls[:-more]:
+            mcp.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}})
+        wait_until(lambda: "result" in mcp.answer(mcp.begin("tools/call", {"name": "job_status", "arguments": {"job_id": job}})),
+                   "there is room again")
+        assert mcp.ok("cancel_job", job_id=job)["state"] == "cancelled"
+        answered = [mcp.answers[call] for call in calls if call in mcp.answers]
+        assert all("error" in answer for answer in answered), "a cancelled call was answered"
+        assert len(answered) <= 1, "refused while there was room"  # start_job has its place a moment longer than its answer
+
+
+@case
+def over_http_so_many_calls_run_and_those_of_clients_that_left_end():
+    need_models()
+    reference, distorted = endless_pair()
+    with McpHttp("--threads", 1, "--roots", os.getcwd()) as mcp:
+        start = {"name": "start_job", "arguments": {"reference": reference, "distorted": distorted}}
+        job = last_of_many(lambda: mcp.modern("tools/call", start)[2]["result"]["structuredContent"]["job_id"])
+        status = {"name": "job_status", "arguments": {"job_id": job}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"_meta": MODERN, **wait_call(job)}}
+        calls = [mcp.begin("POST", body, MCP_Protocol_Version="2026-07-28", Mcp_Method="tools/call", Mcp_Name="wait_for_job")
+                 for _ in range(16 + 8)]  # programs/mcp/mcp.h; the rest is refused, and so may be one that meets a question
+        wait_until(lambda: mcp.modern("tools/call", status)[2].get("error", {}).get("code") == -32000, "all of them wait")
+        assert mcp.modern("tools/list")[2]["result"]["tools"], "what takes no time has to go on"
+        for call in calls:
+            call.close()
+        wait_until(lambda: "result" in mcp.modern("tools/call", status)[2], "there is room again")
+
+        streams = [mcp.begin("POST", {**body, "params": {**body["params"], "_meta": {**MODERN, "progressToken": i}}},
+                             MCP_Protocol_Version="2026-07-28", Mcp_Method="tools/call", Mcp_Name="wait_for_job")
+                   for i in range(16 + 64)]
+        answers = [stream.getresponse() for stream in streams]  # all are open
+        assert {answer.status for answer in answers} == {200}
+        refused = mcp.send("POST", {**body, "params": {**body["params"], "_meta": {**MODERN, "progressToken": "x"}}},
+                           MCP_Protocol_Version="2026-07-28", Mcp_Method="tools/call", Mcp_Name="wait_for_job")[2]
+        assert b"-32000" in refused and b"too many" in refused, refused
+        for answer, stream in zip(answers, streams):
+            answer.close()
+            stream.close()
+        assert mcp.modern("tools/call", {"name": "cancel_job", "arguments": {"job_id": job}})[2]["result"]
+
+
+@case
+def a_resource_that_is_too_large_is_refused_with_what_to_do_instead():
+    need_models()
+    for name, noise in (("ref.y4m", 0), ("dis.y4m", 1)):
+        write_y4m("few.y4m", w=48, h=48, n=5, noise=noise)
+        with open("few.y4m", "rb") as f:
+            head, frames = f.readline(), f.read()
+        with open(name, "wb") as f:
+            f.write(head + frames * 7000)
+    with Mcp() as mcp:
+        job = mcp.ok("start_job", reference="ref.y4m", distorted="dis.y4m")
+        wait_until(lambda: mcp.ok("wait_for_job", job_id=job["job_id"], wait_seconds=25)["done"], "it is scored")
+        error = mcp.error("resources/read", {"uri": f"vmafx://jobs/{job['job_id']}/frames.csv"})
+        assert "4194304" in error["message"] and "worst_frames" in error["message"], error
+        assert mcp.request("resources/read", {"uri": f"vmafx://jobs/{job['job_id']}/result"})["contents"]
+        assert len(mcp.ok("worst_frames", job_id=job["job_id"], count=3)["frames"]) == 3
+
+
+@case
+def of_jobs_here_the_oldest_that_ended_goes_and_none_that_runs():
+    most = 256  # programs/mcp/local_jobs.h
+    pair = {"reference": "ref.y4m", "distorted": "dis.y4m"}
+    with socket.create_server(("127.0.0.1", 0)) as silent, \
+            Mcp("--server", f"127.0.0.1:{silent.getsockname()[1]}") as mcp:  # so that the first one does not end
+        jobs = [mcp.ok("start_job", **pair)["job_id"] for _ in range(most)]
+        mcp.refused("start_job", f"{most} jobs run or wait", **pair)
+        mcp.ok("cancel_job", job_id=jobs[7])
+        mcp.ok("cancel_job", job_id=jobs[5])
+        jobs.append(mcp.ok("start_job", **pair)["job_id"])
+        mcp.refused("job_status", "no job", f"the last {most}", job_id=jobs[5])
+        for job in (jobs[0], jobs[7], jobs[-2], jobs[-1]):
+            assert mcp.ok("job_status", job_id=job)
+        mcp.ok("start_job", **pair)
+        mcp.refused("job_status", "no job", job_id=jobs[7])
+        mcp.refused("start_job", f"{most} jobs run or wait", **pair)
+
+
+@case
+def over_tls_a_token_is_needed_and_enough():
+    expect(run("certs", "init", "-d", "certs"), 0)
+    expect(run("certs", "server", "mcp", "--host", "127.0.0.1", "-d", "certs"), 0)
+    token = expect(run("tokens", "new", "alice", "--role", "reader", "--file", "tokens"), 0).stdout.strip()
+    with McpHttp("--http-tls-cert", "certs/server-mcp.crt", "--http-tls-key", "certs/server-mcp.key", "--tokens",
+                 os.path.abspath("tokens"), ca="certs/ca.crt") as mcp:
+        status, headers, answer = mcp.modern("tools/list")  # loopback is no identity here
+        assert status == 401 and headers["WWW-Authenticate"] == "Bearer" and "token" in answer["detail"], answer
+        status, headers, _ = mcp.modern("tools/list", Authorization="Bearer vmafx_" + "A" * 43)
+        assert status == 401 and headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+        bearer = {"Authorization": f"Bearer {token}"}
+        status, headers, answer = mcp.post({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": CLIENT}, **bearer)
+        assert status == 200, answer
+        session = {"Mcp_Session_Id": headers["Mcp-Session-Id"], "MCP_Protocol_Version": "2025-11-25"}
+        call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "list_jobs", "arguments": {}}}
+        assert mcp.post(call, **session)[0] == 401, "a session is no credential"
+        assert not mcp.post(call, **session, **bearer)[2]["result"]["isError"]
+        assert mcp.modern("tools/list", **bearer)[2]["result"]["tools"]
+        assert token not in mcp.process.lines()
 
 
 @case

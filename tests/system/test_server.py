@@ -13,6 +13,7 @@ import time
 
 from fleet import program
 from harness import built_with, case, ffmpeg, main, need, pair, run, write_y4m, write_yuv
+from openapi import Answer, Description, check_document
 from otlp import Receiver
 from server import Server, Slow, bits, by_path, children_of, events, expected, form, wait_for
 from trees import spans_by_trace
@@ -169,6 +170,54 @@ def models_and_capabilities_can_be_asked_for():
         pair(n=3)
         for feature in got["features"]:  # what it says it can, it can
             server.score(by_path(features=[{"name": feature}]))
+
+
+@case
+def every_described_route_answers_as_described_and_no_other_exists():
+    pair(n=3)
+    document = check_document(os.path.join(ROOT, "docs", "openapi-server.json"))
+    with Server() as server:
+        with open(os.path.join(ROOT, "docs", "openapi-server.json"), "rb") as f:
+            assert server.ask("GET", "/openapi.json")[2] == f.read(), "the program's description is an old one"
+        seen = Description(document)
+
+        def ask(method, path, body=None, headers=None):
+            status, got, text = server.ask(method, path, body, headers)
+            seen.check(method, path, Answer(status, got, text))
+            return status, got, text
+
+        files, form_type = form(reference="ref.y4m", distorted="dis.y4m", request=b'{"frames": true}')
+        for wanted, method, path, body, headers in (
+                (200, "GET", "/v1/models", None, None), (200, "GET", "/v1/capabilities", None, None),
+                (200, "POST", "/v1/score", by_path(frames=True), None), (200, "POST", "/v1/score", files, form_type),
+                *((200, "POST", f"/v1/score?format={name}", by_path(), None) for name in ("json", "ndjson", "csv", "xml")),
+                (200, "POST", "/v1/score/batch", {"pairs": [by_path(), by_path(distorted="none.y4m")]}, None),
+                (404, "POST", "/v1/score", by_path(distorted="none.y4m"), None),
+                (400, "POST", "/v1/score", by_path(models=[{"version": "vmaf_v9"}]), None),
+                (400, "POST", "/v1/score?format=json&format=csv", by_path(), None),
+                *((400, "GET", path + "?format=json", None, None) for path in ("/v1/models", "/v1/capabilities",
+                                                                                "/openapi.json")),
+                (400, "GET", "/v1/models", b"{}", None)):
+            got = ask(method, path, body, headers)
+            assert got[0] == wanted, (method, path, got)
+        wants_events = {"Accept": "text/event-stream"}
+        for path, body in (("/v1/score", by_path(progress=True, frames=True)), ("/v1/score", by_path(timeout_ms=10**9)),
+                           ("/v1/score/batch", {"pairs": [by_path(frames=True), by_path(distorted="none.y4m")]})):
+            status, got, text = ask("POST", path, body, wants_events)
+            if status == 200:
+                data = document["paths"][path]["post"]["responses"]["200"]["content"]["text/event-stream"]["x-event-data"]
+                assert [seen.validate(data, value) for _, value in events(text)], path
+        lines = ask("POST", "/v1/score/batch", {"pairs": [by_path(frames=True), by_path(distorted="none.y4m")]})[2]
+        data = document["paths"]["/v1/score/batch"]["post"]["responses"]["200"]["content"]["application/x-ndjson"]
+        for line in lines.decode().splitlines():
+            seen.validate(data["x-line-data"], json.loads(line))
+
+        described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+        with open(os.path.join(ROOT, "src", "auth", "permissions.def"), encoding="utf-8") as f:
+            allowed = set(re.findall(r'VMAFX_PERMISSION\("([A-Z]+) (/\S*)"', f.read()))
+        assert described <= allowed
+        for method, path in allowed - described - {("GET", p) for p in ("/livez", "/readyz", "/startupz", "/metrics")}:
+            assert server.ask(method, path)[0] in (404, 405), f"{method} {path} is served and not described"
 
 
 # ---- what is refused
@@ -483,6 +532,19 @@ def the_examples_of_the_documentation_run():
             assert got.returncode == 0, (script, got.stdout, got.stderr)
             assert re.search(r'"score":|"first":|^0,', got.stdout, re.M), (script, got.stdout)
             assert not re.search(r'"error":"\w|about:blank|FAILURE_CLASS_[^U]', got.stdout), (script, got.stdout)
+
+
+@case
+def the_readmes_line_runs():
+    need("curl", "curl")
+    pair(n=3)
+    os.rename("ref.y4m", "master.mp4"), os.rename("dis.y4m", "encode.mp4")
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        line = re.search(r"^curl .*/v1/score\b.*$", f.read(), re.M).group()
+    with Server() as server:
+        got = subprocess.run(["bash", "-c", line.replace("127.0.0.1:7810", f"127.0.0.1:{server.http}")], capture_output=True,
+                             text=True, timeout=60, check=True)
+        assert json.loads(got.stdout)["outcome"]["score"] > 0, got
 
 
 main()

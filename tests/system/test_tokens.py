@@ -245,7 +245,7 @@ def off_loopback_probes_are_open_and_everything_else_needs_a_token():
             assert server.status(path) == 200, path
             assert server.status(path, "wrong") == 200, path  # a probe's mistake restarts nothing
         status, head, body = server.curl("/metrics")
-        assert status == 401 and re.search(r"(?i)^www-authenticate: bearer", head, re.M), head
+        assert status == 401 and re.search(r"(?im)^www-authenticate: bearer$", head), head
         problem = json.loads(body)
         assert problem["status"] == 401 and "vmafx tokens new" in problem["detail"], problem
         for token in (reader, writer):
@@ -272,6 +272,10 @@ def every_wrong_header_is_refused():
                                (f"X-Authorization: Bearer {token}", 401)):
             got, head, body = server.curl("/metrics", header)
             assert got == status, (header, got, body)
+            if got == 401:  # RFC 6750, section 3: an error only where a token was shown
+                shown = re.match(r"(?i)authorization: bearer( |$)", header)
+                wanted = 'Bearer error="invalid_token"' if shown else "Bearer"
+                assert f"www-authenticate: {wanted}".lower() in head.lower().splitlines(), (header, head)
             assert token not in body and token not in head
         assert server.curl(f"/metrics?access_token={token}")[0] == 401  # addresses are logged: no tokens in them
         assert token not in server.controller.lines() and stranger not in server.controller.lines()

@@ -4,6 +4,7 @@
 usage: test_uploads.py VMAFX [CASE…]
 """
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ import time
 
 from fleet import DEADLINE_S, Fleet, Process, program
 from harness import case, expect, main, need, pair, run, write_y4m
+from otlp import Receiver
+from trees import spans_by_trace
 
 ENV = {"OTEL_SDK_DISABLED": "true"}
 
@@ -158,6 +161,52 @@ def curl_uploads_and_the_uri_is_for_jobs():
 
 
 @case
+def who_sends_is_decided_once_and_stays_who_it_is():
+    token = "vmafx_" + "A" * 43
+    line = f"sha256:{hashlib.sha256(token.encode()).hexdigest()} writer alice tenant=studio\n"
+    with open("tokens", "w", encoding="utf-8") as f:
+        f.write(line)
+    os.chmod("tokens", 0o600)
+    with Uploads(nodes=0, controller=["--tokens", os.path.abspath("tokens")]) as fleet:
+        port = int(fleet.controller.wait_line(r"HTTP ready.*server\.port=(\d+)").group(1))
+        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as sender:
+            sender.sendall((f"POST /v1/uploads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+                            "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n").encode())
+            assert sender.recv(1000).startswith(b"HTTP/1.1 100"), "let in"
+            with open("tokens", "w", encoding="utf-8") as f:
+                f.write("# nobody\n")
+            as_alice = ("-H", f"Authorization: Bearer {token}")
+            until(lambda: fleet.curl("/v1/jobs", None, *as_alice)[0] == 401, "the token is revoked")
+            sender.sendall(b"0123456789")
+            got = sender.recv(4000).decode()
+            assert got.startswith("HTTP/1.1 201"), got
+        audit = fleet.controller.wait_line("msg=audit.*upload.keep").string
+        assert "vmafx.audit.identity=alice " in audit and "vmafx.audit.tenant=studio" in audit, audit
+
+
+@case
+def a_tenant_has_at_most_half_of_the_places_whatever_its_tokens():
+    rows = {"A": "writer alice tenant=studio", "B": "writer bob tenant=studio", "C": "writer carol"}
+    with open("tokens", "w", encoding="utf-8") as f:
+        for letter, row in rows.items():
+            f.write(f"sha256:{hashlib.sha256(('vmafx_' + letter * 43).encode()).hexdigest()} {row}\n")
+    os.chmod("tokens", 0o600)
+    with Uploads(nodes=0, controller=["--tokens", os.path.abspath("tokens")]) as fleet, contextlib.ExitStack() as stack:
+        port = int(fleet.controller.wait_line(r"HTTP ready.*server\.port=(\d+)").group(1))
+
+        def begin(letter):
+            """What is said to who asks whether to send a body."""
+            sender = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S))
+            sender.sendall((f"POST /v1/uploads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer vmafx_{letter * 43}\r\n"
+                            "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n").encode())
+            return sender.recv(1000).split(b" ")[1]
+
+        assert [begin("A") for _ in range(20)] + [begin("B") for _ in range(12)] == [b"100"] * 32
+        assert begin("A") == begin("B") == b"503"
+        assert begin("C") == b"100", "others have the other half"
+
+
+@case
 def what_cannot_be_taken_is_refused_with_a_reason():
     ref, dis = pair(n=3)
     noise("large.bin", 300000)
@@ -278,7 +327,11 @@ class Tap:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self.target))
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:  # nobody is there for now
+                client.close()
+                continue
             threading.Thread(target=self.pass_on, args=(client, server, False), daemon=True).start()
             threading.Thread(target=self.pass_on, args=(server, client, True), daemon=True).start()
 
@@ -351,6 +404,46 @@ def a_controller_that_goes_away_while_a_node_fetches_is_waited_for():
         fleet.controller.kill()
         fleet.start_controller()
         fleet.wait_state(job, "succeeded")
+
+
+@case
+def uploads_are_counted_by_how_they_end_and_each_is_a_span():
+    ref, dis = pair(n=3)
+    noise("large.bin", 200 << 20)
+    noise("larger.bin", (200 << 20) + 1)
+    receiver = Receiver()
+    env = receiver.environment(OTEL_SDK_DISABLED="false", OTEL_BSP_SCHEDULE_DELAY="100")
+    with Uploads(controller=["--upload-bytes-max", str(200 << 20)], env=env) as fleet:
+        job = fleet.upload(ref, dis)
+        fleet.wait_state(job, "succeeded")
+        assert fleet.curl("/v1/uploads", ref)[0] == 200
+        expect(fleet.cli("submit", "--upload", "--reference", "larger.bin", "--distorted", dis), 3)
+        client = subprocess.Popen([program("vmafx"), "submit", "--upload", "--reference", "large.bin", "--distorted",
+                                   "large.bin", "--controller", f"127.0.0.1:{fleet.port}"], env=fleet.env)
+        until(on_their_way, "the upload has begun")
+        client.kill()
+        client.wait()
+
+        def metrics():
+            port = fleet.controller.wait_line(r"HTTP ready.*server\.port=(\d+)").group(1)
+            page = subprocess.run(["curl", "-sS", f"http://127.0.0.1:{port}/metrics"], capture_output=True, text=True,
+                                  check=True).stdout
+            return {(name, label): float(value) for name, label, value in
+                    re.findall(r'^(vmafx_uploads?_\w+)\{(?:.*vmafx_upload_\w+="(\w+)")?[^}]*\} (\S+)', page, re.M)}
+
+        until(lambda: metrics()["vmafx_uploads_total", "broken"] == 1, "the broken one is counted")
+        got = metrics()
+        sizes = os.path.getsize(ref) + os.path.getsize(dis)
+        ended = {label: value for (name, label), value in got.items() if name == "vmafx_uploads_total"}
+        assert ended == {"kept": 2, "there": 1, "refused": 1, "broken": 1, "failed": 0}, got
+        assert got["vmafx_upload_io_bytes_total", "kept"] == sizes == got["vmafx_uploads_usage_bytes", "kept"], got
+        assert got["vmafx_uploads_kept", ""] == 2 and got["vmafx_uploads_limit_bytes", ""] > 1e9, got
+        assert got["vmafx_uploads_usage_bytes", "coming"] == 0, got
+        for process in (*fleet.nodes.values(), fleet.controller):
+            assert process.kill(signal.SIGTERM) == 0
+    spans = [span for spans in spans_by_trace(receiver).values() for span in spans]
+    names = [span[2] for span in spans if span[2] in ("vmafx.v1.Jobs/UploadInput", "vmafx.v1.Fleet/FetchUpload")]
+    assert sorted(names) == ["vmafx.v1.Fleet/FetchUpload"] * 2 + ["vmafx.v1.Jobs/UploadInput"] * 4, names
 
 
 @case

@@ -109,6 +109,8 @@ static VmafxErr show(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, Vm
     fprintf(out, "route %s\nid %s\nheader %s\nloopback %d\nencrypted %d\nlen %zu\n", vmafx_http_call_route(call), id,
             header ? header : "(none)", vmafx_http_call_peer(call)->loopback, vmafx_http_call_peer(call)->encrypted,
             len);
+    if (*(const char *)vmafx_http_call_kept(call))
+        fprintf(out, "kept %s\n", (const char *)vmafx_http_call_kept(call));
     for (size_t i = 0; vmafx_http_call_query_at(call, i, &name, &value); i++)
         fprintf(out, "query %s=%s\n", name, value);
     fprintf(out, "body %.*s\n", (int)VMAFX_MIN(len, (size_t)64), body);
@@ -200,7 +202,9 @@ static VmafxErr show_parts(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answ
     FILE *out = open_memstream(&answer->body, &answer->len);
 
     fprintf(out, "parts %zu, body %zu '%s'\n", n, len, body);
-    for (VmafxHttpPart *part = parts; part < parts + n; part++) {
+    for (size_t i = 0; i < n; i++) {
+        VmafxHttpPart *part = &parts[i];
+
         fprintf(out, "%s|%s|%s|%lld|", part->name, part->filename ? part->filename : "-",
                 part->content_type ? part->content_type : "-", (long long)part->size);
         if (part->data) {
@@ -300,6 +304,10 @@ static VmafxErr authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
         return vmafx_fail(reterr, VMAFX_ERR_UNAUTHENTICATED, "who are you?");
     if (who && !strcmp(who, "reader"))
         return vmafx_fail(reterr, VMAFX_ERR_FORBIDDEN, "not you, for %s", vmafx_http_call_route(call));
+    if (who) {
+        vmafx_http_call_keep(call, who, VMAFX_MIN(strlen(who), (size_t)VMAFX_HTTP_KEEP_MAX - 1));
+        vmafx_http_call_set_owner(call, who);
+    }
     return VMAFX_OK;
 }
 

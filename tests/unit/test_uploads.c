@@ -334,6 +334,33 @@ static void a_disk_that_is_full_is_said_before_anything_is_sent(void **state)
         assert_int_equal(put(p, "a", i, &facts, NULL), VMAFX_OK);
 }
 
+static void one_owner_has_at_most_half_of_the_places(void **state)
+{
+    Place *p = *state;
+    Incoming *coming[UPLOADS_COMING_MAX] = { NULL }, *more = NULL;
+    char digest[VMAFX_SHA256_TEXT];
+    VmafxErrInfo info = { "" };
+    UploadFacts facts;
+
+    for (int i = 0; i < UPLOADS_COMING_MAX; i++) {
+        const char *owner = i < UPLOADS_OF_ONE_MAX ? "a" : "b";
+
+        vmafx_sha256_hex(&i, sizeof i, digest);
+        if (i == UPLOADS_OF_ONE_MAX) {
+            assert_int_equal(uploads_begin(p->uploads, "a", digest, 1, &more, &facts, &info), VMAFX_ERR_BUSY);
+            assert_non_null(strstr(info.message, "yours"));
+        }
+        assert_int_equal(uploads_begin(p->uploads, owner, digest, 1, &coming[i], &facts, NULL), VMAFX_OK);
+    }
+    assert_int_equal(uploads_begin(p->uploads, "c", digest, 1, &more, &facts, NULL), VMAFX_ERR_BUSY);
+    incoming_drop(&coming[7]); /* from the middle, and then from both ends */
+    assert_int_equal(uploads_begin(p->uploads, "b", digest, 1, &more, &facts, NULL), VMAFX_ERR_BUSY);
+    assert_int_equal(uploads_begin(p->uploads, "a", digest, 1, &coming[7], &facts, NULL), VMAFX_OK);
+    for (int i = 0; i < UPLOADS_COMING_MAX; i++)
+        incoming_drop(&coming[i]);
+    assert_int_equal(put(p, "a", 1, &facts, NULL), VMAFX_OK);
+}
+
 /* ---- What goes ---- */
 
 static void the_least_recently_used_makes_room_and_what_is_fresh_stays(void **state)
@@ -438,6 +465,7 @@ int main(void)
         PLACE_TEST(leftovers_go_at_the_start_and_what_is_kept_is_counted),
         PLACE_TEST(a_folder_is_one_process_s),
         PLACE_TEST(a_disk_that_is_full_is_said_before_anything_is_sent),
+        PLACE_TEST(one_owner_has_at_most_half_of_the_places),
         PLACE_TEST(the_least_recently_used_makes_room_and_what_is_fresh_stays),
         PLACE_TEST(what_a_job_names_that_has_not_ended_stays),
         PLACE_TEST(what_is_old_goes_and_what_is_not_stays),

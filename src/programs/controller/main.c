@@ -328,7 +328,6 @@ static VmafxErr make_parts(Controller *c, VmafxErrInfo *reterr)
                       .store = c->store,
                       .hub = c->hub,
                       .uploads = c->uploads,
-                      .service = c->service,
                       .upload_max_bytes = (uint64_t)vmafx_settings_int(c->settings, "VMAFX_UPLOAD_BYTES_MAX") };
     return VMAFX_OK;
 }

@@ -100,14 +100,11 @@ static VmafxContext *remote_context(VmafxHttpCall *call)
     return VMAFX_TAKE(remote);
 }
 
-VmafxErr rest_caller(const Rest *rest, VmafxHttpCall *call, Caller *ret, VmafxErrInfo *reterr)
+void rest_caller(VmafxHttpCall *call, Caller *ret)
 {
     *ret = (Caller){ .address = vmafx_http_call_peer(call)->address };
     vmafx_service_identity(call, &ret->who);
-    if (ret->who.role == VMAFX_ROLE_ANYONE) /* let in, and revoked since */
-        return vmafx_fail(reterr, VMAFX_ERR_UNAUTHENTICATED, "the credentials are no longer valid");
     ret->remote = remote_context(call);
-    return VMAFX_OK;
 }
 
 void rest_caller_done(Caller *caller)
@@ -286,12 +283,11 @@ static VmafxErr rest_plain(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answ
     VMAFX_AUTO(request_done) Request request = { .message = calloc(1, method->request->sizeof_message) };
     Answering answering = { route, answer };
     int untouched = answer->status;
-    VmafxErr err = request.message ? rest_caller(binding->rest, call, &caller, reterr) : VMAFX_ERR_NOMEM;
+    VmafxErr err = request.message ? rest_check_query(route, call, reterr) : VMAFX_ERR_NOMEM;
 
-    if (!err)
-        err = rest_check_query(route, call, reterr);
     if (err)
         return err;
+    rest_caller(call, &caller);
     method->request->message_init(request.message);
     err = read_body(route, method, call, &request, answer, reterr);
     if (err || answer->status != untouched)

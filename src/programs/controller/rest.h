@@ -30,7 +30,6 @@ typedef struct Rest {
     WatchHub *hub;
     Uploads *uploads; /* NULL: none are taken */
     uint64_t upload_max_bytes;
-    const VmafxService *service;
 
     RestBinding bindings[REST_ROUTES_MAX];
     VmafxHttpRoute routes[REST_ROUTES_MAX];

@@ -110,10 +110,9 @@ VmafxErr rest_events(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, Vm
     VMAFX_AUTO(vmafx_stored_job_done) VmafxStoredJob stored = { 0 };
     int64_t after = -1;
     bool all = false;
-    VmafxErr err = rest_caller(rest, call, &caller, reterr);
+    VmafxErr err = rest_check_query(binding->route, call, reterr);
 
-    if (!err)
-        err = rest_check_query(binding->route, call, reterr);
+    rest_caller(call, &caller);
     if (!err)
         err = rest_check_no_body(call, reterr);
     if (!err)

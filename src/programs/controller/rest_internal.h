@@ -13,8 +13,8 @@ typedef struct RestRoute {
     VmafxErr (*handle)(void *binding, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr);
 } RestRoute;
 
-/** Who calls. *ret borrows from the call; rest_caller_done frees the rest. VMAFX_ERR_UNAUTHENTICATED */
-VMAFX_CHECK VmafxErr rest_caller(const Rest *rest, VmafxHttpCall *call, Caller *ret, VmafxErrInfo *reterr);
+/** Who calls. *ret borrows from the call; rest_caller_done frees the rest. */
+void rest_caller(VmafxHttpCall *call, Caller *ret);
 void rest_caller_done(Caller *caller);
 
 /** Only parameters that the route's rows name, each once unless it is a list. VMAFX_ERR_INVALID */

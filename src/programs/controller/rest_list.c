@@ -158,13 +158,12 @@ VmafxErr rest_list(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, Vmaf
     VMAFX_AUTO(query_done) Query query = { 0 };
     Answering answering = { call, answer };
     const char *name, *value;
-    VmafxErr err = rest_caller(binding->rest, call, &caller, reterr);
+    VmafxErr err = rest_check_query(binding->route, call, reterr);
 
+    rest_caller(call, &caller);
     vmafx__v1__list_jobs_request__init(&query.message);
     query.message.states = query.states;
     query.message.labels = query.label_list;
-    if (!err)
-        err = rest_check_query(binding->route, call, reterr);
     if (!err)
         err = rest_check_no_body(call, reterr);
     for (size_t i = 0; !err && vmafx_http_call_query_at(call, i, &name, &value); i++)

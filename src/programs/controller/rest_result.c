@@ -140,10 +140,9 @@ VmafxErr rest_result(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, Vm
     VmafxReportFormat format = VMAFX_REPORT_JSON;
     const char *type = NULL;
     bool summary = false;
-    VmafxErr err = rest_caller(binding->rest, call, &caller, reterr);
+    VmafxErr err = rest_check_query(binding->route, call, reterr);
 
-    if (!err)
-        err = rest_check_query(binding->route, call, reterr);
+    rest_caller(call, &caller);
     if (!err)
         err = rest_check_no_body(call, reterr);
     if (!err)

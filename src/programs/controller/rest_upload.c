@@ -37,10 +37,9 @@ VmafxErr rest_upload(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, Vm
     const char *digest = vmafx_http_call_body_sha256(call);
     UploadFacts facts = { .size = 0 };
     int64_t size;
-    VmafxErr err = rest_caller(rest, call, &caller, reterr);
+    VmafxErr err = rest_check_query(binding->route, call, reterr);
 
-    if (!err)
-        err = rest_check_query(binding->route, call, reterr);
+    rest_caller(call, &caller);
     if (!err && !rest->uploads)
         err = uploads_none(reterr);
     if (err)

@@ -21,10 +21,12 @@
 
 struct Incoming {
     Uploads *uploads;
+    Incoming *prev, *next;
     char owner[VMAFX_SHA256_TEXT], digest[VMAFX_SHA256_TEXT];
     char temp[24];
     int fd;
     int64_t size, came, flushed;
+    UploadOutcome outcome;
     VmafxSha256 sha;
 };
 
@@ -87,6 +89,7 @@ VmafxErr uploads_open(const UploadsConfig *config, Uploads **ret, VmafxErrInfo *
     if (pthread_create(&uploads->sweeper, NULL, uploads_sweep_on, uploads))
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no thread for removing uploads");
     uploads->has_sweeper = true;
+    uploads_observe(uploads);
     *ret = VMAFX_TAKE(uploads);
     return VMAFX_OK;
 }
@@ -97,6 +100,7 @@ void uploads_close(Uploads **at)
 
     if (!uploads)
         return;
+    vmafx_callback_remove(&uploads->callback);
     pthread_mutex_lock(&uploads->lock);
     uploads->stopping = true;
     pthread_cond_broadcast(&uploads->change);
@@ -214,8 +218,20 @@ static VmafxErr no_room(const Uploads *uploads, int64_t size, VmafxErrInfo *rete
                       size, uploads->config.all_bytes_max);
 }
 
-static VmafxErr reserve(Uploads *uploads, int64_t size, VmafxErrInfo *reterr)
+/** With the lock. */
+static size_t coming_of(const Uploads *uploads, const char *owner)
 {
+    size_t n = 0;
+
+    for (const Incoming *other = uploads->first; other; other = other->next)
+        n += !strcmp(other->owner, owner);
+    return n;
+}
+
+static VmafxErr reserve(Incoming *incoming, VmafxErrInfo *reterr)
+{
+    Uploads *uploads = incoming->uploads;
+    int64_t size = incoming->size;
     VmafxErr err = VMAFX_OK;
 
     pthread_mutex_lock(&uploads->lock);
@@ -232,9 +248,18 @@ static VmafxErr reserve(Uploads *uploads, int64_t size, VmafxErrInfo *reterr)
     else if (uploads->n_coming == UPLOADS_COMING_MAX)
         err =
             vmafx_fail(reterr, VMAFX_ERR_BUSY, "%d uploads are under way already; try again later", UPLOADS_COMING_MAX);
+    else if (coming_of(uploads, incoming->owner) == UPLOADS_OF_ONE_MAX)
+        err = vmafx_fail(reterr, VMAFX_ERR_BUSY,
+                         "%d uploads of yours are under way already, and the other places are for others; try again "
+                         "when one has ended",
+                         UPLOADS_OF_ONE_MAX);
     if (!err) {
         uploads->coming += size;
         uploads->n_coming++;
+        incoming->next = uploads->first;
+        if (incoming->next)
+            incoming->next->prev = incoming;
+        uploads->first = incoming;
     }
     pthread_mutex_unlock(&uploads->lock);
     return err;
@@ -250,9 +275,8 @@ static bool temp_name(char ret[24])
     return true;
 }
 
-/** Takes the room, and makes the struct. */
-static VmafxErr incoming_new(Uploads *uploads, const char *owner, const char *digest, int64_t size, Incoming **ret,
-                             UploadFacts *ret_facts, VmafxErrInfo *reterr)
+static VmafxErr enter(Uploads *uploads, const char *owner, const char *digest, int64_t size, Incoming **ret,
+                      UploadFacts *ret_facts, VmafxErrInfo *reterr)
 {
     if (size < 1)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "an upload has at least one byte, not %" PRId64, size);
@@ -268,19 +292,37 @@ static VmafxErr incoming_new(Uploads *uploads, const char *owner, const char *di
     Incoming *incoming = calloc(1, sizeof *incoming);
     if (!incoming)
         return VMAFX_ERR_NOMEM;
-    VmafxErr err = reserve(uploads, size, reterr);
-    if (err) {
-        free(incoming);
-        return err;
-    }
     incoming->uploads = uploads;
     incoming->size = size;
     incoming->fd = -1;
     owner_of(owner, incoming->owner);
+    VmafxErr err = reserve(incoming, reterr);
+    if (err) {
+        free(incoming);
+        return err;
+    }
     snprintf(incoming->digest, sizeof incoming->digest, "%s", digest);
     vmafx_sha256_init(&incoming->sha);
     *ret = incoming;
     return VMAFX_OK;
+}
+
+/** Takes the room, and makes the struct. *ret is NULL where it is there already. */
+static VmafxErr incoming_new(Uploads *uploads, const char *owner, const char *digest, int64_t size, Incoming **ret,
+                             UploadFacts *ret_facts, VmafxErrInfo *reterr)
+{
+    VmafxErr err = enter(uploads, owner, digest, size, ret, ret_facts, reterr);
+
+    if (err || !*ret)
+        uploads_tell(uploads, err ? upload_outcome_of(err) : UPLOAD_THERE, 0);
+    return err;
+}
+
+/** How it will have ended, when it is dropped. */
+static VmafxErr note(Incoming *incoming, VmafxErr err)
+{
+    incoming->outcome = upload_outcome_of(err);
+    return err;
 }
 
 /** With all its room on the disk, so that a full one is known now. Not every file system can promise that. */
@@ -315,10 +357,12 @@ VmafxErr uploads_begin(Uploads *uploads, const char *owner, const char *digest, 
         err = make_file(incoming, reterr);
     if (!err)
         *ret = VMAFX_TAKE(incoming);
+    else if (incoming)
+        note(incoming, err);
     return err;
 }
 
-VmafxErr incoming_add(Incoming *incoming, const void *data, size_t len, VmafxErrInfo *reterr)
+static VmafxErr write_on(Incoming *incoming, const void *data, size_t len, VmafxErrInfo *reterr)
 {
     const char *bytes = data;
 
@@ -342,6 +386,13 @@ VmafxErr incoming_add(Incoming *incoming, const void *data, size_t len, VmafxErr
     return fdatasync(incoming->fd) ? disk(reterr, "the controller cannot write the upload to its disk") : VMAFX_OK;
 }
 
+VmafxErr incoming_add(Incoming *incoming, const void *data, size_t len, VmafxErrInfo *reterr)
+{
+    VmafxErr err = write_on(incoming, data, len, reterr);
+
+    return err ? note(incoming, err) : VMAFX_OK;
+}
+
 void incoming_drop(Incoming **at)
 {
     Incoming *incoming = VMAFX_TAKE(*at);
@@ -353,9 +404,16 @@ void incoming_drop(Incoming **at)
         unlinkat(uploads->folder, incoming->temp, 0);
     if (incoming->fd >= 0)
         close(incoming->fd);
+    uploads_tell(uploads, incoming->outcome, incoming->came);
     pthread_mutex_lock(&uploads->lock);
     uploads->coming -= incoming->size;
     uploads->n_coming--;
+    if (incoming->prev)
+        incoming->prev->next = incoming->next;
+    else
+        uploads->first = incoming->next;
+    if (incoming->next)
+        incoming->next->prev = incoming->prev;
     pthread_mutex_unlock(&uploads->lock);
     free(incoming);
 }
@@ -380,7 +438,7 @@ static VmafxErr place(Incoming *incoming, UploadFacts *ret, VmafxErrInfo *reterr
 
     path_of(path, incoming->owner, incoming->digest);
     if (fchmod(incoming->fd, 0400) || fdatasync(incoming->fd))
-        return disk(reterr, "the controller cannot write the upload to its disk");
+        return note(incoming, disk(reterr, "the controller cannot write the upload to its disk"));
     pthread_mutex_lock(&uploads->lock);
     if (use(uploads, incoming->owner, incoming->digest, ret)) { /* else somebody was faster with the same */
         struct stat st;
@@ -399,6 +457,7 @@ static VmafxErr place(Incoming *incoming, UploadFacts *ret, VmafxErrInfo *reterr
     pthread_mutex_unlock(&uploads->lock);
     if (!err && (!flush_folder(uploads, incoming->owner) || !flush_folder(uploads, ".")))
         err = disk(reterr, "the controller cannot keep the upload");
+    incoming->outcome = err ? upload_outcome_of(err) : ret->already_there ? UPLOAD_THERE : UPLOAD_KEPT;
     return err;
 }
 
@@ -410,6 +469,7 @@ VmafxErr incoming_end(Incoming **at, UploadFacts *ret, VmafxErrInfo *reterr)
     if (incoming->came != incoming->size)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "the upload ended after %" PRId64 " of %" PRId64 " bytes",
                           incoming->came, incoming->size);
+    incoming->outcome = UPLOAD_REFUSED;
     vmafx_sha256_end_hex(&incoming->sha, digest);
     if (strcmp(digest, incoming->digest) != 0)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID,
@@ -464,8 +524,10 @@ VmafxErr uploads_keep(Uploads *uploads, const char *owner, const char *digest, i
 
     if (err || !incoming)
         return err;
-    if (name_it(incoming, fd))
+    if (name_it(incoming, fd)) {
+        incoming->came = size;
         return place(incoming, ret, reterr);
+    }
     err = copy(incoming, fd, reterr);
-    return err ? err : incoming_end(&incoming, ret, reterr);
+    return err ? note(incoming, err) : incoming_end(&incoming, ret, reterr);
 }

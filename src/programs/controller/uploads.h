@@ -23,6 +23,7 @@
 
 #define UPLOADS_FILES_MAX  100000 /* kept at a time */
 #define UPLOADS_COMING_MAX 64     /* on their way at a time */
+#define UPLOADS_OF_ONE_MAX 32     /* of them, of one owner: one cannot keep the others out */
 
 typedef struct Uploads Uploads;
 

@@ -12,6 +12,7 @@
 #include "base/base.h"
 #include "programs/controller/convert.h"
 #include "programs/controller/nodes_internal.h"
+#include "rpc/call_span.h"
 
 #define STALL_S     60
 #define DATA_MAX    ((size_t)1 << 20)
@@ -74,6 +75,7 @@ typedef struct Work {
     VmafxRpcStream *stream;
     Caller caller; /* without its remote context */
     bool fetches;
+    VmafxRpcCallSpan span;
 
     pthread_mutex_t lock; /* covers everything below */
     pthread_cond_t change;
@@ -87,6 +89,7 @@ static void work_unref(Work *work)
 {
     if (atomic_fetch_sub_explicit(&work->refs, 1, memory_order_acq_rel) > 1)
         return;
+    vmafx_rpc_call_span_end(&work->span, VMAFX_ERR_CANCELLED, NULL);
     vmafx_rpc_stream_unref(&work->stream);
     free(work->message);
     pthread_cond_destroy(&work->change);
@@ -106,6 +109,8 @@ static VmafxErr work_open(UploadsRpc *door, VmafxRpcStream *stream, bool fetches
     work->stream = vmafx_rpc_stream_ref(stream);
     work->caller = api_stream_caller(door->api, stream);
     work->fetches = fetches;
+    vmafx_rpc_call_span_begin(&work->span, stream,
+                              fetches ? "vmafx.v1.Fleet/FetchUpload" : "vmafx.v1.Jobs/UploadInput");
     pthread_mutex_init(&work->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -141,9 +146,13 @@ static void *run(void *arg)
     Work *work = arg;
     UploadsRpc *door = work->door;
     VmafxErrInfo info = { 0 };
+    VmafxContextToken token = vmafx_context_attach(work->span.context);
     VmafxErr err = work->fetches ? fetch(work, &info) : upload(work, &info);
+    const char *text = !err ? NULL : *info.message ? info.message : vmafx_err_text(err);
 
-    vmafx_rpc_stream_finish(work->stream, err, !err ? NULL : *info.message ? info.message : vmafx_err_text(err));
+    vmafx_context_detach(token);
+    vmafx_rpc_call_span_end(&work->span, err, text);
+    vmafx_rpc_stream_finish(work->stream, err, text);
     int *threads = threads_of(work);
     work_unref(work);
     pthread_mutex_lock(&door->lock);
@@ -202,8 +211,10 @@ static void work_message(void *state, VmafxRpcStream *stream, const void *data, 
     pthread_cond_broadcast(&work->change);
     pthread_mutex_unlock(&work->lock);
     VmafxErr err = first ? start(work, &info) : VMAFX_OK;
-    if (err)
-        vmafx_rpc_stream_finish(stream, err, info.message);
+    if (!err)
+        return;
+    vmafx_rpc_call_span_end(&work->span, err, info.message);
+    vmafx_rpc_stream_finish(stream, err, info.message);
 }
 
 static void work_half_closed(void *state, VmafxRpcStream *stream)
@@ -215,8 +226,10 @@ static void work_half_closed(void *state, VmafxRpcStream *stream)
     bool idle = !work->started;
     pthread_cond_broadcast(&work->change);
     pthread_mutex_unlock(&work->lock);
-    if (idle)
-        vmafx_rpc_stream_finish(stream, VMAFX_ERR_INVALID, "the stream ended before it said anything");
+    if (!idle)
+        return;
+    vmafx_rpc_call_span_end(&work->span, VMAFX_ERR_INVALID, NULL);
+    vmafx_rpc_stream_finish(stream, VMAFX_ERR_INVALID, "the stream ended before it said anything");
 }
 
 static void work_closed(void *state, VmafxRpcStream *stream)

@@ -3,6 +3,7 @@
 
 #include "programs/mcp/http.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -26,6 +27,8 @@ typedef struct Post {
     Http *http;
     JsonRpcText text;
     Session *session;
+    VmafxIdentity who;
+    char address[INET6_ADDRSTRLEN];
     VmafxContext *context;
     VmafxHttpCall *call;     /* while the handler runs; NULL with a stream */
     VmafxHttpEvents *events; /* NULL: answered with JSON */
@@ -327,8 +330,15 @@ static VmafxErr answer_now(Post *post, VmafxHttpAnswer *answer)
     return err;
 }
 
+static void denied(void *ctx, const char *tool)
+{
+    const Post *post = ctx;
+
+    vmafx_service_audit(post->http->service, &post->who, post->address, "tool.call", tool, "denied");
+}
+
 /** Begins every message. False: it is answered. */
-static bool begin_calls(Post *post, VmafxRole role, VmafxHttpAnswer *answer, VmafxErr *ret)
+static bool begin_calls(Post *post, VmafxHttpAnswer *answer, VmafxErr *ret)
 {
     for (size_t i = 0; i < post->text.n; i++) {
         Call *call = &post->calls[i];
@@ -337,7 +347,9 @@ static bool begin_calls(Post *post, VmafxRole role, VmafxHttpAnswer *answer, Vma
             .message = &post->text.messages[i],
             .session = post->session,
             .scope = post->session ? (const void *)post->session : post,
-            .role = role,
+            .role = post->who.role,
+            .denied = denied,
+            .denied_ctx = post,
             .transport = "tcp",
             .context = post->context,
             .notify_ctx = post,
@@ -389,19 +401,19 @@ static VmafxErr take(Post *post, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
 {
     const JsonRpcMessage *first = &post->text.messages[0];
     const char *modern = post->text.batch ? NULL : protocol_modern_revision(first), *problem;
-    VmafxIdentity identity;
     VmafxErr err = VMAFX_OK;
 
-    vmafx_service_identity(post->call, &identity);
+    vmafx_service_identity(post->call, &post->who);
+    snprintf(post->address, sizeof post->address, "%s", vmafx_http_call_peer(post->call)->address);
     if (modern && first->kind == JSONRPC_REQUEST && (problem = mismatch(post->call, first, modern)))
         return refuse(answer, 400, first->id, MCP_HEADER_MISMATCH, problem);
     if (!modern && first->kind == JSONRPC_INVALID && !post->text.batch)
         return refuse(answer, 400, first->id, first->fault.code, first->fault.message);
-    if (!modern && !find_session(post, identity.name, answer, &err))
+    if (!modern && !find_session(post, post->who.name, answer, &err))
         return err;
     if (!batch_is_allowed(post))
         return refuse(answer, 400, NULL, JSONRPC_INVALID_REQUEST, "batches exist in revision 2025-03-26 only");
-    if (!begin_calls(post, identity.role, answer, &err))
+    if (!begin_calls(post, answer, &err))
         return err;
     if (wants_stream(post, vmafx_http_call_header(post->call, "Accept")))
         return begin_stream(post, reterr);

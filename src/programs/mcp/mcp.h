@@ -77,6 +77,9 @@ struct Call {
     const char *revision; /* in force */
     bool modern;
     VmafxRole role;
+    /* Writes down that the role did not suffice for this tool; NULL: nobody is told, as it is the one who started us */
+    void (*denied)(void *ctx, const char *tool);
+    void *denied_ctx;
     const char *transport;  /* "pipe" or "tcp" */
     VmafxContext *context;  /* parent of its span; borrowed */
     json_t *progress_token; /* borrowed; NULL: no progress wanted */

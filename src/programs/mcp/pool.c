@@ -19,7 +19,7 @@ struct Pool {
     pthread_mutex_t lock; /* covers everything below */
     pthread_cond_t change;
     pthread_t *threads;
-    int n_threads, n_idle;
+    int n_threads, n_idle, n_busy;
     Work *ring; /* waiting_max + threads_max of them: a thread that wakes has not taken its work yet */
     int first, n;
     bool stopping;
@@ -63,9 +63,11 @@ static void *work(void *arg)
         Work next = pool->ring[pool->first];
         pool->first = (pool->first + 1) % room(pool);
         pool->n--;
+        pool->n_busy++;
         pthread_mutex_unlock(&pool->lock);
         next.run(next.arg);
         pthread_mutex_lock(&pool->lock);
+        pool->n_busy--;
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -79,9 +81,7 @@ bool pool_run(Pool *pool, void (*run)(void *arg), void *arg)
     if (pool->n >= pool->n_idle && pool->n_threads < pool->threads_max &&
         !pthread_create(&pool->threads[pool->n_threads], NULL, work, pool))
         pool->n_threads++;
-    /* What waits beyond those that are about to be taken is the queue. */
-    int waiting_max = pool->n_threads == pool->threads_max ? pool->waiting_max + pool->n_idle : room(pool);
-    if (!pool->stopping && pool->n_threads && pool->n < VMAFX_MIN(waiting_max, room(pool))) {
+    if (!pool->stopping && pool->n_threads && pool->n + pool->n_busy < room(pool)) {
         pool->ring[(pool->first + pool->n++) % room(pool)] = (Work){ run, arg };
         pthread_cond_signal(&pool->change);
         taken = true;

@@ -52,9 +52,12 @@ static VmafxErr run(Call *call, const char *name, json_t *arguments, ToolOutput 
     for (size_t i = 0; i < VMAFX_LEN(tools); i++) {
         if (strcmp(tools[i].name, name) != 0)
             continue;
-        if (!role_is_enough(call->role, tools[i].role))
+        if (!role_is_enough(call->role, tools[i].role)) {
+            if (call->denied)
+                call->denied(call->denied_ctx, name);
             return vmafx_fail(reterr, VMAFX_ERR_FORBIDDEN, "the tool %s takes the role %s, and the token has only %s",
                               name, vmafx_role_name(tools[i].role), vmafx_role_name(call->role));
+        }
         VmafxErr err = schema_check(schema, arguments, "arguments", reterr);
         return err ? err : tools[i].run(call, arguments, ret, reterr);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* What doors share of the events of scorings: runs of frames out of packed columns, and the spans of calls. */
+/* What doors share of the events of scorings: runs of frames out of packed columns. */
 #ifndef VMAFX_PROGRAMS_SERVER_EVENTS_H
 #define VMAFX_PROGRAMS_SERVER_EVENTS_H
 
@@ -15,17 +15,4 @@ uint64_t event_rows(const VmafxColumns *columns);
 /** Calls with rows first … first + n − 1 of every column, as a message that borrows them. VMAFX_ERR_NOMEM */
 VMAFX_CHECK VmafxErr event_frames(const VmafxColumns *columns, uint64_t first, uint64_t n,
                                   VmafxErr (*use)(void *ctx, Vmafx__V1__Frames *frames), void *ctx);
-
-/** The server span of a call that is a gRPC stream and still one request, and its part of rpc.server.call.duration. */
-typedef struct CallSpan {
-    VmafxSpan *span;
-    VmafxContext *context; /* with the span in it, for what happens within; NULL: nobody traces */
-    const char *method;
-    uint64_t began_ns;
-} CallSpan;
-
-/** In the trace of the caller, if it sent one. method: "package.Service/Method", static. */
-void call_span_begin(CallSpan *call, const Server *server, const VmafxRpcStream *stream, const char *method);
-/** Once counts; a zeroed one may be ended too. */
-void call_span_end(CallSpan *call, const Server *server, VmafxErr err, const char *message);
 #endif

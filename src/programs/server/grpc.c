@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "programs/server/batch.h"
 #include "programs/server/events.h"
+#include "rpc/call_span.h"
 
 #define REQUEST_BUDGET ((size_t)16 << 20)
 #define WAITING_MAX    ((size_t)4 << 20) /* above it the peer has to read before more frames are unpacked */
@@ -29,7 +30,7 @@ typedef struct Call {
     bool asked; /* strand only */
     VmafxMessage *message;
     Vmafx__V1__ScoreRequest *one[1];
-    CallSpan span;
+    VmafxRpcCallSpan span;
 
     pthread_mutex_t lock; /* covers everything below */
     Batch *run;
@@ -61,7 +62,7 @@ static void call_unref(Call *call)
     if (call->sending)
         sending_free(call->sending);
     vmafx_columns_done(&call->columns);
-    call_span_end(&call->span, call->server, VMAFX_ERR_CANCELLED, NULL);
+    vmafx_rpc_call_span_end(&call->span, VMAFX_ERR_CANCELLED, NULL);
     vmafx_message_free(&call->message);
     batch_unref(&call->run);
     vmafx_rpc_stream_unref(&call->stream);
@@ -77,7 +78,7 @@ static void finish(Call *call, VmafxErr err, const char *message, uint32_t retry
         vmafx_rpc_stream_finish_later(call->stream, err, text, retry_ms);
     else
         vmafx_rpc_stream_finish(call->stream, err, text);
-    call_span_end(&call->span, call->server, err, text);
+    vmafx_rpc_call_span_end(&call->span, err, text);
 }
 
 /* ---- events ---- */
@@ -273,7 +274,7 @@ static VmafxErr open_call(Server *server, VmafxRpcStream *stream, bool batch, co
     pthread_mutex_init(&call->lock, NULL);
     snprintf(path, sizeof path, "/%s", method);
     server_who_rpc(server, vmafx_rpc_stream_peer(stream), path, call->who);
-    call_span_begin(&call->span, server, stream, method);
+    vmafx_rpc_call_span_begin(&call->span, stream, method);
     *ret = call;
     return VMAFX_OK;
 }

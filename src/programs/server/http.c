@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/*
- * The HTTP door: what is asked for, in which form, and how it shall be answered.
- *
- *     POST /v1/score         application/json (ScoreRequest), or multipart/form-data: `request` (the same, may be left
- *                            out), `reference` and `distorted` (files, in place of uris)
- *     POST /v1/score/batch   application/json (ScoreBatchRequest)
- *     GET  /v1/models, GET /v1/capabilities
- */
+/* The HTTP door, by rest_routes.def: what is asked for, in which form, and how it shall be answered. */
 
 #include <inttypes.h>
 #include <string.h>
@@ -15,6 +8,7 @@
 
 #include "base/base.h"
 #include "programs/server/http_internal.h"
+#include "programs/server/openapi.h"
 
 #define JSON_MAX ((size_t)8 << 20) /* of a batch; one request is far below */
 
@@ -74,18 +68,55 @@ static bool is_type(const VmafxHttpCall *call, const char *type)
     return given && !strncasecmp(given, type, len) && strchr(" \t;", given[len]);
 }
 
-static VmafxErr read_query(HttpAsked *asked, const VmafxHttpCall *call, VmafxErrInfo *reterr)
+/** Only parameters that the route's rows name, each once. */
+static VmafxErr check_query(const char *route, const VmafxHttpCall *call, VmafxErrInfo *reterr)
 {
+    static const struct {
+        const char *route, *name;
+    } parameters[] = {
+#define VMAFX_REST(...)
+#define VMAFX_REST_PART(...)
+#define VMAFX_REST_QUERY(route, parameter, type, words) { #route, parameter },
+#define VMAFX_REST_HEADER(...)
+#define VMAFX_REST_CONTENT(...)
+#include "programs/server/rest_routes.def"
+#undef VMAFX_REST
+#undef VMAFX_REST_PART
+#undef VMAFX_REST_QUERY
+#undef VMAFX_REST_HEADER
+#undef VMAFX_REST_CONTENT
+    };
     const char *name, *value;
 
     for (size_t i = 0; vmafx_http_call_query_at(call, i, &name, &value); i++) {
-        if (strcmp(name, "format") != 0 || asked->batch)
-            return vmafx_fail(reterr, VMAFX_ERR_INVALID, "query '%.64s': %s", name,
-                              asked->batch ? "there is none here" : "the only one is 'format'");
-        if (!vmafx_report_format_find(value, &asked->format))
-            return vmafx_fail(reterr, VMAFX_ERR_INVALID, "format '%.64s' is not json, ndjson, csv or xml", value);
-        asked->has_format = true;
+        const char *takes = NULL; /* the last of its parameters */
+        bool known = false;
+
+        for (size_t k = 0; k < VMAFX_LEN(parameters); k++) {
+            if (strcmp(parameters[k].route, route) != 0)
+                continue;
+            takes = parameters[k].name;
+            known = known || !strcmp(name, takes);
+        }
+        if (!known)
+            return vmafx_fail(reterr, VMAFX_ERR_INVALID, "query '%.64s': %s%s%s", name,
+                              takes ? "the only one is '" : "there is none here", takes ? takes : "", takes ? "'" : "");
+        if (vmafx_http_call_query(call, name) != value)
+            return vmafx_fail(reterr, VMAFX_ERR_INVALID, "query '%.64s': is given twice", name);
     }
+    return VMAFX_OK;
+}
+
+static VmafxErr read_query(HttpAsked *asked, const VmafxHttpCall *call, VmafxErrInfo *reterr)
+{
+    VmafxErr err = check_query(asked->batch ? "batch" : "score", call, reterr);
+    const char *format = err ? NULL : vmafx_http_call_query(call, "format");
+
+    if (err)
+        return err;
+    if (format && !vmafx_report_format_find(format, &asked->format))
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "format '%.64s' is not json, ndjson, csv or xml", format);
+    asked->has_format = format != NULL;
     asked->events = accepts(call, "text/event-stream");
     if (asked->events && asked->has_format)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID,
@@ -215,14 +246,24 @@ static VmafxErr score(Server *server, bool batch, VmafxHttpCall *call, VmafxHttp
                          : http_answer_document(asked, call, answer, reterr);
 }
 
-static VmafxErr post_score(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+static VmafxErr rest_score(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
 {
     return score(ctx, false, call, answer, reterr);
 }
 
-static VmafxErr post_batch(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+static VmafxErr rest_batch(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
 {
     return score(ctx, true, call, answer, reterr);
+}
+
+/** Of a route that takes neither parameters nor a body. */
+static VmafxErr check_bare(const char *route, const VmafxHttpCall *call, VmafxErrInfo *reterr)
+{
+    size_t len;
+
+    vmafx_http_call_body(call, &len);
+    return len ? vmafx_fail(reterr, VMAFX_ERR_INVALID, "body: this route takes none")
+               : check_query(route, call, reterr);
 }
 
 static VmafxErr answer_json(VmafxHttpAnswer *answer, const ProtobufCMessage *message)
@@ -232,39 +273,84 @@ static VmafxErr answer_json(VmafxHttpAnswer *answer, const ProtobufCMessage *mes
     return json ? vmafx_http_answer_text(answer, 200, "application/json", json) : VMAFX_ERR_NOMEM;
 }
 
-static VmafxErr get_models(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+static VmafxErr rest_models(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
 {
+    VmafxErr err = check_bare("models", call, reterr);
     ServerInfo info;
 
+    if (err)
+        return err;
     info_fill(ctx, &info);
     return answer_json(answer, &info.models.base);
 }
 
-static VmafxErr get_capabilities(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+static VmafxErr rest_capabilities(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
 {
+    VmafxErr err = check_bare("capabilities", call, reterr);
     ServerInfo info;
 
+    if (err)
+        return err;
     info_fill(ctx, &info);
     return answer_json(answer, &info.capabilities.base);
 }
 
+static VmafxErr rest_openapi(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
+{
+    VmafxErr err = check_bare("openapi", call, reterr);
+
+    if (err)
+        return err;
+    VMAFX_AUTO(vmafx_free_p)
+    char *text = vmafx_sprintf("%.*s", (int)vmafx_server_openapi_len, (const char *)vmafx_server_openapi);
+    return text ? vmafx_http_answer_text(answer, 200, "application/json", text) : VMAFX_ERR_NOMEM;
+}
+
+/* ---- The table ---- */
+
+static const struct {
+    const char *method, *pattern;
+    VmafxErr (*handle)(void *server, VmafxHttpCall *call, VmafxHttpAnswer *answer, VmafxErrInfo *reterr);
+    bool takes_body;
+} table[] = {
+#define VMAFX_REST(name, kind, method, pattern, rpc, body, answer, status, summary)                                    \
+    { method, pattern, rest_##kind, sizeof(body) > 1 },
+#define VMAFX_REST_PART(...)
+#define VMAFX_REST_QUERY(...)
+#define VMAFX_REST_HEADER(...)
+#define VMAFX_REST_CONTENT(...)
+#include "programs/server/rest_routes.def"
+};
+_Static_assert(VMAFX_LEN(table) <= SERVER_ROUTES_MAX, "SERVER_ROUTES_MAX");
+
+static const char *const file_parts[] = {
+#define file(name) name,
+#define json(name)
+#undef VMAFX_REST
+#undef VMAFX_REST_PART
+#define VMAFX_REST(...)
+#define VMAFX_REST_PART(route, part, type, words) type(part)
+#include "programs/server/rest_routes.def"
+#undef file
+#undef json
+    NULL
+};
+
 size_t http_routes(Server *server, VmafxHttpRoute *ret)
 {
-    static const char *const files[] = { "reference", "distorted", NULL };
-    size_t n = 0;
+    uint64_t form_bytes = 2 * (uint64_t)server->limits.upload_bytes + ((uint64_t)1 << 20);
 
-    ret[n++] = (VmafxHttpRoute){ .method = "POST",
-                                 .pattern = "/v1/score",
-                                 .handle = post_score,
-                                 .ctx = server,
-                                 .flags = VMAFX_HTTP_PARTS,
-                                 .upload_max_bytes = 2 * (uint64_t)server->limits.upload_bytes + ((uint64_t)1 << 20),
-                                 .file_parts = files };
-    ret[n++] = (VmafxHttpRoute){
-        .method = "POST", .pattern = "/v1/score/batch", .handle = post_batch, .ctx = server, .body_max_bytes = JSON_MAX
-    };
-    ret[n++] = (VmafxHttpRoute){ .method = "GET", .pattern = "/v1/models", .handle = get_models, .ctx = server };
-    ret[n++] =
-        (VmafxHttpRoute){ .method = "GET", .pattern = "/v1/capabilities", .handle = get_capabilities, .ctx = server };
-    return n;
+    for (size_t i = 0; i < VMAFX_LEN(table); i++) {
+        bool form = table[i].handle == rest_score;
+
+        ret[i] = (VmafxHttpRoute){ .method = table[i].method,
+                                   .pattern = table[i].pattern,
+                                   .handle = table[i].handle,
+                                   .ctx = server,
+                                   .flags = form ? VMAFX_HTTP_PARTS : 0,
+                                   .upload_max_bytes = form ? form_bytes : 0,
+                                   .file_parts = form ? file_parts : NULL,
+                                   .body_max_bytes = table[i].takes_body && !form ? JSON_MAX : 0 };
+    }
+    return VMAFX_LEN(table);
 }

@@ -12,7 +12,6 @@
 #include "programs/server/pump.h"
 #include "programs/server/server.h"
 #include "rpc/descriptors.h"
-#include "rpc/telemetry.h"
 #include "signals/instruments.h"
 
 #define TICK_MS          250
@@ -167,7 +166,6 @@ static void make_signals(Program *p)
 
     p->server.tracer = vmafx_tracer_get(VMAFX_SCOPE_NAME_SERVER, SERVER_VERSION);
     p->server.waited = vmafx_signal_histogram(meter, VMAFX_METRIC_ID_SERVER_WAIT_DURATION);
-    p->server.called = rpc_histogram(VMAFX_METRIC_ID_RPC_SERVER_DURATION);
     p->slots = vmafx_signal_observable(meter, VMAFX_METRIC_ID_SERVER_SLOTS);
     p->waiting = vmafx_signal_observable(meter, VMAFX_METRIC_ID_SERVER_WAITING);
     p->refused = vmafx_signal_observable(meter, VMAFX_METRIC_ID_SERVER_REFUSED);

@@ -13,7 +13,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
-#include "rpc/spec_check.h"
+#include "programs/server/scoring_check.h"
 #include "signals/signals.h"
 
 #define NAME_MAX_BYTES               256
@@ -405,65 +405,6 @@ static void on_granted(SlotTicket *ticket)
 
 /* ---- starting ---- */
 
-static VmafxErr check_pixels(const Server *server, const char *path, const Vmafx__V1__ScoreRequest *request,
-                             VmafxErrInfo *reterr)
-{
-    const Vmafx__V1__Input *inputs[] = { request->reference, request->distorted };
-    static const char *const roles[] = { "reference", "distorted" };
-
-    for (int i = 0; i < 2 && server->limits.pixels; i++) {
-        const Vmafx__V1__RawFormat *raw = inputs[i] ? inputs[i]->raw : NULL;
-        if (raw && (int64_t)raw->width * raw->height > server->limits.pixels)
-            return vmafx_fail(reterr, VMAFX_ERR_LIMIT,
-                              "%s.%s.raw: %dx%d pixels are more than the %" PRId64 " that this server takes", path,
-                              roles[i], raw->width, raw->height, server->limits.pixels);
-    }
-    const Vmafx__V1__Comparison *c = request->comparison;
-    if (server->limits.pixels && c && (int64_t)c->scale_width * c->scale_height > server->limits.pixels)
-        return vmafx_fail(reterr, VMAFX_ERR_LIMIT,
-                          "%s.comparison: %dx%d pixels are more than the %" PRId64 " that this server takes", path,
-                          c->scale_width, c->scale_height, server->limits.pixels);
-    return VMAFX_OK;
-}
-
-static VmafxErr check(const Server *server, const ScoringStart *start, const Vmafx__V1__JobSpec *spec,
-                      VmafxErrInfo *reterr)
-{
-    const Vmafx__V1__ScoreRequest *request = start->request;
-    bool by_uri = start->fds[0] < 0 && start->fds[1] < 0;
-    VmafxErr err =
-        by_uri ? vmafx_spec_check(spec, start->path, reterr) : vmafx_spec_check_scoring(spec, start->path, reterr);
-
-    for (int i = 0; i < 2 && !err && !by_uri; i++)
-        if (start->fds[i] < 0 && !*(i ? spec->distorted : spec->reference)->uri)
-            err = vmafx_fail(reterr, VMAFX_ERR_INVALID, "%s.%s: neither a uri nor data of it", start->path,
-                             i ? "distorted" : "reference");
-    if (!err && (request->timeout_ms < 0 || request->timeout_ms > server->limits.timeout_ms))
-        err = vmafx_fail(reterr, VMAFX_ERR_INVALID, "%s.timeout_ms: %" PRId64 " is not 0 … %" PRId64, start->path,
-                         request->timeout_ms, server->limits.timeout_ms);
-    return err ? err : check_pixels(server, start->path, request, reterr);
-}
-
-static void fill_spec(Scoring *scoring, const Vmafx__V1__ScoreRequest *request)
-{
-    const Vmafx__V1__Input *from[] = { request->reference, request->distorted };
-
-    for (int i = 0; i < 2; i++) {
-        vmafx__v1__input__init(&scoring->inputs[i]);
-        if (from[i])
-            scoring->inputs[i] = *from[i];
-    }
-    vmafx__v1__job_spec__init(&scoring->spec);
-    scoring->spec.reference = &scoring->inputs[0];
-    scoring->spec.distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED;
-    scoring->spec.distorted = &scoring->inputs[1];
-    scoring->spec.n_models = request->n_models;
-    scoring->spec.models = request->models;
-    scoring->spec.n_features = request->n_features;
-    scoring->spec.features = request->features;
-    scoring->spec.comparison = request->comparison;
-}
-
 static void fill_trace(Scoring *scoring, VmafxContext *context)
 {
     if (!context)
@@ -500,7 +441,7 @@ static Scoring *new_scoring(Server *server, const ScoringStart *start)
                  : i                                 ? "distorted"
                                                      : "reference");
     }
-    fill_spec(scoring, start->request);
+    scoring_spec(start->request, scoring->inputs, &scoring->spec);
     fill_trace(scoring, start->context);
     return scoring;
 }
@@ -512,7 +453,7 @@ VmafxErr scoring_start(Server *server, const ScoringStart *start, Scoring **ret,
 
     if (!scoring)
         return VMAFX_ERR_NOMEM;
-    VmafxErr err = check(server, start, &scoring->spec, reterr);
+    VmafxErr err = scoring_check(&server->limits, start->request, start->fds, &scoring->spec, start->path, reterr);
     if (err)
         return err;
     scoring_ref(scoring); /* its own, until the end */

@@ -6,6 +6,7 @@
  *     http.c, grpc.c, stream.c   the doors: requests in, events out
  *     batch.{c,h}                some scorings of one call, a few at a time
  *     scoring.{c,h}              one scoring: slot, inputs, child, end
+ *     scoring_check.{c,h}        what is refused before anything is opened; pure
  *     slots.{c,h}                who may score now, and who waits
  *     pump.{c,h}                 bytes of ScoreStream into pipes
  */
@@ -52,7 +53,6 @@ typedef struct Server {
     VmafxLogger *log;
     VmafxTracer *tracer;
     VmafxHistogram *waited; /* vmafx.server.wait.duration */
-    VmafxHistogram *called; /* rpc.server.call.duration, for streams that are one request */
     char name[256];         /* of this machine, in results */
     ServerLimits limits;
     VmafxAuthPolicy policy;

@@ -14,6 +14,7 @@
 #include "programs/server/events.h"
 #include "programs/server/pump.h"
 #include "programs/server/scoring.h"
+#include "rpc/call_span.h"
 
 #define METHOD    "vmafx.v1.Scoring/ScoreStream"
 #define DATA_MAX  ((size_t)1 << 20)
@@ -26,7 +27,7 @@ typedef struct Stream {
     VmafxRpcStream *stream; /* a reference */
     atomic_int refs;
     char who[SLOTS_WHO_MAX];
-    CallSpan span;
+    VmafxRpcCallSpan span;
     atomic_bool over; /* finished: what still comes is passed over */
 
     /* the strand's, until the scoring has ended what points to it */
@@ -44,7 +45,7 @@ static void stream_unref(Stream *s)
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1)
         return;
     scoring_unref(&s->scoring);
-    call_span_end(&s->span, s->server, VMAFX_ERR_CANCELLED, NULL);
+    vmafx_rpc_call_span_end(&s->span, VMAFX_ERR_CANCELLED, NULL);
     vmafx_message_free(&s->setup);
     vmafx_rpc_stream_unref(&s->stream);
     pthread_mutex_destroy(&s->lock);
@@ -67,7 +68,7 @@ static void finish(Stream *s, VmafxErr err, const char *message, uint32_t retry_
         vmafx_rpc_stream_finish_later(s->stream, err, text, retry_ms);
     else
         vmafx_rpc_stream_finish(s->stream, err, text);
-    call_span_end(&s->span, s->server, err, text);
+    vmafx_rpc_call_span_end(&s->span, err, text);
 }
 
 /* A reference, or NULL. */
@@ -357,7 +358,7 @@ static VmafxErr stream_open(void *ctx, VmafxRpcStream *stream, void **ret_state,
     atomic_init(&s->refs, 1);
     pthread_mutex_init(&s->lock, NULL);
     server_who_rpc(s->server, vmafx_rpc_stream_peer(stream), "/" METHOD, s->who);
-    call_span_begin(&s->span, s->server, stream, METHOD);
+    vmafx_rpc_call_span_begin(&s->span, stream, METHOD);
     *ret_state = s;
     return VMAFX_OK;
 }
