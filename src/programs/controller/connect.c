@@ -71,7 +71,7 @@ static VmafxErr check_hello(Session *session, const Vmafx__V1__Hello *hello, Vma
 {
     const NodeTableConfig *config = &session->table->config;
 
-    if (session->listed)
+    if (session->greeted)
         return vmafx_fail(info, VMAFX_ERR_INVALID, "hello: said twice on one stream");
     if (hello->protocol_version < PROTOCOL_OLDEST || hello->protocol_version > PROTOCOL_VERSION + 1)
         return vmafx_fail(
@@ -96,6 +96,7 @@ static VmafxErr check_hello(Session *session, const Vmafx__V1__Hello *hello, Vma
 
 static bool take_hello(Session *session, const Vmafx__V1__Hello *hello)
 {
+    session->greeted = true;
     snprintf(session->name, sizeof session->name, "%s", hello->name);
     session->version = vmafx_strdup(hello->version);
     session->cpu_level = vmafx_strdup(hello->cpu_level);
@@ -683,11 +684,11 @@ static void connect_message(void *state, VmafxRpcStream *stream, const void *dat
         return;
     }
     const Vmafx__V1__NodeMessage *m = vmafx_message_get(message);
-    if (m->kind_case != VMAFX__V1__NODE_MESSAGE__KIND_HELLO && !session->listed) {
+    if (m->kind_case != VMAFX__V1__NODE_MESSAGE__KIND_HELLO && !session->greeted) {
         refuse(session, VMAFX_ERR_INVALID, "the first message of a node is hello");
         return;
     }
-    if (session->listed) {
+    if (session->greeted) {
         pthread_mutex_lock(&table->lock);
         session->seen_ns = vmafx_monotonic_ns();
         session->seen = vmafx_store_now(table->config.store);

@@ -39,6 +39,7 @@ typedef struct Session {
     uint32_t slots;
     int64_t memory_mib;
     VmafxWall connected;
+    bool greeted;             /* Hello was said; the stream's own */
     VmafxAttemptRef *missing; /* the store's, unknown to the node at hello; the stream's own */
     size_t n_missing;
 
