@@ -671,10 +671,22 @@ static VmafxErr connect_open(void *ctx, VmafxRpcStream *stream, void **ret_state
     return VMAFX_OK;
 }
 
+/** False when it is not in the table. */
+static bool note_seen(Session *session)
+{
+    NodeTable *table = session->table;
+
+    pthread_mutex_lock(&table->lock);
+    bool listed = session->listed;
+    session->seen_ns = vmafx_monotonic_ns();
+    session->seen = vmafx_store_now(table->config.store);
+    pthread_mutex_unlock(&table->lock);
+    return listed;
+}
+
 static void connect_message(void *state, VmafxRpcStream *stream, const void *data, size_t len)
 {
     Session *session = state;
-    NodeTable *table = session->table;
     VMAFX_AUTO(vmafx_message_free) VmafxMessage *message = NULL;
     VmafxErrInfo info = { 0 };
     VmafxErr err = vmafx_message_unpack(&vmafx__v1__node_message__descriptor, data, len, 0, &message, &info);
@@ -688,12 +700,8 @@ static void connect_message(void *state, VmafxRpcStream *stream, const void *dat
         refuse(session, VMAFX_ERR_INVALID, "the first message of a node is hello");
         return;
     }
-    if (session->greeted) {
-        pthread_mutex_lock(&table->lock);
-        session->seen_ns = vmafx_monotonic_ns();
-        session->seen = vmafx_store_now(table->config.store);
-        pthread_mutex_unlock(&table->lock);
-    }
+    if (session->greeted && !note_seen(session))
+        return; /* not in the table: refused, or another stream has taken over; this one's end is decided */
     switch (m->kind_case) {
     case VMAFX__V1__NODE_MESSAGE__KIND_HELLO:
         on_hello(session, m->hello);
