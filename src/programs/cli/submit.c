@@ -6,11 +6,11 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "auth/auth.h"
 #include "base/base.h"
+#include "base/clock.h"
 #include "programs/cli/pair.h"
 #include "programs/cli/remote.h"
 #include "programs/cli/submit_spec.h"
@@ -103,7 +103,7 @@ static bool argument(Arguments *a, int id, const char *value)
     case O_DEADLINE:
         if (!cli_int("deadline", value, 1, 31536000, &v))
             return false;
-        a->spec.message.deadline_unix_us = ((int64_t)time(NULL) + v) * 1000000;
+        a->spec.message.deadline_unix_us = (int64_t)(vmafx_wall_ns() / 1000) + v * 1000000;
         return true;
     case O_ATTEMPTS:
         if (!cli_int("attempts", value, 1, 20, &v))
