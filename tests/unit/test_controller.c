@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "programs/controller/disk.h"
 #include "programs/controller/rest_internal.h"
 
 /* ---- Tenants ---- */
@@ -195,6 +196,43 @@ static void a_content_digest_is_the_one_of_sha_256_or_refused(void **state)
     }
 }
 
+/* ---- The disk of the store ---- */
+
+static void write_bytes(const char *path, size_t n)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(fputc('x', file), 'x');
+    assert_int_equal(fclose(file), 0);
+}
+
+static void the_disk_of_the_store_is_told_with_what_sqlite_keeps_beside_it(void **state)
+{
+    char folder[] = "/tmp/vmafx-test-XXXXXX";
+    VMAFX_AUTO(vmafx_free_p) char *store = NULL, *wal = NULL;
+    StoreDiskBytes bytes = { .usage = 7 };
+
+    assert_non_null(mkdtemp(folder));
+    store = vmafx_sprintf("%s/jobs.db", folder);
+    wal = vmafx_sprintf("%s/jobs.db-wal", folder);
+    assert_false(store_disk_read(store, &bytes));
+    assert_int_equal(bytes.usage, 7); /* untouched */
+
+    write_bytes(store, 100);
+    assert_true(store_disk_read(store, &bytes));
+    assert_int_equal(bytes.usage, 100);
+    assert_true(bytes.free > 0 && bytes.free <= bytes.limit);
+    write_bytes(wal, 30);
+    assert_true(store_disk_read(store, &bytes));
+    assert_int_equal(bytes.usage, 130);
+
+    remove(store);
+    remove(wal);
+    remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +241,7 @@ int main(void)
         cmocka_unit_test(times_are_rfc_3339_or_microseconds),
         cmocka_unit_test(the_media_type_is_what_accept_likes_best),
         cmocka_unit_test(a_content_digest_is_the_one_of_sha_256_or_refused),
+        cmocka_unit_test(the_disk_of_the_store_is_told_with_what_sqlite_keeps_beside_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include "base/folders.h"
 #include "base/settings.h"
 #include "fleet/sweep.h"
+#include "programs/controller/disk.h"
 #include "programs/controller/jobs.h"
 #include "programs/controller/nodes.h"
 #include "programs/controller/rest.h"
@@ -102,6 +103,7 @@ typedef struct Controller {
 
     VmafxStore *store;
     JobTelemetry *telemetry;
+    StoreDisk *disk;
     WatchHub *hub;
     NodeTable *nodes;
     Api api; /* what both doors ask */
@@ -256,6 +258,7 @@ static VmafxErr open_store(Controller *c, VmafxErrInfo *reterr)
         err = uploads_folder(c, path ? path : found, reterr);
     if (err)
         return err;
+    c->disk = store_disk_new(path ? path : found);
     c->rules = (VmafxFleetRules){ .lease_us = vmafx_settings_int(c->settings, "VMAFX_LEASE") * 1000,
                                   .backoff_us = vmafx_settings_int(c->settings, "VMAFX_BACKOFF") * 1000,
                                   .backoff_max_us = vmafx_settings_int(c->settings, "VMAFX_BACKOFF_MAX") * 1000 };
@@ -476,6 +479,7 @@ static void stop(Controller *c)
     if (c->telemetry)
         vmafx_service_flush(c->service);
     job_telemetry_quiet(c->telemetry);
+    store_disk_free(&c->disk);
     vmafx_store_close(&c->store); /* what waited is carried out, and told of */
     job_telemetry_free(&c->telemetry);
     node_table_free(&c->nodes);
