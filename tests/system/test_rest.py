@@ -499,6 +499,9 @@ def a_tenant_sees_its_own_jobs_whatever_it_asks():
         assert [kind for _, kind, _ in Events(rest, mine["id"], headers=as_("studio"))] == ["job"]
 
         rest.refused(403, "studio", "POST", "/v1/nodes/node-1/drain", headers=as_("studio"))
+        plain = Rest(fleet, check=False)  # /metrics is in no description
+        plain.refused(403, "not kept apart by tenant", "GET", "/metrics", headers=as_("studio"))
+        assert plain.ask("GET", "/metrics", headers=as_("reader")).status not in (401, 403)  # telemetry is off here
         rest.refused(403, "", "POST", "/v1/jobs", spec("/a", "/b"), headers=as_("reader"))
         rest.refused(403, "", "DELETE", path, headers=as_("reader"))
         rest.refused(401, "", "GET", path, headers={"Authorization": "Bearer vmafx_" + "E" * 43})

@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "otel/api/log.h"
 #include "otel/api/propagation.h"
 #include "programs/controller/convert.h"
@@ -36,7 +37,7 @@ void session_unref(Session **at)
     if (!session || atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < session->n_held; i++)
-        free(session->held[i].result);
+        free(session->held[i].partial.data);
     free(session->held);
     free(session->missing);
     for (size_t i = 0; i < session->n_models; i++)
@@ -71,6 +72,22 @@ void table_remove(NodeTable *table, Session *session)
         }
 }
 
+bool table_has_place(NodeTable *table)
+{
+    Session *oldest = NULL;
+
+    if (table->n_sessions < VMAFX_FLEET_NODES_MAX)
+        return true;
+    for (size_t i = 0; i < table->n_sessions; i++) {
+        Session *s = table->sessions[i];
+        if (s->gone && (!oldest || s->seen_ns < oldest->seen_ns))
+            oldest = s;
+    }
+    if (oldest)
+        table_remove(table, oldest);
+    return oldest;
+}
+
 Held *session_held(Session *session, const VmafxAttemptRef *ref)
 {
     for (size_t i = 0; i < session->n_held; i++)
@@ -103,8 +120,14 @@ void session_release(Session *session, const VmafxAttemptRef *ref)
     if (!held)
         return;
     session->held_memory_mib -= held->memory_mib;
-    free(held->result);
+    partial_drop(session->table, session, held);
     *held = session->held[--session->n_held];
+}
+
+void session_drop_partials(Session *session)
+{
+    for (size_t i = 0; i < session->n_held; i++)
+        partial_drop(session->table, session, &session->held[i]);
 }
 
 Vmafx__V1__AttemptRef attempt_message(const VmafxAttemptRef *ref, char text[VMAFX_JOB_ID_TEXT])
@@ -174,7 +197,7 @@ void end_for(NodeTable *table, const char *node, const VmafxAttemptRef *ref, Vma
     if (!end)
         return; /* its lease runs out */
     snprintf(end->node, sizeof end->node, "%s", node);
-    snprintf(end->message, sizeof end->message, "%s", message);
+    vmafx_text_copy(end->message, sizeof end->message, message);
     end->op = (VmafxStoreOp){
         .kind = VMAFX_STORE_END,
         .job = ref->job,
