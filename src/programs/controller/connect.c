@@ -104,6 +104,7 @@ static bool take_hello(Session *session, const Vmafx__V1__Hello *hello)
     session->slots = session->slots_free = (uint32_t)hello->slots;
     session->memory_mib = hello->memory_bytes >> 20;
     session->draining = hello->draining;
+    session->encoders_later = hello->encoders_later && !hello->n_encoders;
     session->connected = session->seen = vmafx_store_now(session->table->config.store);
     session->seen_ns = vmafx_monotonic_ns();
     return session->version && session->cpu_level && session->address &&
@@ -658,6 +659,26 @@ static void on_draining(Session *session, const Vmafx__V1__Draining *draining)
     vmafx_log(table->config.log, VMAFX_INFO, "node is draining", VMAFX_ATTR_STR(VMAFX_KEY_NODE_NAME, session->name));
 }
 
+/** The names are fixed from now on: whoever looks at them has the number of them from under the lock. */
+static void on_encoders(Session *session, const Vmafx__V1__NodeEncoders *encoders)
+{
+    NodeTable *table = session->table;
+    VmafxErrInfo info = { 0 };
+    size_t n = 0;
+
+    if (!session->encoders_later)
+        return; /* said already */
+    VmafxErr err = check_texts(encoders->names, encoders->n_names, NODE_ENCODERS_MAX, "encoders", &info);
+    if (!err && !copy_texts(encoders->names, encoders->n_names, session->encoders, NODE_ENCODERS_MAX, &n))
+        err = VMAFX_ERR_NOMEM;
+    pthread_mutex_lock(&table->lock);
+    session->n_encoders = n;
+    session->encoders_later = false;
+    pthread_mutex_unlock(&table->lock);
+    if (err)
+        refuse(session, err, *info.message ? info.message : vmafx_err_text(err));
+}
+
 static VmafxErr connect_open(void *ctx, VmafxRpcStream *stream, void **ret_state, VmafxErrInfo *reterr)
 {
     Session *session = calloc(1, sizeof *session);
@@ -720,6 +741,9 @@ static void connect_message(void *state, VmafxRpcStream *stream, const void *dat
         break;
     case VMAFX__V1__NODE_MESSAGE__KIND_DRAINING:
         on_draining(session, m->draining);
+        break;
+    case VMAFX__V1__NODE_MESSAGE__KIND_ENCODERS:
+        on_encoders(session, m->encoders);
         break;
     default:
         break; /* a newer version's message: passed over */
