@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 #include "programs/mcp/catalogue.h"
-#include "programs/mcp/http.h"
+#include "programs/mcp/http_headers.h"
 #include "programs/mcp/jsonrpc.h"
 #include "programs/mcp/request.h"
 #include "programs/mcp/resources.h"

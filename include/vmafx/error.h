@@ -30,7 +30,7 @@ typedef enum VmafxErr {
  * take one as `reterr` accept NULL, and write it on failure only.
  */
 typedef struct VmafxErrInfo {
-    char message[VMAFX_ERR_MESSAGE_MAX]; /* always terminated; cut when longer */
+    char message[VMAFX_ERR_MESSAGE_MAX]; /* UTF-8, always terminated; cut between characters when longer */
 } VmafxErrInfo;
 
 /** The table's sentence for an error; never NULL. Any thread. */

@@ -17,8 +17,18 @@ static const struct {
     VmafxRole role;
 } permissions[] = {
 #define VMAFX_PERMISSION(method, role) { method, VMAFX_ROLE_##role },
+#define VMAFX_NOT_FOR_TENANTS(method)
 #include "auth/permissions.def"
 #undef VMAFX_PERMISSION
+#undef VMAFX_NOT_FOR_TENANTS
+};
+
+static const char *const not_for_tenants[] = {
+#define VMAFX_PERMISSION(method, role)
+#define VMAFX_NOT_FOR_TENANTS(method) method,
+#include "auth/permissions.def"
+#undef VMAFX_PERMISSION
+#undef VMAFX_NOT_FOR_TENANTS
 };
 
 static const char *const role_names[] = { "anyone", "reader", "writer", "admin", "node", "everything" };
@@ -40,6 +50,14 @@ static bool permission_find(const char *method, VmafxRole *ret)
         return true;
     }
     return false;
+}
+
+static bool is_for_tenants(const char *method)
+{
+    for (size_t i = 0; i < VMAFX_LEN(not_for_tenants); i++)
+        if (!strcmp(not_for_tenants[i], method))
+            return false;
+    return true;
 }
 
 /* ---- names ---- */
@@ -231,6 +249,11 @@ VmafxErr vmafx_auth_decide(const VmafxAuthPolicy *policy, const VmafxAuthPeer *p
     if (!suffices(ret->role, needs))
         return vmafx_fail(reterr, VMAFX_ERR_FORBIDDEN, "%s '%s' may not call '%s': it needs the role %s",
                           vmafx_role_name(ret->role), ret->name, method, vmafx_role_name(needs));
+    if (*ret->tenant && needs != VMAFX_ROLE_ANYONE && !is_for_tenants(method))
+        return vmafx_fail(reterr, VMAFX_ERR_FORBIDDEN,
+                          "'%s' of the tenant '%s' may not call '%s': it is not kept apart by tenant, so it takes a "
+                          "token without one",
+                          ret->name, ret->tenant, method);
     return VMAFX_OK;
 }
 

@@ -14,6 +14,9 @@
  * Who shows a token is judged by it alone, wherever from. Without one, on loopback without TLS, everything is allowed,
  * as the identity `local`, unless the policy demands certificates. Off loopback there is no plain text, unless the
  * policy says insecure_listen: then it is `anonymous`, and may everything. TLS alone is no identity.
+ *
+ * A tenant keeps who has it to what is that tenant's. Servers do so with jobs and uploads; what cannot be parted so is
+ * in the table too, and refused (metrics, MCP).
  */
 #ifndef VMAFX_AUTH_AUTH_H
 #define VMAFX_AUTH_AUTH_H
@@ -76,7 +79,7 @@ typedef struct VmafxAuthPeer {
  * @param ret     also set with FORBIDDEN, for the audit; with UNAUTHENTICATED it is ANYONE
  * @param method  "/vmafx.v1.Jobs/SubmitJob", or "GET /v1/jobs/{id}"
  * @return VMAFX_OK; VMAFX_ERR_UNAUTHENTICATED no credentials, or none of ours; VMAFX_ERR_FORBIDDEN the role may not, or
- * the method is not in the table
+ * the tenant, or the method is not in the table
  */
 VMAFX_CHECK VmafxErr vmafx_auth_decide(const VmafxAuthPolicy *policy, const VmafxAuthPeer *peer, const char *method,
                                        VmafxIdentity *ret, VmafxErrInfo *reterr);

@@ -114,7 +114,7 @@ typedef struct Place {
 static VmafxErr wrong(const Place *place, const char *what, const char *word)
 {
     char shown[WORD_SHOWN + 1];
-    size_t n = strnlen(word, WORD_SHOWN);
+    size_t n = strstr(word, VMAFX_TOKEN_BEGIN) ? 0 : strnlen(word, WORD_SHOWN); /* no part of a token is shown */
 
     for (size_t i = 0; i < n; i++) /* it may come from anywhere, and goes to a log */
         shown[i] = word[i] < ' ' || word[i] > '~' ? '?' : word[i];

@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/text.h"
+
 const char *vmafx_err_text(VmafxErr err)
 {
     switch (err) {
@@ -108,6 +110,7 @@ VmafxErr vmafx_fail(VmafxErrInfo *reterr, VmafxErr err, const char *fmt, ...)
         va_start(args, fmt);
         vsnprintf(reterr->message, sizeof reterr->message, fmt, args);
         va_end(args);
+        vmafx_text_mend(reterr->message);
     }
     return err;
 }

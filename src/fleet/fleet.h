@@ -34,7 +34,7 @@ typedef int64_t VmafxWall;
 
 #define VMAFX_NODE_NAME_MAX       64  /* with the terminating zero */
 #define VMAFX_SUBMITTER_MAX       256 /* with the terminating zero */
-#define VMAFX_JOB_MESSAGE_MAX     512 /* with the terminating zero; longer ones are cut at a character's border */
+#define VMAFX_JOB_MESSAGE_MAX     512 /* with the terminating zero; longer ones are cut between characters, and what is no UTF-8 is mended */
 #define VMAFX_TRACESTATE_TEXT_MAX 513
 #define VMAFX_STEP_EVENTS_MAX     2
 #define VMAFX_ATTEMPT_LIMIT_MAX   100

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/text.h"
 
 static int64_t add_saturated(int64_t a, int64_t b)
 {
@@ -23,19 +24,6 @@ static VmafxWall not_before_row(const VmafxJob *job, VmafxWall now)
     now = VMAFX_MAX(now, job->created);
     now = VMAFX_MAX(now, job->task.queued_since);
     return VMAFX_MAX(now, job->task.leased_at);
-}
-
-/* At most max - 1 bytes, cut at the border of a UTF-8 character. */
-static void copy_text(char *to, size_t max, const char *from)
-{
-    size_t len = from ? strnlen(from, max) : 0;
-
-    if (len == max)
-        for (len = max - 1; len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80;)
-            len--;
-    if (len)
-        memcpy(to, from, len);
-    to[len] = 0;
 }
 
 static bool deadline_passed(const VmafxJob *job, VmafxWall now)
@@ -86,7 +74,7 @@ static void end_attempt_as(VmafxJob *job, const End *end, VmafxWall now, VmafxSt
     event->since = job->task.leased_at;
     memcpy(event->span_id, job->task.span_id, sizeof event->span_id);
     memcpy(event->previous_span_id, job->task.previous_span_id, sizeof event->previous_span_id);
-    copy_text(event->message, sizeof event->message, end->message);
+    vmafx_text_copy(event->message, sizeof event->message, end->message);
     job->task.lease_until = 0;
     job->task.paused_us = 0;
     if (end->failure)
@@ -106,7 +94,7 @@ static void enter_end(VmafxJob *job, VmafxJobState state, VmafxFailure failure, 
 {
     VmafxEvent *event = add_event(step, job, VMAFX_EVENT_ENDED, now);
 
-    copy_text(job->message, sizeof job->message, message);
+    vmafx_text_copy(job->message, sizeof job->message, message);
     memcpy(event->message, job->message, sizeof event->message);
     event->failure = failure;
     event->since = job->task.queued_since; /* 0 unless it ends out of the queue */
@@ -195,7 +183,7 @@ VmafxErr vmafx_job_lease(VmafxJob *job, const VmafxFleetRules *rules, const char
     task->leased_at = now;
     task->lease_until = add_saturated(now, rules->lease_us);
     memset(task->node, 0, sizeof task->node);
-    copy_text(task->node, sizeof task->node, node);
+    vmafx_text_copy(task->node, sizeof task->node, node);
 
     VmafxEvent *event = add_event(step, job, VMAFX_EVENT_LEASED, now);
     event->since = since;

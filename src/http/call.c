@@ -19,8 +19,7 @@
 #include "base/clock.h"
 #include "http/server_internal.h"
 
-/* A body above its limit is read on and thrown away up to here, so that the peer hears why; then the line is cut. */
-enum { EXCESS_MAX = 64 << 20, BODY_FIRST = 4096 };
+enum { BODY_FIRST = 4096 };
 
 static void set_phase(VmafxHttpCall *call, HttpPhase phase)
 {
@@ -294,7 +293,7 @@ static bool choose_route(VmafxHttpCall *call)
  */
 static bool told_at_once(const VmafxHttpCall *call, uint64_t length)
 {
-    return vmafx_http_call_header(call, "Expect") || length > EXCESS_MAX;
+    return vmafx_http_call_header(call, "Expect") || length > HTTP_EXCESS_MAX;
 }
 
 static void start_upload(VmafxHttpCall *call, uint64_t length)
@@ -331,6 +330,7 @@ static void start(VmafxHttpCall *call, const char *method, const char *protocol)
     call->method = method;
     call->protocol = !strncmp(protocol, "HTTP/", 5) ? protocol + 5 : protocol;
     MHD_get_connection_values(call->mhd, MHD_HEADER_KIND, look_at_header, &framing);
+    call->has_body = framing.length || framing.codings || framing.bad_length;
     if (!choose_route(call) || !check_framing(call, &framing) || !authorize(call))
         return;
     if (atomic_load(&call->server->stopping))
@@ -389,7 +389,7 @@ static void drop_body(VmafxHttpCall *call)
 /* How much is read and thrown away before the line is cut. An upload may have been refused at its beginning. */
 static uint64_t excess_max(const VmafxHttpCall *call)
 {
-    return call->upload ? http_upload_max(call->upload) + EXCESS_MAX : EXCESS_MAX;
+    return call->upload ? http_upload_max(call->upload) + HTTP_EXCESS_MAX : HTTP_EXCESS_MAX;
 }
 
 /* The buffer is full: a writer empties it while the connection sleeps. */
@@ -419,6 +419,15 @@ void http_call_stored(VmafxHttpCall *call)
     atomic_store(&call->state, HTTP_CALL_RECEIVING);
 }
 
+/* It has had its chance to hear why. */
+static enum MHD_Result cut(VmafxHttpCall *call)
+{
+    pthread_mutex_lock(&call->server->lock);
+    call->connection->cut = true;
+    pthread_mutex_unlock(&call->server->lock);
+    return MHD_NO;
+}
+
 static enum MHD_Result take_upload(VmafxHttpCall *call, const char *data, size_t *len)
 {
     size_t n = http_upload_take(call->upload, data, *len);
@@ -436,7 +445,7 @@ static enum MHD_Result take_upload(VmafxHttpCall *call, const char *data, size_t
     *len -= n;
     if (*len)
         store_buffer(call);
-    return call->excess > excess_max(call) ? MHD_NO : MHD_YES;
+    return call->excess > excess_max(call) ? cut(call) : MHD_YES;
 }
 
 static enum MHD_Result take_piece(VmafxHttpCall *call, const char *data, size_t *len)
@@ -448,7 +457,7 @@ static enum MHD_Result take_piece(VmafxHttpCall *call, const char *data, size_t 
         call->excess += *len;
     }
     *len = 0;
-    return call->excess > excess_max(call) ? MHD_NO : MHD_YES;
+    return call->excess > excess_max(call) ? cut(call) : MHD_YES;
 }
 
 /* ---- the handler ---- */
@@ -530,6 +539,7 @@ enum MHD_Result http_call_continue(void *ctx, struct MHD_Connection *mhd, const 
             return MHD_YES;
         }
         set_phase(call, HTTP_PHASE_WORK);
+        call->connection->owes = call->has_body;
         return send_answer(call);
     case HTTP_CALL_RECEIVING:
         if (*len)

@@ -179,6 +179,18 @@ static void keep_alive(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
 }
 
+/* May its peer still be sending, though it is no longer listened to? See linger.c. */
+static bool still_sends(HttpConnection *c)
+{
+    char byte;
+
+    pthread_mutex_lock(&c->server->lock);
+    bool cut = c->cut;
+    pthread_mutex_unlock(&c->server->lock);
+    ssize_t n = cut ? 0 : recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n > 0 || (n < 0 && c->owes && (errno == EAGAIN || errno == EWOULDBLOCK));
+}
+
 static void on_connection(void *ctx, struct MHD_Connection *mhd, void **ret, enum MHD_ConnectionNotificationCode what)
 {
     VmafxHttpServer *server = ctx;
@@ -202,6 +214,8 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **ret, enu
         server->connections = connection;
         pthread_mutex_unlock(&server->lock);
     } else if (connection) {
+        if (still_sends(connection))
+            http_linger_take(&server->linger, connection->fd);
         pthread_mutex_lock(&server->lock);
         if (connection->next)
             connection->next->prev = connection->prev;
@@ -230,14 +244,14 @@ static bool upload_is_slow(const VmafxHttpServerConfig *config, HttpConnection *
 }
 
 /*
- * Has the peer closed, though it still owes a body? libmicrohttpd takes a read that was not full for the last one, so
- * it misses an end that came together with data. Seen twice, as what was read may be on its way to us.
+ * Has the peer closed, though it still owes the rest of a request? libmicrohttpd takes a read that was not full for the
+ * last one, so it misses an end that came together with data. Seen twice, as what was read may be on its way to us.
  */
 static bool has_left(HttpConnection *c)
 {
     char byte;
-    bool owes = c->phase == HTTP_PHASE_BODY || c->phase == HTTP_PHASE_UPLOAD;
-    bool ended = owes && !recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = c->phase == HTTP_PHASE_WORK ? 1 : recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    bool ended = !n || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
     bool again = ended && c->ended;
 
     c->ended = ended;
@@ -255,8 +269,10 @@ static void cut_slow(VmafxHttpServer *server, uint64_t now_ns, bool idle)
                         : now_ns > c->since_ns && now_ns - c->since_ns >= limit_ms * NS_PER_MS;
 
         bool left = !idle && has_left(c);
-        if (c->phase != HTTP_PHASE_WORK && (late || left || (idle && c->phase == HTTP_PHASE_HEAD)))
-            shutdown(c->fd, SHUT_RDWR);
+        if (c->phase == HTTP_PHASE_WORK || !(late || left || (idle && c->phase == HTTP_PHASE_HEAD)))
+            continue;
+        c->cut = true;
+        shutdown(c->fd, SHUT_RDWR);
     }
 }
 
@@ -346,7 +362,7 @@ static VmafxErr start_threads(VmafxHttpServer *server, VmafxErrInfo *reterr)
         err = http_pool_start(&server->urgent, 1, URGENT_WAITING_MAX);
     if (!err && server->upload_folder)
         err = http_pool_start(&server->writers, WRITERS, server->config.connections_max);
-    if (!err && pthread_create(&server->clock, NULL, keep_time, server))
+    if (!err && (!http_linger_start(&server->linger) || pthread_create(&server->clock, NULL, keep_time, server)))
         err = VMAFX_ERR_NOMEM;
     if (err)
         return vmafx_fail(reterr, err, "no memory for the HTTP server's threads");
@@ -376,6 +392,7 @@ static void server_free(VmafxHttpServer **taken)
     http_pool_stop(&server->writers);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
+    http_linger_stop(&server->linger, FLUSH_MS);
     if (server->has_clock) {
         pthread_mutex_lock(&server->lock);
         server->clock_ends = true;

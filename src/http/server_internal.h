@@ -31,6 +31,8 @@ typedef struct HttpConnection {
     uint64_t paused_ns; /* an upload: since when its buffer is being written */
     uint64_t received;  /* of an upload, since since_ns */
     bool ended;         /* the peer has closed, so it seemed when the time keeper looked last */
+    bool cut;           /* we have given up on it */
+    bool owes;          /* it was answered before its body had come; libmicrohttpd's thread only */
     struct HttpConnection *prev, *next;
 } HttpConnection;
 
@@ -68,6 +70,7 @@ struct VmafxHttpCall {
     VmafxHttpPeer peer;
     char *body;
     size_t len, room, len_max;
+    bool has_body;      /* by its headers */
     uint64_t excess;    /* bytes of a body that nobody will read */
     HttpUpload *upload; /* the body goes there instead */
     uint64_t uploaded;  /* bytes that did */
@@ -95,6 +98,27 @@ typedef struct HttpPool {
     int n_threads;
 } HttpPool;
 
+/* A body above its limit is read on and thrown away up to here, so that the peer hears why; then the line is cut. */
+#define HTTP_EXCESS_MAX ((uint64_t)64 << 20)
+#define HTTP_LINGER_MAX 128
+
+typedef struct HttpLingering {
+    int fd;
+    uint64_t since_ns, heard_ns, bytes;
+} HttpLingering;
+
+/* Sockets of connections that are over, and whose peers may still be sending. */
+typedef struct HttpLinger {
+    int wake; /* set once */
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t lock; /* covers everything below */
+    HttpLingering sockets[HTTP_LINGER_MAX];
+    int n;
+    uint64_t stop_ns; /* all of them end then, and the thread; UINT64_MAX: not yet */
+} HttpLinger;
+
 typedef struct HttpTelemetry {
     VmafxTracer *tracer;
     VmafxLogger *log;
@@ -112,6 +136,7 @@ struct VmafxHttpServer {
     struct MHD_Daemon *daemon;
     HttpPool pool, urgent;
     HttpPool writers; /* of uploads' buffers */
+    HttpLinger linger;
     HttpTelemetry telemetry;
     atomic_bool stopping, cancelled; /* flags */
     atomic_size_t bodies_bytes;      /* these two are counters */
@@ -168,6 +193,12 @@ VmafxErr http_pool_start(HttpPool *pool, int threads, int waiting_max);
 bool http_pool_push(HttpPool *pool, VmafxHttpCall *call); /* false: too many wait, or it is closed */
 void http_pool_refuse(HttpPool *pool);                    /* what waits and will come gets no handler */
 void http_pool_stop(HttpPool *pool);                      /* joins; a zeroed one may be */
+
+/* ---- linger.c ---- */
+bool http_linger_start(HttpLinger *linger); /* false: no thread */
+/* Keeps the connection of this socket for a while, which the caller is about to close. */
+void http_linger_take(HttpLinger *linger, int fd);
+void http_linger_stop(HttpLinger *linger, uint32_t grace_ms); /* one that was not started may be */
 
 /* ---- events.c ---- */
 struct MHD_Response *http_events_response(VmafxHttpEvents *events); /* NULL: no memory */

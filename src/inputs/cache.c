@@ -218,6 +218,8 @@ static VmafxErr ask(Getting *g, VmafxInput *ret, VmafxErrInfo *reterr)
     tell(&d, ret);
     if (!err && d.not_modified) {
         CacheMeta checked = meta;
+
+        cache_temp_drop(g->cache->folder, &g->temp); /* of an attempt before, that brought something else */
         note_answer(g, &d.head, &checked);
         VMAFX_IGNORE(!cache_put_meta(g->cache->folder, g->key, &checked)); /* it is asked about again, then */
         use(g, &meta, fd, ret);

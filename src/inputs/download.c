@@ -39,7 +39,8 @@ typedef struct Run {
 
     /* this request */
     int64_t asked_from;
-    bool begun; /* its body is ours */
+    bool asked_if_changed; /* only to such a question is 304 an answer */
+    bool begun;            /* its body is ours */
     VmafxErr err;
     int requests;
 } Run;
@@ -150,7 +151,7 @@ static VmafxFetchVerdict on_head(void *ctx, const VmafxFetchHead *head)
     VmafxErr err = VMAFX_OK;
 
     run->begun = false;
-    if (head->status == 304 && (run->d->etag || run->d->last_modified)) {
+    if (head->status == 304 && run->asked_if_changed) {
         run->d->not_modified = true;
         run->d->head = *head;
         return VMAFX_FETCH_LEAVE;
@@ -230,6 +231,7 @@ static void make_headers(Run *run, const VmafxUrl *url, Headers *h)
 
     h->n = 0;
     run->asked_from = *run->etag || *run->last_modified ? run->bytes : 0;
+    run->asked_if_changed = !run->asked_from && (run->d->etag || run->d->last_modified);
     if (run->asked_from) {
         snprintf(h->range, sizeof h->range, "bytes=%" PRId64 "-", run->asked_from);
         add_header(h, "Range", h->range);
@@ -315,7 +317,8 @@ static Next after_status(Run *run, const VmafxFetchAnswer *answer)
         forget(run);
         again = true;
     }
-    snprintf(what, sizeof what, "%s answered %d", run->is_s3 ? "the store" : "the server", status);
+    snprintf(what, sizeof what, "%s answered %d%s", run->is_s3 ? "the store" : "the server", status,
+             status == 304 ? " (not modified), which was not the question" : "");
     VMAFX_IGNORE(fail_at(run, again ? VMAFX_ERR_UNREACHABLE : err, what)); /* the last one of its kind is reported */
     return again ? NEXT_ATTEMPT : NEXT_FAIL;
 }

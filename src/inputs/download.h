@@ -4,7 +4,7 @@
  * when the server can prove that it is still the same file, else begun anew; limits in bytes, time and attempts.
  *
  *     attempt → hops (up to 5) → 200, 206   body; whole: done; cut: another attempt
- *                              → 304        not_modified
+ *                              → 304        not_modified, where that was asked; else the end
  *                              → 408 425 429 5xx, no answer, a stall: another attempt, after a while or Retry-After
  *                              → all else   the end
  *

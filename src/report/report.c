@@ -13,6 +13,7 @@
 
 #include "base/atomic_file.h"
 #include "base/base.h"
+#include "base/text.h"
 
 #define NUMBER_MAX 400 /* %.16f of the largest double has 309 digits before the point */
 
@@ -53,30 +54,13 @@ void vmafx_reference_number(double v, char *ret, size_t size)
     snprintf(ret, size, zeros <= 6 ? "%.6f" : "%.16f", v);
 }
 
-/* The length of the well-formed UTF-8 sequence at s, or 0. The terminating zero stops it in time. */
-static int utf8_length(const unsigned char *s)
-{
-    int more = s[0] < 0x80 ? 0 : s[0] >= 0xC2 && s[0] <= 0xDF ? 1 : (s[0] & 0xF0) == 0xE0 ? 2 : 3;
-
-    if (s[0] >= 0x80 && (s[0] < 0xC2 || s[0] > 0xF4))
-        return 0;
-    for (int i = 1; i <= more; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F)) /* overlong; surrogates */
-        return 0;
-    if ((s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F)) /* overlong; above U+10FFFF */
-        return 0;
-    return more + 1;
-}
-
 void vmafx_json_string(FILE *out, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
 
     putc('"', out);
-    while (*s) {
-        int n = utf8_length(s);
+    for (size_t left = strlen(text); left;) {
+        size_t n = vmafx_utf8_length((const char *)s, left), step = n ? n : 1;
 
         if (n == 0)
             fputs("\\ufffd", out);
@@ -87,8 +71,9 @@ void vmafx_json_string(FILE *out, const char *text)
         else if (*s < 0x20 || *s == 0x7F)
             fprintf(out, "\\u%04x", *s);
         else
-            fwrite(s, 1, (size_t)n, out);
-        s += n ? n : 1;
+            fwrite(s, 1, n, out);
+        s += step;
+        left -= step;
     }
     putc('"', out);
 }

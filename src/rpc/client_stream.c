@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/text.h"
 #include "rpc/client_internal.h"
 #include "rpc/outbox.h"
 
@@ -54,6 +55,7 @@ static void close_stream(VmafxRpcClientStream *stream)
 
     snprintf(message, sizeof message, "%.*s", (int)GRPC_SLICE_LENGTH(stream->status_message),
              (const char *)GRPC_SLICE_START_PTR(stream->status_message));
+    vmafx_text_mend(message);
     rpc_outbox_done(&stream->outbox); /* nobody adds to it now */
     if (stream->received)
         grpc_byte_buffer_destroy(VMAFX_TAKE(stream->received));

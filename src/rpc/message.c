@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/text.h"
 #include "rpc/message_internal.h"
 #include "rpc/wire.h"
 
@@ -141,41 +142,15 @@ static void path_of(const Level *level, char ret[PATH_MAX_BYTES])
     }
 }
 
-/* Well-formed UTF-8 (Unicode, table 3-7) without U+0000. */
+/* UTF-8 without U+0000. */
 static bool text_is_good(RpcBytes text)
 {
-    size_t i = 0;
+    const char *p = (const char *)text.ptr;
 
-    while (i < text.len) {
-        uint8_t c = text.ptr[i++];
-        uint8_t low = 0x80, high = 0xbf;
-        size_t more;
-
-        if (c && c < 0x80)
-            continue;
-        if (c >= 0xc2 && c <= 0xdf)
-            more = 1;
-        else if (c >= 0xe0 && c <= 0xef)
-            more = 2;
-        else if (c >= 0xf0 && c <= 0xf4)
-            more = 3;
-        else
+    for (size_t i = 0, n; i < text.len; i += n) {
+        n = vmafx_utf8_length(p + i, text.len - i);
+        if (!n || !p[i])
             return false;
-        if (c == 0xe0)
-            low = 0xa0; /* no longer form than needed */
-        else if (c == 0xed)
-            high = 0x9f; /* no surrogates */
-        else if (c == 0xf0)
-            low = 0x90;
-        else if (c == 0xf4)
-            high = 0x8f; /* nothing beyond U+10FFFF */
-        if (more > text.len - i)
-            return false;
-        for (; more; more--, low = 0x80, high = 0xbf)
-            if (text.ptr[i] < low || text.ptr[i] > high)
-                return false;
-            else
-                i++;
     }
     return true;
 }

@@ -23,6 +23,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 #define READY_S        10
 #define BACKOFF_MS     100
@@ -288,6 +289,7 @@ static void on_refused(VmafxRunner *r, const Vmafx__Scorer__V1__Refused *refused
     if (!task)
         return;
     snprintf(message, sizeof message, "vmafx-scorer refused the scoring: %s", refused->message);
+    vmafx_text_mend(message);
     finish_refused(r, task, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE, message);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 #define GRACE_MS 10000 /* for the scorer to kill what is over its time */
 
@@ -233,6 +234,7 @@ static void failed(VmafxRunEnd *ret, Vmafx__V1__FailureClass class, VmafxErrInfo
     va_start(args, fmt);
     vsnprintf(message->message, sizeof message->message, fmt, args);
     va_end(args);
+    vmafx_text_mend(message->message);
     ret->outcome = class == VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_TIMEOUT
                        ? VMAFX__V1__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_TIMEOUT
                        : VMAFX__V1__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_FAILED;

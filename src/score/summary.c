@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/columns.h"
+#include "base/text.h"
 
 typedef struct VmafxSummaryPiece {
     struct VmafxSummaryPiece *next;
@@ -26,35 +27,6 @@ static void *piece(VmafxSummary *summary, size_t n, size_t size)
     p->next = summary->pieces;
     summary->pieces = p;
     return p->bytes;
-}
-
-/* Bytes of the character at p, 1 … 4; 0 when it is not one of UTF-8 (RFC 3629: shortest form, no surrogates). */
-static size_t utf8_length(const unsigned char *p)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : 4;
-
-    if (p[0] > 0xf4 || (p[0] >= 0x80 && p[0] < 0xc2))
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
-}
-
-void vmafx_text_clean(char *text)
-{
-    unsigned char *p = (unsigned char *)text;
-
-    while (*p) {
-        size_t n = utf8_length(p);
-
-        if (!n || *p < 0x20 || *p == 0x7f)
-            *p = '?';
-        p += n ? n : 1;
-    }
 }
 
 /* A clean copy; "" for NULL. False on no memory. */

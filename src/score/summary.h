@@ -29,7 +29,4 @@ void vmafx_summary_done(VmafxSummary *summary);
  * base/columns.h says, into fresh memory. VMAFX_ERR_LIMIT, VMAFX_ERR_NOMEM
  */
 VMAFX_CHECK VmafxErr vmafx_summary_frames(VmafxResult *result, uint8_t **ret, size_t *ret_len);
-
-/** Replaces, in place, each byte that is not part of well-formed UTF-8, and each control character, by '?'. */
-void vmafx_text_clean(char *text);
 #endif

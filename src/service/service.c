@@ -254,7 +254,7 @@ static VmafxErr authorize(void *ctx, VmafxHttpCall *call, VmafxErrInfo *reterr)
         return err;
     }
     vmafx_http_call_keep(call, &identity, sizeof identity);
-    if (identity.role != VMAFX_ROLE_EVERYTHING) /* of whom there is one: nobody else could be kept out */
+    if (identity.role != VMAFX_ROLE_EVERYTHING || service->policy->tokens) /* else nobody could be kept out */
         vmafx_http_call_set_owner(call, *identity.tenant ? identity.tenant : identity.name);
     return VMAFX_OK;
 }

@@ -320,13 +320,29 @@ static VmafxErr run_renew(Run *run)
     return err;
 }
 
+/* The row breaks a rule: its node shall not send its end for ever. As with a renewal, nobody holds it any more. */
+static VmafxErr end_broken(Run *run, const VmafxStoreRow *row)
+{
+    VmafxErr err = row->job.state ? set_aside(run, row, row->wrong) : VMAFX_OK;
+
+    if (!err)
+        err = make_item(run, &row->job);
+    if (err)
+        return err;
+    *run->fault = (VmafxStoreFault){ 0 };
+    run->op->items[0].err = VMAFX_ERR_LEASE_LOST;
+    return VMAFX_OK;
+}
+
 static VmafxErr run_end(Run *run)
 {
     VmafxStoreOp *op = run->op;
     VmafxStep step = { 0 };
-    VmafxStoreRow row;
+    VmafxStoreRow row = { 0 };
     VmafxErr err = run->backend->load(run->db, &op->job, &row, run->fault);
 
+    if (vmafx_store_is_broken(err, &row))
+        return end_broken(run, &row);
     if (err)
         return err;
     VmafxErr refused = vmafx_job_end_attempt(&row.job, &run->store->rules, &op->report, run->group->now, &step);

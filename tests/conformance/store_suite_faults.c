@@ -309,6 +309,22 @@ static void one_that_runs_keeps_no_other_from_its_grace_or_renewal(void **state)
     assert_int_equal(suite_renew("n", 4, 1), VMAFX_OK);
 }
 
+static void one_whose_end_comes_is_fenced_off_and_its_node_need_not_come_again(void **state)
+{
+    VmafxAttemptReport report = suite_success("n", 1);
+    Aside aside = { 0 };
+
+    suite_submit_plain(1);
+    suite_assert_leased("n", 1);
+    listen_for_asides(&aside);
+    suite_break_row(1);
+    assert_int_equal(suite_end(&report, 1, "a result", NULL), VMAFX_ERR_LEASE_LOST);
+    assert_one_aside(&aside, 1);
+    assert_int_equal(suite_end(&report, 1, "a result", NULL), VMAFX_ERR_LEASE_LOST); /* and again */
+    assert_int_equal(aside.n, 0);
+    assert_int_equal(suite_delete(1), VMAFX_OK);
+}
+
 static void what_was_set_aside_in_a_group_that_is_lost_is_told_of_when_it_is_on_disk(void **state)
 {
     VmafxStoreOp lease = { .kind = VMAFX_STORE_LEASE,
@@ -342,6 +358,7 @@ int store_suite_faults(void)
         SUITE_CASE(its_submitter_comes_across_it_by_the_key),
         SUITE_CASE(one_that_is_due_keeps_no_other_from_expiring),
         SUITE_CASE(one_that_runs_keeps_no_other_from_its_grace_or_renewal),
+        SUITE_CASE(one_whose_end_comes_is_fenced_off_and_its_node_need_not_come_again),
         SUITE_CASE(what_was_set_aside_in_a_group_that_is_lost_is_told_of_when_it_is_on_disk),
     };
 

@@ -121,6 +121,18 @@ def absolute_pair(**arguments):
     return [os.path.abspath(path) for path in pair(**arguments)]
 
 
+def long_pair(n, w=320, h=240):
+    """Two y4m files of n black frames that are holes in them: as long to score as others, but not to write."""
+    for path in ("long-ref.y4m", "long-dis.y4m"):
+        with open(path, "wb") as f:
+            f.write(f"YUV4MPEG2 W{w} H{h} F25:1 Ip A1:1 C420jpeg\n".encode())
+            for _ in range(n):
+                f.write(b"FRAME\n")
+                f.seek(w * h * 3 // 2, os.SEEK_CUR)
+            f.truncate()
+    return os.path.abspath("long-ref.y4m"), os.path.abspath("long-dis.y4m")
+
+
 def ffmpeg(*arguments):
     need("ffmpeg", "ffmpeg")
     subprocess.run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *map(str, arguments)], check=True,

@@ -133,6 +133,18 @@ class Server:
                 else:
                     self.whole(DATA if self.nth == 1 else DATA[:10], cut=CUT if self.nth == 1 else None)
 
+            def swaps(self):
+                """Another file at the second request, cut; what is left of that is "not modified"."""
+                if self.headers.get("Range"):
+                    self.head(304, ETag='"one"')
+                else:
+                    self.whole(*((DATA, True, '"one"') if self.nth == 1 else (DATA[::-1], True, '"two"')),
+                               cut=CUT if self.nth == 2 else None)
+
+            def returns(self):
+                """Another file at the second request, cut and nameless; then it is the first one again."""
+                self.whole(DATA[::-1], etag=None, cut=CUT) if self.nth == 2 else self.whole()
+
             def parts(self):
                 """Never more than CUT at a time, and honest about it."""
                 asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))

@@ -10,29 +10,9 @@ import threading
 import time
 
 from fleet import Fleet
-from harness import absolute_pair, case, expect, load, main, pair, run, write_y4m
+from harness import absolute_pair, case, expect, load, long_pair, main, run, write_y4m
 from otlp import Receiver
 from trees import check_tree, spans_by_trace
-
-
-def long_pair(n=1500):
-    """Large enough for a node to be killed while it works on it."""
-    return pair(w=320, h=240, n=n) if n < 50 else repeated_pair(n)
-
-
-def repeated_pair(n):
-    """Few frames, many times: made quickly."""
-    paths = []
-    for name, noise in (("ref.y4m", 0), ("dis.y4m", 1)):
-        write_y4m("few.y4m", w=320, h=240, n=5, noise=noise)
-        with open("few.y4m", "rb") as f:
-            head, frames = f.readline(), f.read()
-        with open(name, "wb") as f:
-            f.write(head)
-            for _ in range(n // 5):
-                f.write(frames)
-        paths.append(os.path.abspath(name))
-    return paths
 
 
 @case
@@ -157,7 +137,7 @@ def children(pid):
 
 @case
 def a_job_survives_its_node():
-    reference, distorted = long_pair(4000)
+    reference, distorted = long_pair(1000)
     with Fleet(nodes=2, slots=1) as fleet:
         job_id = fleet.submit(reference, distorted)
         first = fleet.wait_state(job_id, "running")["node"]
@@ -171,7 +151,7 @@ def a_job_survives_its_node():
 
 @case
 def a_child_that_crashes_is_a_failure_of_that_attempt_and_nothing_else():
-    reference, distorted = long_pair(4000)
+    reference, distorted = long_pair(20000)
     with Fleet(slots=2) as fleet:
         job_id = fleet.submit(reference, distorted)
         fleet.wait_state(job_id, "running")
@@ -187,7 +167,7 @@ def a_child_that_crashes_is_a_failure_of_that_attempt_and_nothing_else():
 
 @case
 def a_scorer_that_dies_is_started_again():
-    reference, distorted = long_pair(4000)
+    reference, distorted = long_pair(1000)
     with Fleet(slots=1) as fleet:
         job_id = fleet.submit(reference, distorted)
         fleet.wait_state(job_id, "running")
@@ -201,7 +181,7 @@ def a_scorer_that_dies_is_started_again():
 
 @case
 def a_result_computed_while_the_controller_was_away_is_delivered_once():
-    reference, distorted = long_pair(2000)
+    reference, distorted = long_pair(1000)
     with Fleet(slots=1, lease="30s") as fleet:
         job_id = fleet.submit(reference, distorted)
         fleet.wait_state(job_id, "running")
@@ -224,7 +204,7 @@ def a_result_computed_while_the_controller_was_away_is_delivered_once():
 
 @case
 def sigterm_lets_a_node_finish_and_a_second_one_stops_it_now():
-    reference, distorted = long_pair(2000)
+    reference, distorted = long_pair(1000)
     with Fleet(nodes=2, slots=1) as fleet:
         job_id = fleet.submit(reference, distorted)
         first = fleet.wait_state(job_id, "running")["node"]
@@ -307,7 +287,7 @@ def a_deadline_in_the_queue_fails_the_job_as_timeout():
 
 @case
 def a_timeout_ends_an_attempt():
-    reference, distorted = long_pair(40000)
+    reference, distorted = long_pair(20000)
     with Fleet() as fleet:
         job_id = fleet.submit(reference, distorted, "--timeout", "1")
         job = fleet.wait_state(job_id, "failed")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """The HTTP server from outside: Python's client where a well-behaved one will do, raw sockets where not."""
+import contextlib
 import http.client
 import json
 import os
@@ -76,6 +77,69 @@ def authorization_is_asked_before_the_body_comes():
         with server.connect() as s:  # the body never comes, the answer does
             s.sendall(b"POST /v1/things/1 HTTP/1.1\r\nHost: a\r\nX-Who: nobody\r\nContent-Length: 1000\r\n\r\n")
             assert b"401" in drain(s).split(b"\r\n")[0]
+
+
+@case
+def an_early_refusal_is_heard_by_who_sends_everything_before_it_listens():
+    body = b"x" * (16 << 20)
+    refusals = (("/v1/things/1", {"X-Who": "nobody"}, 401), ("/v1/things/1", {"X-Who": "reader"}, 403),
+                ("/nothing", {}, 404), ("/livez", {}, 405), ("/v1/things/1", {"Content-Encoding": "gzip"}, 415))
+    with Server() as server:
+        for path, headers, status in refusals:
+            problem(server.request("POST", path, body, headers), status)
+        problem(server.request("POST", "/nothing", (body[:1 << 20] for _ in range(16))), 404)  # chunked
+        raw = server.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Long: " + body + b"\r\n\r\n")
+        assert b"431" in raw.split(b"\r\n")[0], raw[:100]
+        raw = server.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + body)  # more behind it
+        assert b"200" in raw.split(b"\r\n")[0], raw[:100]
+    make_pair("cert.pem", "key.pem", "localhost")
+    with Server(cert="cert.pem", key="key.pem") as server:
+        context = ssl.create_default_context(cafile="cert.pem")
+        c = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE_S, context=context)
+        problem(server.request("POST", "/v1/things/1", body, {"X-Who": "nobody"}, c), 401)
+        c.close()
+
+
+@case
+def who_was_refused_and_does_not_go_holds_nothing_for_long():
+    head = b"POST /v1/things/1 HTTP/1.1\r\nHost: a\r\nX-Who: nobody\r\nContent-Length: 1000000000\r\n\r\n"
+    with Server(connections_max=8) as server, contextlib.ExitStack() as stack:
+        def sockets():
+            links = (os.path.join(f"/proc/{server.process.pid}/fd", fd) for fd in os.listdir(f"/proc/{server.process.pid}/fd"))
+            return sum(os.readlink(link).startswith("socket:") for link in links if os.path.islink(link))
+        before = sockets()
+        silent = [stack.enter_context(server.connect()) for _ in range(40)]
+        for s in silent:  # more than there are places: each leaves its own at once
+            s.sendall(head)
+            assert b"401" in drain(s).split(b"\r\n")[0]
+        until(lambda: sockets() == before)
+        s, sent = stack.enter_context(server.connect()), 0
+        s.sendall(head)
+        try:
+            while sent < 1_000_000_000:
+                sent += s.send(b"x" * 65536)
+        except OSError:
+            pass
+        assert sent < 500_000_000, sent
+
+
+@case
+def who_leaves_amid_the_headers_gives_the_place_back():
+    with Server(connections_max=20, comment_ms=100, **dict.fromkeys(
+            ("receive_timeout_ms", "body_timeout_ms", "send_timeout_ms"), 600000)) as server:
+        for first in (b"GET /v1/things/1 HTTP/1.1\r\nHost: a\r\nX-Half: a", b"GET /v1/th"):
+            leavers = [server.connect() for _ in range(19)]
+            last = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
+            assert server.request("GET", "/livez", connection=last).status == 200  # so all before it have their places
+            for i, s in enumerate(leavers):
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # what is sent and the end arrive together
+                s.sendall(first)
+                s.shutdown(socket.SHUT_WR) if i % 2 else s.close()
+            for _ in range(19):  # each waits for a place, and keeps it
+                leavers.append(http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S))
+                assert server.request("GET", "/v1/things/1", connection=leavers[-1]).status == 200
+            for s in (last, *leavers):
+                s.close()
 
 
 @case

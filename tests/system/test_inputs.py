@@ -275,6 +275,20 @@ def what_is_kept_is_asked_about_and_not_fetched_again():
 
 
 @case
+def not_modified_is_an_answer_only_where_that_was_asked():
+    with Server() as server:
+        good(one(*OPEN, "cache=cache", server.url("/swaps")))
+        bad(one(*OPEN, "cache=cache", server.url("/swaps")), "INPUT", "answered 304", "not the question")
+        asked = server.asked("/swaps")
+        assert asked[1]["If-None-Match"] == '"one"' and "If-None-Match" not in asked[2] and "Range" in asked[2], asked
+        assert not good(one(*OPEN, "cache=cache", server.url("/swaps")), DATA[::-1])["cached"]
+        good(one(*OPEN, "cache=cache", server.url("/returns")))
+        assert good(one(*OPEN, "cache=cache", server.url("/returns")))["cached"]  # after a part of another file
+        assert len(server.asked("/returns")) == 3
+        assert len(os.listdir("cache")) == 4, os.listdir("cache")  # of which nothing is left
+
+
+@case
 def what_is_kept_is_only_for_those_who_may_ask_for_it():
     with Server() as server:
         good(one(*OPEN, "cache=cache", server.url("/fresh?X-Amz-Signature=good")))

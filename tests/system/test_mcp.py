@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from fleet import DEADLINE_S, Fleet, program
-from harness import case, expect, main, need_models, pair, run, write_y4m
+from harness import case, expect, long_pair, main, need_models, pair, run, write_y4m
 from mcp import CLIENT, MODERN, Mcp, McpHttp, scorers_of, wait_until
 from otlp import Receiver, attributes, metrics_of, spans_of
 from server import Server
@@ -20,22 +20,6 @@ from trees import check_tree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NOBODY = "0192f0c1-7b1c-7d3e-8a55-3f1b2c4d5e6f"  # well formed, and no job's
-
-
-def endless_pair():
-    """Videos that take far longer to measure than any test lasts: sparse in what makes them, a y4m head and pipes of
-    frames would do, but a file is what people have."""
-    paths = []
-    for name, noise in (("long-ref.y4m", 0), ("long-dis.y4m", 1)):
-        write_y4m("few.y4m", w=320, h=240, n=5, noise=noise)
-        with open("few.y4m", "rb") as f:
-            head, frames = f.readline(), f.read()
-        with open(name, "wb") as f:
-            f.write(head)
-            for _ in range(1200):
-                f.write(frames)
-        paths.append(os.path.abspath(name))
-    return paths
 
 
 @case
@@ -192,7 +176,7 @@ def every_revision_is_spoken_and_batches_only_where_they_exist():
 @case
 def a_wait_is_bounded_tells_progress_and_can_be_cancelled():
     need_models()
-    reference, distorted = endless_pair()
+    reference, distorted = long_pair(20000)
     with Mcp("--threads", 1) as mcp:
         began = time.monotonic()
         got = mcp.ok("score_videos", reference=reference, distorted=distorted, wait_seconds=1, _meta={"progressToken": "p"})
@@ -226,7 +210,7 @@ def a_wait_is_bounded_tells_progress_and_can_be_cancelled():
 @case
 def the_end_of_the_input_ends_the_scorer_too():
     need_models()
-    reference, distorted = endless_pair()
+    reference, distorted = long_pair(20000)
     with Mcp() as mcp:
         mcp.ok("start_job", reference=reference, distorted=distorted)
         mcp.begin("tools/call", {"name": "score_videos", "arguments": {"reference": reference, "distorted": distorted}})
@@ -234,6 +218,50 @@ def the_end_of_the_input_ends_the_scorer_too():
         scorers = scorers_of(mcp.process.pid)
         assert mcp.finish() == 0
         wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in scorers), "the scorer has gone")
+
+
+def full_of_answers(out):
+    """A vmafx-mcp whose output nobody has read, and which could take no more."""
+    process = subprocess.Popen([program("vmafx-mcp")], stdin=subprocess.PIPE, stdout=out, stderr=subprocess.DEVNULL,
+                               env={**os.environ, "OTEL_SDK_DISABLED": "true"})
+    os.set_blocking(process.stdin.fileno(), False)
+    request, waited = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode() + b"\n", 0
+    while waited < 5:  # it reads no more, as it cannot write
+        try:
+            waited, sent = 0, os.write(process.stdin.fileno(), request)
+            assert sent == len(request) or sent < 0, "a line is shorter than what a pipe takes at once"
+        except BlockingIOError:
+            waited += 1
+            time.sleep(0.1)
+    return process
+
+
+@case
+def a_client_that_does_not_read_cannot_keep_it_from_ending():
+    ours, theirs = socket.socketpair()
+    for out in (subprocess.PIPE, theirs):
+        process = full_of_answers(out)
+        try:
+            process.terminate()
+            assert process.wait(DEADLINE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            if process.stdout:
+                process.stdout.close()
+    ours.close()
+    theirs.close()
+
+
+@case
+def what_was_asked_before_the_end_of_the_input_is_answered_to_who_reads_late():
+    with Mcp() as mcp:
+        asked = [json.dumps({"jsonrpc": "2.0", "id": n, "method": "tools/list"}) for n in range(100, 160)]
+        got = subprocess.run(["sh", "-c", '"$0" | { sleep 0.5; cat; }', mcp.arguments[0]], input="\n".join(asked),
+                             capture_output=True, text=True, timeout=DEADLINE_S, check=True, env=mcp.env)
+        answers = [json.loads(line) for line in got.stdout.splitlines()]
+        assert [a["id"] for a in answers] == list(range(100, 160)) and all(a["result"]["tools"] for a in answers)
 
 
 @case
@@ -260,6 +288,8 @@ def over_http_sessions_and_headers_are_held_to():
                                          (400, ping, {"MCP_Protocol_Version": "1999-01-01"}),
                                          (400, ping, {"MCP_Protocol_Version": "2026-07-28"}),
                                          (400, b"{", {}), (400, [ping], {}), (415, ping, {"Content_Type": "text/plain"}),
+                                         (415, ping, {"Content_Type": "application/json-patch+json"}),
+                                         (200, ping, {"Content_Type": "Application/JSON; charset=utf-8"}),
                                          (406, ping, {"Accept": "text/html"})]:
             got = mcp.post(message, **{**own, **changed})[0]
             assert got == status, f"{changed}: {got}, not {status}"
@@ -300,6 +330,48 @@ def over_http_roles_decide_which_tools_may_be_called():
             assert word in line, f"no {word} in {line}"
         assert mcp.process.lines().count("tool.call") == 1, "what is allowed is not written down here"
         assert mcp.modern("tools/list", Authorization="Bearer nonsense")[0] == 401
+
+
+@case
+def over_http_a_tenant_is_refused_as_its_jobs_could_not_be_told_from_others():
+    token = expect(run("tokens", "new", "t", "--role", "admin", "--tenant", "studio", "--file", "tokens"), 0).stdout.strip()
+    with McpHttp("--tokens", os.path.abspath("tokens")) as mcp:
+        bearer = {"Authorization": f"Bearer {token}"}
+        for got in (mcp.modern("tools/list", **bearer), mcp.post({"jsonrpc": "2.0", "id": 1, "method": "initialize",
+                                                                  "params": CLIENT}, **bearer)):
+            assert got[0] == 403 and got[2]["error"] == "FORBIDDEN" and "'studio'" in got[2]["detail"], got
+        assert mcp.send("DELETE", None, Mcp_Session_Id="0" * 32, **bearer)[0] == 403
+        assert "vmafx.audit.tenant=studio" in mcp.process.wait_line("msg=audit.*outcome=denied").string
+        assert mcp.modern("tools/list")[0] == 200
+
+
+@case
+def over_http_nobody_has_more_than_half_of_the_calls():
+    need_models()
+    reference, distorted = long_pair(20000)
+    made = [expect(run("tokens", "new", name, "--role", "writer", "--file", "tokens"), 0).stdout.strip()
+            for name in ("alice", "bob")]
+    with McpHttp("--threads", 1, "--roots", os.getcwd(), "--tokens", os.path.abspath("tokens")) as mcp:
+        alice, bob = ({"Authorization": f"Bearer {token}"} for token in made)
+        start = {"name": "start_job", "arguments": {"reference": reference, "distorted": distorted}}
+        job = last_of_many(lambda: mcp.modern("tools/call", start, **alice)[2]["result"]["structuredContent"]["job_id"])
+        status = {"name": "job_status", "arguments": {"job_id": job}}
+        calls = []
+        for i in range(8):  # programs/mcp/mcp.h; half with a stream
+            meta = {**MODERN, **({"progressToken": i} if i % 2 else {})}
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"_meta": meta, **wait_call(job)}}
+            calls.append(mcp.begin("POST", body, MCP_Protocol_Version="2026-07-28", Mcp_Method="tools/call",
+                                   Mcp_Name="wait_for_job", **alice))
+
+        def refused(**meta):
+            error = mcp.modern("tools/call", {**status, "_meta": {**MODERN, **meta}}, **alice)[2].get("error", {})
+            return error.get("code") == -32000 and "yours" in error["message"]
+        wait_until(refused, "all of them wait")
+        assert refused(progressToken="p") and mcp.modern("tools/list", **alice)[2]["result"]["tools"]
+        assert "result" in mcp.modern("tools/call", status, **bob)[2], "others have the other half"
+        for call in calls:
+            call.close()
+        wait_until(lambda: "result" in mcp.modern("tools/call", status, **alice)[2], "there is room again")
 
 
 @case
@@ -371,7 +443,7 @@ def a_job_through_a_controller_is_one_trace_from_the_tool_call_on():
 def through_a_server_videos_are_scored_followed_compared_and_cancelled():
     pair(n=12)
     write_y4m("worse.y4m", n=12, noise=9)
-    reference, distorted = endless_pair()
+    reference, distorted = long_pair(20000)
     local = json.loads(expect(run("score", "--reference", "ref.y4m", "--distorted", "dis.y4m", "--json"), 0).stdout)
     expect(run("score", "--reference", "ref.y4m", "--distorted", "dis.y4m", "--output", "local.csv"), 0)
     with Server("--slots", 2) as server, Mcp("--server", f"127.0.0.1:{server.grpc}", "--slots", 2) as mcp:
@@ -420,7 +492,7 @@ def wait_call(job):
 @case
 def over_pipes_so_many_calls_run_and_wait_and_the_rest_is_refused():
     need_models()
-    reference, distorted = endless_pair()
+    reference, distorted = long_pair(20000)
     running, waiting, more = 16, 64, 10  # programs/mcp/mcp.h
     with Mcp("--threads", 1) as mcp:
         job = last_of_many(lambda: mcp.ok("start_job", reference=reference, distorted=distorted)["job_id"])
@@ -442,7 +514,7 @@ def over_pipes_so_many_calls_run_and_wait_and_the_rest_is_refused():
 @case
 def over_http_so_many_calls_run_and_those_of_clients_that_left_end():
     need_models()
-    reference, distorted = endless_pair()
+    reference, distorted = long_pair(20000)
     with McpHttp("--threads", 1, "--roots", os.getcwd()) as mcp:
         start = {"name": "start_job", "arguments": {"reference": reference, "distorted": distorted}}
         job = last_of_many(lambda: mcp.modern("tools/call", start)[2]["result"]["structuredContent"]["job_id"])

@@ -3,10 +3,13 @@
 
 usage: test_server.py VMAFX [CASE…]
 """
+import contextlib
+import hashlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -230,7 +233,11 @@ def what_is_wrong_in_a_request_is_named():
     with Server() as server:
         server.refused(400, "SYNTAX", body=b"{", headers=JSON)
         server.refused(400, "request", "speed", body=b'{"speed": 1}', headers=JSON)
-        server.refused(400, "Content-Type", "application/json", body=text, headers={"Content-Type": "text/plain"})
+        for path in ("/v1/score", "/v1/score/batch"):
+            server.refused(415, "UNSUPPORTED", "Content-Type", "application/json", path=path, body=text,
+                           headers={"Content-Type": "text/plain"})
+        server.refused(415, "application/json", path="/v1/score/batch", body=form(distorted="dis.y4m")[0],
+                       headers=form(distorted="dis.y4m")[1])
         server.refused(400, "request.comparison.subsample", request=by_path(comparison={"subsample": -1}))
         server.refused(400, "request.timeout_ms", request=by_path(timeout_ms=10**9))
         server.refused(404, "none.y4m", "NOT_FOUND", request=by_path(distorted="none.y4m"))
@@ -294,7 +301,7 @@ def each_limit_is_tried_and_holds():
         server.refused(400, "request.comparison", request=by_path(comparison={
             "scaling": "SCALING_SIZE", "scale_width": 1000, "scale_height": 1000}))
         body, headers = form(reference="ref.y4m", distorted="dis.y4m")  # 138 KB each
-        server.refused(400, "LIMIT", "100000", body=body, headers=headers)
+        server.refused(413, "LIMIT", "100000", body=body, headers=headers)
         slow = Slow()
         began = time.monotonic()
         problem, _ = server.refused(504, "DEADLINE", request={**slow.request, "timeout_ms": 300})
@@ -343,6 +350,76 @@ def what_finds_no_place_is_refused_with_advice_and_later_served():
         server.score(by_path())
         assert server.metric("vmafx_server_waiting") == 0
         assert server.metric("vmafx_server_wait_duration_seconds_count") == 3
+
+
+@case
+def nobody_has_more_than_half_of_the_places_to_wait_whatever_its_tokens():
+    pair(n=4)
+    rows = {"A": "writer alice tenant=studio", "B": "writer bob tenant=studio", "C": "writer carol"}
+    with open("tokens", "w", encoding="utf-8") as f:
+        for letter, row in rows.items():
+            f.write(f"sha256:{hashlib.sha256(('vmafx_' + letter * 43).encode()).hexdigest()} {row}\n")
+    os.chmod("tokens", 0o600)
+    with Server("--slots", "1", "--waiting-max", "6", "--tokens", os.path.abspath("tokens"), env=METRICS) as server:
+        def of(letter):
+            return {"Authorization": f"Bearer vmafx_{letter * 43}"} if letter else {}
+        slow = Slow()
+        open_calls = [server.open(slow.request, headers=of("A"))]
+        server.wait_children(1)
+        for n, letter in enumerate("AABC"):
+            open_calls.append(server.open(slow.request, headers=of(letter)))
+            wait_for(lambda n=n: server.metric("vmafx_server_waiting") == n + 1, f"{n + 1} wait")
+        body, headers = form(request=json.dumps({"reference": slow.request["reference"]}).encode(), distorted="dis.y4m")
+        for letter in "AB":
+            for path, request in (("/v1/score", slow.request), ("/v1/score/batch", {"pairs": [slow.request] * 3})):
+                for accept in ("application/json", "text/event-stream"):
+                    server.refused(429, "BUSY", "half of the 6 places", request=request, path=path,
+                                   headers={"Accept": accept, **of(letter)})
+            server.refused(429, "BUSY", "half of the 6 places", body=body, headers={**headers, **of(letter)})
+        for n, letter in enumerate(("C", "")):  # who shows no token is somebody too, where others do
+            open_calls.append(server.open(slow.request, headers=of(letter)))
+            wait_for(lambda n=n: server.metric("vmafx_server_waiting") == n + 5, f"{n + 5} wait")
+        server.refused(429, "BUSY", "6 calls wait already", request=slow.request, headers=of("C"))
+        for call in open_calls:
+            call.close()
+        wait_for(lambda: server.metric("vmafx_server_waiting") == 0 and not server.children(), "all have left", 5)
+        assert server.ask("POST", "/v1/score", by_path(), of("A"))[0] == 200
+
+
+@case
+def who_shows_no_token_has_at_most_half_of_the_uploads_where_others_do():
+    with open("tokens", "w", encoding="utf-8") as f:
+        f.write(f"sha256:{hashlib.sha256(('vmafx_' + 'A' * 43).encode()).hexdigest()} writer alice\n")
+    os.chmod("tokens", 0o600)
+    for options, mine in (((), 64), (("--tokens", os.path.abspath("tokens")), 32)):
+        with Server(*options) as server, contextlib.ExitStack() as stack:
+            def begin(server=server, stack=stack, extra=""):
+                """What is said to who asks whether to send a form."""
+                sender = stack.enter_context(socket.create_connection(("127.0.0.1", server.http), timeout=60))
+                sender.sendall(("POST /v1/score HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 99\r\n"
+                                f"Content-Type: multipart/form-data; boundary=x\r\n{extra}\r\n").encode())
+                return sender.recv(1000).split(b" ")[1]
+
+            assert [begin() for _ in range(mine + 1)] == [b"100"] * mine + [b"503"]
+            if options:
+                assert begin(extra=f"Authorization: Bearer vmafx_{'A' * 43}\r\n") == b"100"
+
+
+@case
+def a_tenant_sees_no_figures_of_others():
+    with open("tokens", "w", encoding="utf-8") as f:
+        for letter, row in (("A", "admin alice tenant=studio"), ("B", "reader bob")):
+            f.write(f"sha256:{hashlib.sha256(('vmafx_' + letter * 43).encode()).hexdigest()} {row}\n")
+    os.chmod("tokens", 0o600)
+    with Server("--tokens", os.path.abspath("tokens"), env=METRICS) as server:
+        def got(letter, path):
+            return server.ask("GET", path, None, {"Authorization": f"Bearer vmafx_{letter * 43}"})
+        assert got("B", "/metrics")[0] == 200
+        for _ in range(2):
+            status, _, text = got("A", "/metrics")
+            problem = json.loads(text)
+            assert status == 403 and problem["error"] == "FORBIDDEN" and "'studio'" in problem["detail"], problem
+        assert got("A", "/v1/capabilities")[0] == got("A", "/readyz")[0] == 200
 
 
 @case

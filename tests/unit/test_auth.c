@@ -304,6 +304,22 @@ static void every_rpc_of_the_proto_files_is_in_the_table_and_no_other(void **sta
     assert_int_equal(ours, in_protos);
 }
 
+static void what_is_not_for_tenants_is_in_the_table(void **state)
+{
+    static const char *const methods[] = {
+#define VMAFX_PERMISSION(method, role)
+#define VMAFX_NOT_FOR_TENANTS(method) method,
+#include "auth/permissions.def"
+#undef VMAFX_PERMISSION
+#undef VMAFX_NOT_FOR_TENANTS
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(methods); i++)
+        if (!in_table(methods[i]))
+            fail_msg("%s is not in src/auth/permissions.def", methods[i]);
+}
+
 static void no_method_is_in_the_table_twice(void **state)
 {
     VmafxRole role;
@@ -571,6 +587,7 @@ int main(void)
         cmocka_unit_test(a_node_speaks_for_itself_only),
         cmocka_unit_test(off_loopback_nothing_listens_in_plain_text_unless_told_so),
         cmocka_unit_test(every_rpc_of_the_proto_files_is_in_the_table_and_no_other),
+        cmocka_unit_test(what_is_not_for_tenants_is_in_the_table),
         cmocka_unit_test(no_method_is_in_the_table_twice),
         WITH_FOLDER(certificates_say_who_and_until_when_and_keys_are_private),
         WITH_FOLDER(nothing_is_overwritten_unless_asked_and_renewing_keeps_the_key),

@@ -13,7 +13,7 @@
 
 #include "base/base.h"
 #include "programs/mcp/document.h"
-#include "programs/mcp/http.h"
+#include "programs/mcp/http_headers.h"
 #include "programs/mcp/pool.h"
 #include "programs/mcp/protocol.h"
 #include "programs/mcp/request.h"
@@ -394,6 +394,27 @@ static void sessions_are_their_owners_and_end_by_themselves(void **state)
     assert_false(sessions_end(sessions, id, "alice"));
 }
 
+static void who_begins_sessions_all_day_ends_their_own(void **state)
+{
+    VMAFX_AUTO(sessions_free) Sessions *sessions = sessions_new();
+    Session *quiet = sessions_begin(sessions, "quiet", 1), *found;
+    char first[JOB_ID_TEXT] = "";
+
+    (void)state;
+    for (size_t i = 0; i < 3 * (size_t)MCP_SESSIONS_MAX; i++) {
+        Session *session = sessions_begin(sessions, "busy", i + 2);
+        if (!i)
+            memcpy(first, session->id, sizeof first);
+        session_unref(&session);
+    }
+    assert_int_equal(sessions_count(sessions), MCP_SESSIONS_MAX);
+    assert_null(sessions_find(sessions, first, "busy", 4 * MCP_SESSIONS_MAX));
+    found = sessions_find(sessions, quiet->id, "quiet", 4 * MCP_SESSIONS_MAX);
+    assert_ptr_equal(found, quiet);
+    session_unref(&found);
+    session_unref(&quiet);
+}
+
 static void a_full_table_of_sessions_drops_the_one_unused_for_longest(void **state)
 {
     VMAFX_AUTO(sessions_free) Sessions *sessions = sessions_new();
@@ -473,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_revision_that_is_not_known_becomes_the_latest),
         cmocka_unit_test(sessions_are_their_owners_and_end_by_themselves),
         cmocka_unit_test(a_full_table_of_sessions_drops_the_one_unused_for_longest),
+        cmocka_unit_test(who_begins_sessions_all_day_ends_their_own),
         cmocka_unit_test(a_full_pool_refuses_and_its_end_finishes_what_waits),
     };
 

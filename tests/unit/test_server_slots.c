@@ -38,7 +38,9 @@ static VmafxErr ask(Slots *slots, Caller *caller, const char *who, uint64_t now)
     uint32_t retry_ms = 0;
 
     *caller = (Caller){ .ticket.granted = on_granted };
-    VmafxErr err = slots_ask(slots, &caller->ticket, who, now, &retry_ms);
+    VmafxErrInfo info = { 0 };
+    VmafxErr err = slots_ask(slots, &caller->ticket, who, now, &retry_ms, &info);
+    assert_int_equal(!*info.message, !err);
     if (err == VMAFX_ERR_BUSY)
         assert_in_range(retry_ms, SLOTS_RETRY_MIN_MS, SLOTS_RETRY_MAX_MS);
     return err;
@@ -126,6 +128,42 @@ static void nobody_waits_longer_than_a_turn_of_all_names(void **state)
     slots_done(&slots);
 }
 
+static void nobody_has_more_than_half_of_the_places_to_wait(void **state)
+{
+    static const struct {
+        int waiting_max;
+        const char *who;
+        int share;
+    } cases[] = { { 1, "x", 1 }, { 2, "x", 1 }, { 3, "x", 2 }, { 8, "x", 4 }, { 8, "", 8 } };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        Caller holder, callers[8], refused, other;
+        VmafxErrInfo info = { 0 };
+        uint32_t retry_ms;
+        Slots slots;
+        int n = cases[i].share, max = cases[i].waiting_max;
+
+        slots_init(&slots, 1, max);
+        assert_int_equal(ask(&slots, &holder, cases[i].who, 0), VMAFX_OK); /* what scores is no place to wait */
+        for (int k = 0; k < n; k++)
+            assert_int_equal(ask(&slots, &callers[k], cases[i].who, 0), VMAFX_OK);
+        refused = (Caller){ .ticket.granted = on_granted };
+        assert_int_equal(slots_ask(&slots, &refused.ticket, cases[i].who, 0, &retry_ms, &info), VMAFX_ERR_BUSY);
+        assert_int_equal(!!strstr(info.message, "half of the"), n < max);
+        assert_int_equal(ask(&slots, &other, "y", 0), n < max ? VMAFX_OK : VMAFX_ERR_BUSY);
+        if (n < max)
+            assert_true(slots_leave(&slots, &other.ticket));
+        assert_true(slots_leave(&slots, &callers[0].ticket));
+        assert_int_equal(ask(&slots, &callers[0], cases[i].who, 0),
+                         VMAFX_OK); /* a place that was left is there again */
+        for (int k = 0; k < n; k++)
+            assert_true(slots_leave(&slots, &callers[k].ticket));
+        slots_give_back(&slots, &holder.ticket, MS);
+        slots_done(&slots);
+    }
+}
+
 static void the_advice_when_to_come_again_follows_what_scorings_take(void **state)
 {
     Slots slots;
@@ -140,7 +178,7 @@ static void the_advice_when_to_come_again_follows_what_scorings_take(void **stat
     assert_int_equal(ask(&slots, &a, "x", 0), VMAFX_OK);
     assert_int_equal(ask(&slots, &b, "x", 0), VMAFX_OK);
     c = (Caller){ .ticket.granted = on_granted };
-    assert_int_equal(slots_ask(&slots, &c.ticket, "x", 0, &retry_ms), VMAFX_ERR_BUSY);
+    assert_int_equal(slots_ask(&slots, &c.ticket, "x", 0, &retry_ms, NULL), VMAFX_ERR_BUSY);
     assert_int_equal(retry_ms, 2000); /* of two slots one is free every 2 s */
     slots_give_back(&slots, &a.ticket, MS);
     slots_give_back(&slots, &b.ticket, MS);
@@ -198,8 +236,12 @@ static void play(int n_slots, int waiting_max, uint32_t script, int steps)
 
         if (what == COME && !in[i]) {
             SlotCounts before = slots_counts(&slots);
+            int alike = 0;
+            for (int k = i % 2; k < CALLS; k += 2)
+                alike += in[k] && !callers[k].granted;
+            bool room = before.waiting < waiting_max && alike < (waiting_max + 1) / 2;
             VmafxErr err = ask(&slots, &callers[i], i % 2 ? "odd" : "even", (uint64_t)step * MS);
-            assert_int_equal(err, before.free || before.waiting < waiting_max ? VMAFX_OK : VMAFX_ERR_BUSY);
+            assert_int_equal(err, before.free || room ? VMAFX_OK : VMAFX_ERR_BUSY);
             in[i] = !err;
         } else if (what == LEAVE && in[i]) {
             bool granted = callers[i].granted;
@@ -250,6 +292,7 @@ int main(void)
         cmocka_unit_test(without_places_to_wait_a_call_is_served_or_refused),
         cmocka_unit_test(who_asks_for_many_gets_one_while_each_other_gets_one),
         cmocka_unit_test(nobody_waits_longer_than_a_turn_of_all_names),
+        cmocka_unit_test(nobody_has_more_than_half_of_the_places_to_wait),
         cmocka_unit_test(the_advice_when_to_come_again_follows_what_scorings_take),
         cmocka_unit_test(closed_it_serves_those_who_wait_and_nobody_else),
         cmocka_unit_test(in_every_order_counts_add_up_and_no_slot_is_free_while_somebody_waits),

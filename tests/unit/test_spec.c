@@ -14,7 +14,6 @@
 #include "base/base.h"
 #include "rpc/spec_check.h"
 #include "score/spec.h"
-#include "score/summary.h"
 
 /* A job with a bit of everything, as it may be. */
 typedef struct Job {
@@ -289,31 +288,6 @@ static void a_job_without_model_has_the_default_one(void **state)
     assert_null(spec.pair.raw_reference);
 }
 
-static void what_is_not_utf_8_becomes_question_marks(void **state)
-{
-    static const struct {
-        const char *why, *raw, *clean;
-    } cases[] = {
-        { "plain", "abc", "abc" },
-        { "umlaut, euro, clef", "\xc3\xa4\xe2\x82\xac\xf0\x9d\x84\x9e", "\xc3\xa4\xe2\x82\xac\xf0\x9d\x84\x9e" },
-        { "a lone byte", "a\xffz", "a?z" },
-        { "a character that is cut by the end", "a\xe2\x82", "a??" },
-        { "longer than it need be", "\xc0\xaf", "??" },
-        { "a surrogate", "\xed\xa0\x80", "???" },
-        { "beyond Unicode", "\xf4\x90\x80\x80", "????" },
-        { "control characters", "a\x1b[2J\nb\x7f", "a?[2J?b?" },
-    };
-
-    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
-        char text[32];
-
-        snprintf(text, sizeof text, "%s", cases[i].raw);
-        vmafx_text_clean(text);
-        if (strcmp(text, cases[i].clean) != 0)
-            fail_msg("%s: %s", cases[i].why, text);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,7 +295,6 @@ int main(void)
         cmocka_unit_test(a_job_as_it_should_be_passes),
         cmocka_unit_test(a_job_becomes_options),
         cmocka_unit_test(a_job_without_model_has_the_default_one),
-        cmocka_unit_test(what_is_not_utf_8_becomes_question_marks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -636,6 +636,26 @@ static void a_row_that_breaks_the_rules_is_damage_and_its_job_is_named(void **st
     vmafx_store_close(&store);
 }
 
+/** A message may stem from a version that cut texts anywhere. */
+static void a_text_that_is_not_utf_8_is_mended_when_it_is_read(void **state)
+{
+    VmafxStore *store;
+    VmafxJobId id = suite_id(1);
+    VmafxStoredJob stored;
+    VmafxStoredEvents events;
+
+    fill_database(1);
+    run_sql("UPDATE job SET message = CAST(x'61ff62c3' AS TEXT); UPDATE event SET message = CAST(x'c3' AS TEXT)");
+    assert_int_equal(open_plain(&store, NULL), VMAFX_OK);
+    assert_int_equal(vmafx_store_get(store, &id, &stored), VMAFX_OK);
+    assert_string_equal(stored.job.message, "a?b");
+    assert_int_equal(vmafx_store_events(store, &id, 0, 10, &events), VMAFX_OK);
+    assert_string_equal(events.items[0].message, "");
+    vmafx_stored_events_done(&events);
+    vmafx_stored_job_done(&stored);
+    vmafx_store_close(&store);
+}
+
 static void a_job_without_its_request_is_set_aside_and_a_stale_mark_made_right(void **state)
 {
     VmafxStore *store;
@@ -827,6 +847,7 @@ int main(void)
         cmocka_unit_test(damaged_pages_are_reported_and_never_crash),
         cmocka_unit_test(a_result_whose_bytes_have_changed_is_not_handed_out),
         cmocka_unit_test(a_row_that_breaks_the_rules_is_damage_and_its_job_is_named),
+        cmocka_unit_test(a_text_that_is_not_utf_8_is_mended_when_it_is_read),
         cmocka_unit_test(a_job_without_its_request_is_set_aside_and_a_stale_mark_made_right),
         cmocka_unit_test(a_grace_that_was_undone_is_still_owed),
         cmocka_unit_test(a_list_by_time_is_sought_and_does_not_walk_what_is_newer_or_older),

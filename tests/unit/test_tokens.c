@@ -95,6 +95,8 @@ static void every_mistake_in_a_file_names_its_line(void **state)
     } cases[] = {
         { "a word", "hello", "line 1: a line begins with sha256:" },
         { "a token instead of its hash", "# x\n" ALICE " reader a", "line 2: this is a token itself" },
+        { "a token for a role", HASH_A " " ALICE " a", "line 1: after the hash stands a role" },
+        { "a token at the end", HASH_A " reader a token=" ALICE, "line 1: after the name stand" },
         { "a digit too few", "sha256:aaaa reader a", "line 1: a line begins" },
         { "a digit too many", HASH_A "a reader a", "line 1: a line begins" },
         { "no digit", "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaag reader a",
@@ -828,6 +830,46 @@ static const struct DecisionCase {
       VMAFX_OK,
       "",
       VMAFX_ROLE_ANYONE },
+    { "a tenant and everybody's figures",
+      { 0 },
+      false,
+      { .encrypted = true, .authorization = "Bearer " ALICE },
+      "GET /metrics",
+      VMAFX_ERR_FORBIDDEN,
+      "alice",
+      VMAFX_ROLE_WRITER },
+    { "also on loopback and in the open",
+      { .insecure_listen = true },
+      false,
+      { .loopback = true, .authorization = "Bearer " ALICE },
+      "GET /metrics",
+      VMAFX_ERR_FORBIDDEN,
+      "alice",
+      VMAFX_ROLE_WRITER },
+    { "a tenant where everybody sees them",
+      { .open_metrics = true },
+      false,
+      { .encrypted = true, .authorization = "Bearer " ALICE },
+      "GET /metrics",
+      VMAFX_OK,
+      "alice",
+      VMAFX_ROLE_WRITER },
+    { "a tenant and MCP",
+      { 0 },
+      false,
+      { .encrypted = true, .authorization = "Bearer " ALICE },
+      "POST /mcp",
+      VMAFX_ERR_FORBIDDEN,
+      "alice",
+      VMAFX_ROLE_WRITER },
+    { "a tenant and its jobs",
+      { 0 },
+      false,
+      { .encrypted = true, .authorization = "Bearer " ALICE },
+      "GET /v1/jobs",
+      VMAFX_OK,
+      "alice",
+      VMAFX_ROLE_WRITER },
 };
 
 static void whom_a_token_lets_in_and_where_one_is_needed(void **state)
@@ -873,7 +915,10 @@ static void each_token_may_call_exactly_what_its_role_may(void **state)
             VmafxAuthPolicy policy = { .tokens = tokens };
             VmafxAuthPeer peer = { .encrypted = true, .authorization = headers[has], .now_s = NOW_S };
             VmafxIdentity identity;
-            bool may = needs == VMAFX_ROLE_ANYONE || (needs != VMAFX_ROLE_NODE && has >= (int)needs);
+            bool shared =
+                strstr(method, " /metrics") || strstr(method, " /mcp"); /* which Alice's tenant does not see */
+            bool may = needs == VMAFX_ROLE_ANYONE || (needs != VMAFX_ROLE_NODE && has >= (int)needs &&
+                                                      !(shared && headers[has] == headers[VMAFX_ROLE_WRITER]));
 
             if (vmafx_auth_decide(&policy, &peer, method, &identity, NULL) != (may ? VMAFX_OK : VMAFX_ERR_FORBIDDEN))
                 fail_msg("%s, %s", headers[has], method);

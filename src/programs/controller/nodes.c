@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "otel/api/log.h"
 #include "otel/api/propagation.h"
 #include "programs/controller/convert.h"
@@ -36,7 +37,7 @@ void session_unref(Session **at)
     if (!session || atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < session->n_held; i++)
-        free(session->held[i].result);
+        free(session->held[i].partial.data);
     free(session->held);
     free(session->missing);
     for (size_t i = 0; i < session->n_models; i++)
@@ -103,7 +104,7 @@ void session_release(Session *session, const VmafxAttemptRef *ref)
     if (!held)
         return;
     session->held_memory_mib -= held->memory_mib;
-    free(held->result);
+    partial_drop(session->table, session, held);
     *held = session->held[--session->n_held];
 }
 
@@ -174,7 +175,7 @@ void end_for(NodeTable *table, const char *node, const VmafxAttemptRef *ref, Vma
     if (!end)
         return; /* its lease runs out */
     snprintf(end->node, sizeof end->node, "%s", node);
-    snprintf(end->message, sizeof end->message, "%s", message);
+    vmafx_text_copy(end->message, sizeof end->message, message);
     end->op = (VmafxStoreOp){
         .kind = VMAFX_STORE_END,
         .job = ref->job,

@@ -26,7 +26,8 @@ typedef struct NodeTableConfig {
     /** May this peer speak for this node? NULL: any may. */
     VmafxErr (*allow)(void *ctx, const VmafxRpcPeer *peer, const char *node, VmafxErrInfo *reterr);
     void *allow_ctx;
-    const Api *api; /* for the audit; set by node_table_api */
+    size_t results_bytes_max; /* results that are not on disk yet, of all nodes; 0: partials.h says */
+    const Api *api;           /* for the audit; set by node_table_api */
 } NodeTableConfig;
 
 /** Texts are borrowed while it lives. NULL on no memory. */

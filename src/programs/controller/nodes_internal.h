@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* The table of nodes as its two halves see it: nodes.c shares out work, connect.c talks with a node. */
+/* The table of nodes as its parts see it: nodes.c shares out work, connect*.c talk with a node. */
 #ifndef VMAFX_PROGRAMS_CONTROLLER_NODES_INTERNAL_H
 #define VMAFX_PROGRAMS_CONTROLLER_NODES_INTERNAL_H
 
@@ -8,21 +8,22 @@
 
 #include "fleet/assign.h"
 #include "programs/controller/nodes.h"
+#include "programs/controller/partials.h"
 
-#define RESULT_BYTES_MAX  VMAFX_STORE_RESULT_MAX
 #define NODE_MODELS_MAX   256
 #define NODE_ENCODERS_MAX 64
 #define NODE_GPUS_MAX     NODE_LOAD_GPUS_MAX
 #define NODE_BACKENDS_MAX 8
+#define NODE_GPU_ID_MAX   64 /* with its zero; longer ones are cut */
 
 /** An attempt that a node works on, as far as this controller knows. */
 typedef struct Held {
     VmafxAttemptRef ref;
     int32_t memory_mib;
-    bool ending;     /* its end is on its way to the disk */
-    bool ask_again;  /* the store could not take it: the node is asked to send it again at the next tick */
-    uint8_t *result; /* chunks so far */
-    size_t result_len, result_room;
+    bool ending;    /* its end is on its way to the disk */
+    bool ask_again; /* the store or our memory could not take it: the node is asked to send it again at the next tick */
+    unsigned damaged; /* how often its result came damaged */
+    Partial partial;
 } Held;
 
 /** A node's stream. Counted: the stream, operations under way and the table hold it. */
@@ -53,7 +54,7 @@ typedef struct Session {
     double cpu;
     int64_t memory_used, memory_total;
     struct {
-        char id[64];
+        char id[NODE_GPU_ID_MAX];
         double utilization;
         int64_t used, total;
     } gpus[NODE_GPUS_MAX];
@@ -63,6 +64,8 @@ typedef struct Session {
     Held *held;
     size_t n_held, held_room;
     int64_t held_memory_mib;
+    size_t partial_bytes; /* of results that are not whole */
+    size_t under_way;     /* bytes of what it has said that the store has not done yet */
 } Session;
 
 struct NodeTable {
@@ -74,6 +77,7 @@ struct NodeTable {
     size_t n_sessions;
     size_t cursor;
     int64_t waiting;     /* jobs in the queue, counted from events */
+    size_t result_bytes; /* results that are not whole or wait for the disk, of all nodes */
     uint64_t generation; /* grows when there may be work that was not there before */
 };
 

@@ -11,7 +11,8 @@ typedef struct NodeViewMessage {
     Vmafx__V1__Load load;
     Vmafx__V1__GpuLoad gpus[NODE_GPUS_MAX];
     Vmafx__V1__GpuLoad *gpu_list[NODE_GPUS_MAX];
-    Session *session; /* keeps the texts */
+    char gpu_ids[NODE_GPUS_MAX][NODE_GPU_ID_MAX]; /* copies: a heartbeat writes them anew */
+    Session *session;                             /* keeps the texts of its Hello, which do not change */
     Vmafx__V1__AttemptRef *refs, **ref_list;
     char (*ids)[VMAFX_JOB_ID_TEXT];
 } NodeViewMessage;
@@ -56,7 +57,8 @@ static bool node_message(NodeViewMessage *view, Session *s)
     view->load.memory_total_bytes = s->memory_total;
     for (size_t i = 0; i < s->n_gpus; i++) {
         vmafx__v1__gpu_load__init(&view->gpus[i]);
-        view->gpus[i].id = s->gpus[i].id;
+        memcpy(view->gpu_ids[i], s->gpus[i].id, sizeof view->gpu_ids[i]);
+        view->gpus[i].id = view->gpu_ids[i];
         view->gpus[i].utilization = s->gpus[i].utilization;
         view->gpus[i].memory_used_bytes = s->gpus[i].used;
         view->gpus[i].memory_total_bytes = s->gpus[i].total;

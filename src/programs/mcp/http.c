@@ -8,22 +8,31 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "programs/mcp/http_headers.h"
 #include "programs/mcp/pool.h"
 #include "programs/mcp/protocol.h"
 #include "programs/mcp/sessions.h"
 
-#define JSON_TYPE "application/json"
+#define JSON_TYPE         "application/json"
+#define TOO_MANY          "too many calls are on their way already; try again soon"
+#define TOO_MANY_OF_YOURS "half of the calls that may run are yours already; try again when one of them has ended"
+
+typedef struct Post Post;
 
 struct Http {
     Program *program;
     VmafxService *service;
     Sessions *sessions;
-    Pool *pool; /* for calls that answer with a stream; the others run on the server's own threads */
+    Pool *pool;  /* for calls that answer with a stream; the others run on the server's own threads */
+    bool shares; /* callers have names, so that one could keep the others out */
     atomic_int running;
+
+    pthread_mutex_t lock; /* covers everything below */
+    Post *under_way;      /* what takes time, where there are shares */
 };
 
 /** A request on its way, or a batch of them. Held by whoever answers, and by its event stream. */
-typedef struct Post {
+struct Post {
     Http *http;
     JsonRpcText text;
     Session *session;
@@ -35,7 +44,53 @@ typedef struct Post {
     atomic_bool gone;        /* the stream is closed */
     atomic_int refs;
     Call *calls;
-} Post;
+    bool placed; /* among those under way; covered by the lock of these, as next */
+    Post *next;
+};
+
+/* ---- Shares ---- */
+
+static bool takes_time(const Post *post)
+{
+    for (size_t i = 0; i < post->text.n; i++)
+        if (protocol_is_long(&post->text.messages[i]))
+            return true;
+    return false;
+}
+
+/** False: whoever asks has half of the calls that may run already. */
+static bool enter(Post *post)
+{
+    Http *http = post->http;
+    int n = 0;
+
+    if (!http->shares || !takes_time(post))
+        return true;
+    pthread_mutex_lock(&http->lock);
+    for (const Post *other = http->under_way; other; other = other->next)
+        n += !strcmp(other->who.name, post->who.name);
+    post->placed = n < MCP_CALLS_MAX / 2;
+    if (post->placed) {
+        post->next = http->under_way;
+        http->under_way = post;
+    }
+    pthread_mutex_unlock(&http->lock);
+    return post->placed;
+}
+
+static void leave(Post *post)
+{
+    Http *http = post->http;
+
+    pthread_mutex_lock(&http->lock);
+    for (Post **at = &http->under_way; post->placed && *at; at = &(*at)->next)
+        if (*at == post) {
+            *at = post->next;
+            break;
+        }
+    post->placed = false;
+    pthread_mutex_unlock(&http->lock);
+}
 
 static void post_unref(Post **at)
 {
@@ -43,6 +98,7 @@ static void post_unref(Post **at)
 
     if (!post || atomic_fetch_sub(&post->refs, 1) != 1)
         return;
+    leave(post);
     jsonrpc_text_done(&post->text);
     session_unref(&post->session);
     vmafx_context_unref(&post->context);
@@ -90,88 +146,6 @@ static int status_of(const Call *call, int code)
     default:
         return 200;
     }
-}
-
-/* ---- Headers ---- */
-
-static int base64_digit(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
-
-char *http_header_decode(const char *value)
-{
-    static const char head[] = "=?base64?", tail[] = "?=";
-    size_t len = strlen(value), n = 0;
-
-    if (strncmp(value, head, sizeof head - 1) != 0)
-        return vmafx_strdup(value);
-    if (len < sizeof head + sizeof tail - 2 || strcmp(value + len - 2, tail) != 0)
-        return NULL;
-    const char *data = value + sizeof head - 1;
-    size_t n_data = len - (sizeof head - 1) - (sizeof tail - 1);
-    char *ret = malloc(n_data / 4 * 3 + 1);
-    bool good = ret && n_data % 4 == 0;
-
-    for (size_t i = 0; good && i < n_data; i += 4) {
-        int pads = i + 4 == n_data ? (data[i + 3] == '=') + (data[i + 3] == '=' && data[i + 2] == '=') : 0;
-        unsigned bits = 0;
-        for (int k = 0; k < 4; k++) {
-            int digit = k >= 4 - pads ? 0 : base64_digit(data[i + (size_t)k]);
-            good = good && digit >= 0;
-            bits = bits << 6 | (unsigned)VMAFX_MAX(digit, 0);
-        }
-        for (int k = 0; good && k < 3 - pads; k++)
-            ret[n++] = (char)(bits >> (16 - 8 * k));
-    }
-    if (!good || memchr(ret, 0, n)) {
-        free(ret);
-        return NULL;
-    }
-    ret[n] = 0;
-    return ret;
-}
-
-static bool accepts(const char *accept, const char *type)
-{
-    char any[32];
-
-    snprintf(any, sizeof any, "%.*s*", (int)(strchr(type, '/') - type) + 1, type);
-    return !accept || strstr(accept, type) || strstr(accept, "*/*") || strstr(accept, any);
-}
-
-/** What the header Mcp-Name repeats, for the methods that have it. */
-static const char *name_of(const JsonRpcMessage *message)
-{
-    const char *key = NULL;
-
-    if (!strcmp(message->method, "tools/call") || !strcmp(message->method, "prompts/get"))
-        key = "name";
-    else if (!strcmp(message->method, "resources/read"))
-        key = "uri";
-    return key ? json_string_value(json_object_get(message->params, key)) : NULL;
-}
-
-/** NULL, or what does not fit: of a request of the newer era. */
-static const char *mismatch(const VmafxHttpCall *call, const JsonRpcMessage *message, const char *revision)
-{
-    const char *version = vmafx_http_call_header(call, "MCP-Protocol-Version");
-    const char *method = vmafx_http_call_header(call, "Mcp-Method"), *named = vmafx_http_call_header(call, "Mcp-Name");
-    const char *name = name_of(message);
-
-    if (!version || strcmp(version, revision) != 0)
-        return "the header MCP-Protocol-Version is missing, or is not the revision of params._meta";
-    if (!method || strcmp(method, message->method) != 0)
-        return "the header Mcp-Method is missing, or is not the method";
-    if (!name)
-        return NULL;
-    VMAFX_AUTO(vmafx_free_p) char *decoded = named ? http_header_decode(named) : NULL;
-    return !decoded || strcmp(decoded, name) != 0
-               ? "the header Mcp-Name is missing, malformed, or is not the name (or uri) of the params"
-               : NULL;
 }
 
 /* ---- Sessions ---- */
@@ -264,6 +238,7 @@ static void answer_stream(void *arg)
             send_event(post, answer);
     }
     VMAFX_IGNORE(!vmafx_context_detach(token)); /* the order is right */
+    leave(post);
     vmafx_http_events_finish(post->events);
     post_unref(&post);
 }
@@ -285,6 +260,7 @@ static VmafxErr begin_stream(Post *post, VmafxErrInfo *reterr)
     atomic_fetch_add(&post->refs, 1); /* the pool's */
     if (pool_run(post->http->pool, answer_stream, post))
         return VMAFX_OK;
+    leave(post);
     for (size_t i = 0; i < post->text.n; i++) {
         protocol_drop(&post->calls[i]);
         send_event(post,
@@ -301,15 +277,15 @@ static VmafxErr answer_now(Post *post, VmafxHttpAnswer *answer)
 {
     json_t *answers = post->text.batch ? json_array() : NULL, *one = NULL;
     int running = atomic_fetch_add(&post->http->running, 1), code = 0;
+    bool has_place = enter(post);
     VmafxErr err = VMAFX_OK;
 
     for (size_t i = 0; i < post->text.n; i++) {
         Call *call = &post->calls[i];
         json_decref(one);
-        if (running >= MCP_CALLS_MAX && protocol_is_long(call->message)) {
+        if ((running >= MCP_CALLS_MAX || !has_place) && protocol_is_long(call->message)) {
             protocol_drop(call);
-            one = jsonrpc_error(call->message->id, MCP_BUSY, "too many calls are on their way already; try again soon",
-                                NULL);
+            one = jsonrpc_error(call->message->id, MCP_BUSY, has_place ? TOO_MANY : TOO_MANY_OF_YOURS, NULL);
         } else
             one = protocol_answer(call);
         code = one ? protocol_error_code(one) : 0;
@@ -378,18 +354,6 @@ static bool wants_stream(const Post *post, const char *accept)
            strstr(accept, "text/event-stream");
 }
 
-/** NULL, or why these bytes are not looked at. */
-static const char *unfit(const VmafxHttpCall *call, int *ret_status)
-{
-    const char *type = vmafx_http_call_header(call, "Content-Type"), *accept = vmafx_http_call_header(call, "Accept");
-
-    *ret_status = 415;
-    if (!type || strncasecmp(type, JSON_TYPE, sizeof JSON_TYPE - 1) != 0)
-        return "Content-Type must be application/json";
-    *ret_status = 406;
-    return accepts(accept, JSON_TYPE) ? NULL : "Accept must have application/json (and text/event-stream)";
-}
-
 static bool batch_is_allowed(const Post *post)
 {
     const char *revision = post->session ? atomic_load(&post->session->revision) : NULL;
@@ -405,7 +369,7 @@ static VmafxErr take(Post *post, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
 
     vmafx_service_identity(post->call, &post->who);
     snprintf(post->address, sizeof post->address, "%s", vmafx_http_call_peer(post->call)->address);
-    if (modern && first->kind == JSONRPC_REQUEST && (problem = mismatch(post->call, first, modern)))
+    if (modern && first->kind == JSONRPC_REQUEST && (problem = http_mismatch(post->call, first, modern)))
         return refuse(answer, 400, first->id, MCP_HEADER_MISMATCH, problem);
     if (!modern && first->kind == JSONRPC_INVALID && !post->text.batch)
         return refuse(answer, 400, first->id, first->fault.code, first->fault.message);
@@ -415,7 +379,7 @@ static VmafxErr take(Post *post, VmafxHttpAnswer *answer, VmafxErrInfo *reterr)
         return refuse(answer, 400, NULL, JSONRPC_INVALID_REQUEST, "batches exist in revision 2025-03-26 only");
     if (!begin_calls(post, answer, &err))
         return err;
-    if (wants_stream(post, vmafx_http_call_header(post->call, "Accept")))
+    if (wants_stream(post, vmafx_http_call_header(post->call, "Accept")) && enter(post))
         return begin_stream(post, reterr);
     return answer_now(post, answer);
 }
@@ -426,7 +390,7 @@ static VmafxErr handle_post(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *ans
     JsonRpcFault fault;
     size_t len;
     int status;
-    const char *body = vmafx_http_call_body(call, &len), *problem = unfit(call, &status);
+    const char *body = vmafx_http_call_body(call, &len), *problem = http_unfit(call, &status);
 
     if (!post)
         return VMAFX_ERR_NOMEM;
@@ -459,7 +423,7 @@ static VmafxErr handle_delete(void *ctx, VmafxHttpCall *call, VmafxHttpAnswer *a
 
 /* ---- The interface ---- */
 
-VmafxErr http_new(Program *program, VmafxService *service, Http **ret, VmafxErrInfo *reterr)
+VmafxErr http_new(Program *program, VmafxService *service, bool shares, Http **ret, VmafxErrInfo *reterr)
 {
     Http *http = calloc(1, sizeof *http);
 
@@ -467,6 +431,8 @@ VmafxErr http_new(Program *program, VmafxService *service, Http **ret, VmafxErrI
         return VMAFX_ERR_NOMEM;
     http->program = program;
     http->service = service;
+    http->shares = shares;
+    pthread_mutex_init(&http->lock, NULL);
     http->sessions = sessions_new();
     http->pool = pool_new(MCP_CALLS_MAX, MCP_WAITING_MAX);
     if (!http->sessions || !http->pool) {
@@ -485,6 +451,7 @@ void http_free(Http **at)
         return;
     pool_free(&http->pool);
     sessions_free(&http->sessions);
+    pthread_mutex_destroy(&http->lock);
     free(http);
 }
 

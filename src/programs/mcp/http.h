@@ -17,14 +17,9 @@
 
 typedef struct Http Http;
 
-VMAFX_CHECK VmafxErr http_new(Program *program, VmafxService *service, Http **ret, VmafxErrInfo *reterr);
+/** @param shares  callers have names (tokens): none of them may have more than half of the calls that may run */
+VMAFX_CHECK VmafxErr http_new(Program *program, VmafxService *service, bool shares, Http **ret, VmafxErrInfo *reterr);
 /** The server has stopped. Waits for what is on its way. */
 void http_free(Http **http);
 void http_routes(Http *http, VmafxHttpRoute ret[HTTP_ROUTES]);
-
-/**
- * "=?base64?…?=" is what a header says that cannot stand there as it is; anything else stands for itself. Fresh memory;
- * NULL: malformed, or no memory. Pure.
- */
-char *http_header_decode(const char *value);
 #endif

@@ -136,7 +136,7 @@ static VmafxErr listen_http(Main *m, const char *address, VmafxErrInfo *reterr)
     VmafxErr err = vmafx_service_configure(m->service, m->settings, &m->http_config, &m->policy, reterr);
 
     if (!err)
-        err = http_new(&m->program, m->service, &m->http, reterr);
+        err = http_new(&m->program, m->service, m->policy.tokens != NULL, &m->http, reterr);
     if (err)
         return err;
     http_routes(m->http, m->routes);

@@ -59,6 +59,38 @@ static bool is_over(const Session *session, uint64_t now_ns)
            now_ns > atomic_load(&session->used_ns);
 }
 
+static Session **older(Session **a, Session **b)
+{
+    return !a || atomic_load(&(*b)->used_ns) < atomic_load(&(*a)->used_ns) ? b : a;
+}
+
+/**
+ * With the lock held: a free one, or that of the session which nobody has used for longest. Whoever has half of them
+ * loses one of their own, so that beginning sessions all day ends no one else's.
+ */
+static Session **place_for(Sessions *sessions, const char *owner, uint64_t now_ns)
+{
+    Session **empty = NULL, **oldest = NULL, **own = NULL;
+    size_t n_own = 0;
+
+    for (size_t i = 0; i < VMAFX_LEN(sessions->table); i++) {
+        Session **at = &sessions->table[i];
+
+        if (*at && is_over(*at, now_ns))
+            session_unref(at);
+        if (!*at) {
+            empty = at;
+            continue;
+        }
+        oldest = older(oldest, at);
+        if (strcmp((*at)->owner, owner) != 0)
+            continue;
+        own = older(own, at);
+        n_own++;
+    }
+    return empty ? empty : n_own >= VMAFX_LEN(sessions->table) / 2 ? own : oldest;
+}
+
 Session *sessions_begin(Sessions *sessions, const char *owner, uint64_t now_ns)
 {
     Session *session = calloc(1, sizeof *session);
@@ -73,14 +105,7 @@ Session *sessions_begin(Sessions *sessions, const char *owner, uint64_t now_ns)
     atomic_init(&session->refs, 2); /* the table's and the caller's */
 
     pthread_mutex_lock(&sessions->lock);
-    Session **place = NULL;
-    for (size_t i = 0; i < VMAFX_LEN(sessions->table); i++) {
-        Session **at = &sessions->table[i];
-        if (*at && is_over(*at, now_ns))
-            session_unref(at);
-        if (!place || (*place && (!*at || atomic_load(&(*at)->used_ns) < atomic_load(&(*place)->used_ns))))
-            place = at;
-    }
+    Session **place = place_for(sessions, owner, now_ns);
     session_unref(place);
     *place = session;
     pthread_mutex_unlock(&sessions->lock);

@@ -1,23 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* The transport over standard input and output: one thread reads, a pool answers what takes time. */
+/*
+ * The transport over standard input and output: one thread reads, a pool answers what takes time.
+ *
+ * No write may block, as nothing could end it: a client that does not read would hold the program for ever. The other
+ * end may share our descriptors' flags, so they stay as they are. Instead a socket is sent to without waiting, and a
+ * pipe gets no more at a time than has room when there is any (PIPE_BUF). While the program runs it waits for the
+ * client to read; once it has to end, STOP_MS are left for what is still to be said.
+ */
 
 #include "programs/mcp/stdio.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "programs/mcp/pool.h"
 #include "programs/mcp/protocol.h"
 
-#define CHUNK 65536
+#define CHUNK   65536
+#define STOP_MS 2000
 
 struct Stdio {
     Program *program;
     int in, out, stop_fd;
+    _Atomic uint64_t
+        until_ns; /* set before stop_fd is readable: what is to be said has to be said by then; 0: no end */
     void (*ended)(void *ctx);
     void *ctx;
     Session session;
@@ -42,11 +55,32 @@ static void end(Stdio *stdio)
     stdio->ended(stdio->ctx);
 }
 
-static bool write_all(int fd, const char *data, size_t len)
+/** False: the client takes nothing, and the time is up. */
+static bool wait_for_room(Stdio *stdio)
+{
+    for (;;) {
+        uint64_t until_ns = atomic_load(&stdio->until_ns), now_ns = vmafx_monotonic_ns();
+        struct pollfd fds[] = { { .fd = stdio->out, .events = POLLOUT },
+                                { .fd = until_ns ? -1 : stdio->stop_fd, .events = POLLIN } };
+
+        if (until_ns && now_ns >= until_ns)
+            return false;
+        if (poll(fds, VMAFX_LEN(fds), until_ns ? (int)((until_ns - now_ns) / 1000000u) + 1 : -1) < 0 && errno != EINTR)
+            return false;
+        if (fds[0].revents)
+            return true; /* or it is broken, which the write will say */
+    }
+}
+
+static bool write_all(Stdio *stdio, const char *data, size_t len)
 {
     while (len) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
+        if (!wait_for_room(stdio))
+            return false;
+        ssize_t n = send(stdio->out, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == ENOTSOCK)
+            n = write(stdio->out, data, VMAFX_MIN(len, (size_t)PIPE_BUF));
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n <= 0)
             return false;
@@ -65,9 +99,9 @@ static void say(Stdio *stdio, json_t *message)
     if (!text)
         return; /* the client's own time limit ends its wait */
     size_t len = strlen(text);
-    text[len] = '\n'; /* in place of the zero: one write, one line */
+    text[len] = '\n'; /* in place of the zero */
     pthread_mutex_lock(&stdio->out_lock);
-    bool broke = !stdio->broken && !write_all(stdio->out, text, len + 1);
+    bool broke = !stdio->broken && !write_all(stdio, text, len + 1);
     stdio->broken = stdio->broken || broke;
     pthread_mutex_unlock(&stdio->out_lock);
     if (broke)
@@ -295,6 +329,7 @@ void stdio_stop(Stdio **at)
 
     if (!stdio)
         return;
+    atomic_store(&stdio->until_ns, vmafx_monotonic_ns() + STOP_MS * UINT64_C(1000000));
     VMAFX_IGNORE(write(stdio->stop_fd, &(uint64_t){ 1 }, 8) < 0); /* full: it has been said */
     pthread_join(stdio->reader, NULL);
     pool_free(&stdio->pool);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/text.h"
 #include "programs/node/node.h"
 #include "programs/node/uploads.h"
 #include "signals/signals.h"
@@ -193,6 +194,7 @@ static void end(Task *task, VmafxOutcome outcome, VmafxFailure failure, bool may
     Node *node = task->node;
     Vmafx__V1__TaskEnd message = VMAFX__V1__TASK_END__INIT;
     VmafxOutcome reported = outcome;
+    char said[VMAFX_JOB_MESSAGE_MAX];
     VmafxErrInfo info = { 0 };
     VmafxErr err = vmafx_holdings_ended(&node->holdings, &task->ref, outcome, &reported);
 
@@ -205,7 +207,8 @@ static void end(Task *task, VmafxOutcome outcome, VmafxFailure failure, bool may
                                                       : reported == VMAFX_OUTCOME_TIMEOUT ? VMAFX_FAILURE_TIMEOUT
                                                                                           : VMAFX_FAILURE_NONE);
     message.may_pass = may_pass && reported == outcome;
-    message.message = (char *)(reported == VMAFX_OUTCOME_TIMEOUT ? "the attempt's time is up" : text);
+    vmafx_text_copy(said, sizeof said, reported == VMAFX_OUTCOME_TIMEOUT ? "the attempt's time is up" : text);
+    message.message = said;
     if (reported != VMAFX_OUTCOME_HANDED_BACK && reported != VMAFX_OUTCOME_NONE)
         err = spool_put(node->spool, &task->ref, &message, reported == outcome ? result : NULL,
                         reported == outcome ? result_len : 0, &info);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/text.h"
 #include "media/decoders.h"
 #include "otel/api/log.h"
 #include "programs/scorer/child_telemetry.h"

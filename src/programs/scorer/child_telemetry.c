@@ -9,8 +9,8 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "otel/api/log.h"
-#include "score/summary.h"
 #include "signals/signals.h"
 
 #define ATTRS_MAX     32

@@ -141,7 +141,8 @@ static VmafxErr take_file(HttpAsked *asked, int i, VmafxHttpPart *part, VmafxErr
 
     if (asked->fds[i] >= 0)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "%s: is there twice", part->name);
-    if (part->size > most)
+    asked->status = part->size > most ? 413 : 0;
+    if (asked->status)
         return vmafx_fail(reterr, VMAFX_ERR_LIMIT,
                           "%s: %" PRId64 " bytes, and this server takes at most %" PRId64 " of a video", part->name,
                           part->size, most);
@@ -194,7 +195,8 @@ static VmafxErr read_request(HttpAsked *asked, VmafxHttpCall *call, VmafxErrInfo
         const char *text = vmafx_http_call_body(call, &len);
         err = read_json(asked, text, len, reterr);
     } else {
-        err = vmafx_fail(reterr, VMAFX_ERR_INVALID, "Content-Type: send application/json%s",
+        asked->status = 415;
+        err = vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED, "Content-Type: send application/json%s",
                          asked->batch ? "" : ", or multipart/form-data with the parts reference and distorted");
     }
     if (err)
@@ -238,8 +240,10 @@ static VmafxErr score(Server *server, bool batch, VmafxHttpCall *call, VmafxHttp
     asked->fds[0] = asked->fds[1] = -1;
     vmafx__v1__score_request__init(&asked->single);
     vmafx_service_identity(call, &identity);
-    server_who(&identity, asked->who);
+    server_who(server, &identity, asked->who);
     VmafxErr err = read_request(asked, call, reterr);
+    if (err && asked->status)
+        return vmafx_http_answer_problem(answer, asked->status, reterr->message);
     if (err)
         return err;
     return asked->events ? http_answer_events(&asked, call, answer, reterr)

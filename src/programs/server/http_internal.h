@@ -18,6 +18,7 @@ typedef struct HttpAsked {
     bool batch;
     int fds[2]; /* uploads; -1: none, or handed on */
     char names[2][256];
+    int status;      /* what a refusal is answered with; 0: what its error means */
     bool events;     /* Accept: text/event-stream */
     bool has_format; /* ?format=… */
     VmafxReportFormat format;

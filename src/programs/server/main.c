@@ -91,9 +91,16 @@ typedef struct Program {
 
 /* ---- Who may what ---- */
 
-void server_who(const VmafxIdentity *identity, char ret[SLOTS_WHO_MAX])
+void server_who(const Server *server, const VmafxIdentity *identity, char ret[SLOTS_WHO_MAX])
 {
-    snprintf(ret, SLOTS_WHO_MAX, "%s/%s/%s", vmafx_role_name(identity->role), identity->tenant, identity->name);
+    bool others = server->policy.tokens || server->encrypted_grpc; /* can there be any that have a name? */
+
+    if (*identity->tenant)
+        snprintf(ret, SLOTS_WHO_MAX, "tenant/%s", identity->tenant);
+    else if (identity->role == VMAFX_ROLE_EVERYTHING && !others)
+        *ret = 0;
+    else
+        snprintf(ret, SLOTS_WHO_MAX, "%s/%s", vmafx_role_name(identity->role), identity->name);
 }
 
 static VmafxErr decide(const Server *server, const VmafxRpcPeer *peer, const char *path, VmafxIdentity *ret,
@@ -115,7 +122,7 @@ void server_who_rpc(const Server *server, const VmafxRpcPeer *peer, const char *
     VmafxIdentity identity = { 0 };
 
     VMAFX_IGNORE(decide(server, peer, method, &identity, NULL)); /* who, not whether */
-    server_who(&identity, ret);
+    server_who(server, &identity, ret);
 }
 
 static VmafxErr authorize(void *ctx, const VmafxRpcPeer *peer, const char *path, VmafxErrInfo *reterr)
@@ -251,7 +258,6 @@ static VmafxErr start_rpc(Program *p, VmafxErrInfo *reterr)
 
     if (!address)
         return VMAFX_OK;
-    p->server.encrypted_grpc = tls.cert_file != NULL;
     VmafxErr err =
         vmafx_service_may_listen(p->server.service, &p->server.policy, address, p->server.encrypted_grpc, reterr);
     if (err)
@@ -279,6 +285,7 @@ static int start(Program *p)
     VmafxErr err = vmafx_service_configure(p->server.service, p->settings, &http, &p->server.policy, &info);
 
     p->server.scratch = vmafx_settings_text(p->settings, "VMAFX_SERVER_UPLOAD_DIR");
+    p->server.encrypted_grpc = vmafx_service_tls(p->settings).cert_file != NULL; /* before any door is open */
     if (!err)
         err = make_parts(p, &info);
     if (!err)

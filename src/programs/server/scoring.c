@@ -458,15 +458,12 @@ VmafxErr scoring_start(Server *server, const ScoringStart *start, Scoring **ret,
         return err;
     scoring_ref(scoring); /* its own, until the end */
     *ret = scoring_ref(scoring);
-    err = slots_ask(&server->slots, &scoring->ticket, start->who, vmafx_monotonic_ns(), ret_retry_ms);
+    err = slots_ask(&server->slots, &scoring->ticket, start->who, vmafx_monotonic_ns(), ret_retry_ms, reterr);
     if (!err)
         return VMAFX_OK;
     atomic_fetch_sub(&scoring->refs, 2); /* neither of the two came to be */
     *ret = NULL;
-    if (err == VMAFX_ERR_BUSY)
-        return vmafx_fail(reterr, err, "all %d slots are busy and %d calls wait already; try again in %u ms",
-                          server->slots.slots, server->slots.waiting_max, *ret_retry_ms);
-    return vmafx_fail(reterr, err, "the server is stopping");
+    return err;
 }
 
 /* ---- stopping ---- */

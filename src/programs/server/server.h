@@ -69,8 +69,11 @@ typedef struct Server {
     atomic_bool stopping;
 } Server;
 
-/** Whose turn in the queue it is: role, tenant and name. */
-void server_who(const VmafxIdentity *identity, char ret[SLOTS_WHO_MAX]);
+/**
+ * Whose turn in the queue it is, and whose share of its places: a tenant's, else an identity's. "" where nobody can
+ * have a name, so that there is nobody to be kept out.
+ */
+void server_who(const Server *server, const VmafxIdentity *identity, char ret[SLOTS_WHO_MAX]);
 void server_who_rpc(const Server *server, const VmafxRpcPeer *peer, const char *method, char ret[SLOTS_WHO_MAX]);
 
 /** grpc.c, stream.c, http.c: what they add to the tables; at most SERVER_METHODS_MAX, SERVER_ROUTES_MAX. */

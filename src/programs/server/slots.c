@@ -71,20 +71,45 @@ static SlotTicket *grant(Slots *slots, uint64_t now_ns)
     return ticket;
 }
 
-VmafxErr slots_ask(Slots *slots, SlotTicket *ticket, const char *who, uint64_t now_ns, uint32_t *ret_retry_ms)
+/* With the lock held: of the places to wait, has this one as many as it may? */
+static bool has_its_share(const Slots *slots, const char *who)
 {
-    VmafxErr err = VMAFX_OK;
+    int n = 0;
+
+    for (const SlotTicket *other = slots->first; other && *who; other = other->next)
+        n += !strcmp(other->who, who);
+    return *who && n >= (slots->waiting_max + 1) / 2;
+}
+
+/* With the lock held. */
+static VmafxErr check_places(Slots *slots, const char *who, uint32_t *ret_retry_ms, VmafxErrInfo *reterr)
+{
+    if (slots->closed)
+        return vmafx_fail(reterr, VMAFX_ERR_STOPPED, "the server is stopping");
+    if (slots->n_held < slots->slots)
+        return VMAFX_OK;
+    bool full = slots->n_waiting >= slots->waiting_max;
+    if (!full && !has_its_share(slots, who))
+        return VMAFX_OK;
+    slots->n_refused++;
+    *ret_retry_ms = retry_ms(slots);
+    if (full)
+        return vmafx_fail(reterr, VMAFX_ERR_BUSY, "all %d slots are busy and %d calls wait already; try again in %u ms",
+                          slots->slots, slots->waiting_max, *ret_retry_ms);
+    return vmafx_fail(reterr, VMAFX_ERR_BUSY,
+                      "all %d slots are busy and half of the %d places to wait are yours already; try again in %u ms",
+                      slots->slots, slots->waiting_max, *ret_retry_ms);
+}
+
+VmafxErr slots_ask(Slots *slots, SlotTicket *ticket, const char *who, uint64_t now_ns, uint32_t *ret_retry_ms,
+                   VmafxErrInfo *reterr)
+{
     SlotTicket *granted = NULL;
 
+    snprintf(ticket->who, sizeof ticket->who, "%s", who);
     pthread_mutex_lock(&slots->lock);
-    if (slots->closed) {
-        err = VMAFX_ERR_STOPPED;
-    } else if (slots->n_held >= slots->slots && slots->n_waiting >= slots->waiting_max) {
-        err = VMAFX_ERR_BUSY;
-        slots->n_refused++;
-        *ret_retry_ms = retry_ms(slots);
-    } else {
-        snprintf(ticket->who, sizeof ticket->who, "%s", who);
+    VmafxErr err = check_places(slots, ticket->who, ret_retry_ms, reterr);
+    if (!err) {
         ticket->asked_ns = now_ns;
         enqueue(slots, ticket);
         granted = grant(slots, now_ns); /* nobody waits while a slot is free, so it is this one or none */

@@ -2,7 +2,8 @@
 /*
  * Who may score now, and who waits. There are `slots` places to score and `waiting_max` to wait; whoever comes when
  * both are taken is refused with a guess of when to try again. Waiting is in turns (start-time fair queueing): somebody
- * who asks for a hundred gets one, then everybody else who waits gets one, then they get their second.
+ * who asks for a hundred gets one, then everybody else who waits gets one, then they get their second. And nobody has
+ * more than half of the places to wait, lest the others find none.
  *
  *     asked ──► waiting ──► granted ──► given back
  *        └── refused   └── left
@@ -59,12 +60,14 @@ void slots_done(Slots *slots);
 
 /**
  * Asks for a slot: granted comes, from within this call or later.
- * @param who           whose turn it is: those of one name share one
+ * @param who           whose turn it is: those of one name share one. "": of all who have no name, who may have every
+ *                      place
  * @param ret_retry_ms  with BUSY: when it may be worth another try
- * @return VMAFX_ERR_BUSY everything is taken; VMAFX_ERR_STOPPED closed. granted does not come then
+ * @return VMAFX_ERR_BUSY everything is taken, or as much as one may have; VMAFX_ERR_STOPPED closed. granted does not
+ * come then
  */
 VMAFX_CHECK VmafxErr slots_ask(Slots *slots, SlotTicket *ticket, const char *who, uint64_t now_ns,
-                               uint32_t *ret_retry_ms);
+                               uint32_t *ret_retry_ms, VmafxErrInfo *reterr);
 /** Stops waiting. False: it does not wait (any more): granted has been called or is being called. */
 bool slots_leave(Slots *slots, SlotTicket *ticket);
 /** Ends what granted began; whoever is next gets the slot. */

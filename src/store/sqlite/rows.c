@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* ---- reading ---- */
 
 /* Reads columns one after the other; bad is set when one does not fit. */
@@ -40,6 +42,7 @@ static void next_text(Reader *r, char *ret, size_t size)
     if (len)
         memcpy(ret, text, len);
     ret[len] = 0;
+    vmafx_text_mend(ret); /* a message with one bad text is refused as a whole */
 }
 
 static void next_bytes(Reader *r, uint8_t *ret, size_t size)
