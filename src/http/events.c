@@ -149,6 +149,14 @@ VmafxErr vmafx_http_events_send(VmafxHttpEvents *events, const char *id, const c
     return err;
 }
 
+size_t vmafx_http_events_waiting(VmafxHttpEvents *events)
+{
+    pthread_mutex_lock(&events->lock);
+    size_t n = events->len - events->head;
+    pthread_mutex_unlock(&events->lock);
+    return n;
+}
+
 void vmafx_http_events_finish(VmafxHttpEvents *events)
 {
     pthread_mutex_lock(&events->lock);

@@ -293,6 +293,8 @@ VMAFX_CHECK VmafxErr vmafx_http_call_events(VmafxHttpCall *call, const VmafxHttp
  */
 VMAFX_CHECK VmafxErr vmafx_http_events_send(VmafxHttpEvents *events, const char *id, const char *event,
                                             const char *data);
+/** Bytes that wait to be sent: for those who can leave something out. Any thread. */
+size_t vmafx_http_events_waiting(VmafxHttpEvents *events);
 /** Ends it after what is queued. Any thread. */
 void vmafx_http_events_finish(VmafxHttpEvents *events);
 VmafxHttpEvents *vmafx_http_events_ref(VmafxHttpEvents *events);

@@ -58,6 +58,7 @@ typedef struct VmafxRpcMethod {
     void (*message)(void *state, VmafxRpcStream *stream, const void *data, size_t len);
     void (*half_closed)(void *state, VmafxRpcStream *stream);
     void (*closed)(void *state, VmafxRpcStream *stream);
+    size_t queue_max_bytes; /* waiting to be sent on one of its streams; 0: the server's stream_queue_max_bytes */
     void *ctx;
 } VmafxRpcMethod;
 

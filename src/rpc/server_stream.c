@@ -220,6 +220,14 @@ static void on_sent(RpcOp *op, bool ok)
     vmafx_rpc_stream_unref(&stream);
 }
 
+/* Not after it has ended. */
+static size_t queue_max(const VmafxRpcStream *stream)
+{
+    size_t of_method = stream->incoming.entry->method.queue_max_bytes;
+
+    return of_method ? of_method : stream->incoming.server->queue_max;
+}
+
 VmafxErr vmafx_rpc_stream_send(VmafxRpcStream *stream, const void *data, size_t len)
 {
     VmafxErr err = VMAFX_OK;
@@ -227,7 +235,7 @@ VmafxErr vmafx_rpc_stream_send(VmafxRpcStream *stream, const void *data, size_t 
     pthread_mutex_lock(&stream->lock);
     if (stream->gone || stream->broken || stream->finishing || stream->ended) {
         err = VMAFX_ERR_STOPPED;
-    } else if (!rpc_outbox_has_room(&stream->outbox, len, stream->incoming.server->queue_max)) {
+    } else if (!rpc_outbox_has_room(&stream->outbox, len, queue_max(stream))) {
         /* A status could not overtake the message that the peer does not read, so the call is cut off. */
         err = VMAFX_ERR_LIMIT;
         stream->broken = true;

@@ -135,9 +135,11 @@ static void flood(void *arg, VmafxRpcStream *stream)
     static const char block[65536];
     VmafxErr err;
 
+    echo.most = 0;
     do {
         err = vmafx_rpc_stream_send(stream, block, sizeof block);
-        assert_in_range(vmafx_rpc_stream_waiting(stream), 0, ECHO_QUEUE_MAX);
+        size_t waiting = vmafx_rpc_stream_waiting(stream);
+        echo.most = VMAFX_MAX(echo.most, waiting);
     } while (!err);
     assert_int_equal(err, VMAFX_ERR_LIMIT);
     assert_int_equal(vmafx_rpc_stream_send(stream, "", 0), VMAFX_ERR_STOPPED);
@@ -205,6 +207,12 @@ const VmafxRpcMethod echo_methods[ECHO_METHODS] = {
       .message = chat_message,
       .half_closed = chat_half_closed,
       .closed = chat_closed },
+    { .path = "/test.Echo/Tight",
+      .open = chat_open,
+      .message = chat_message,
+      .half_closed = chat_half_closed,
+      .closed = chat_closed,
+      .queue_max_bytes = ECHO_TIGHT_MAX },
     { .path = "/test.Echo/Refused", .open = refuse_open, .message = chat_message, .closed = chat_closed },
     { .path = "/test.Echo/Hold", .open = hold_open, .message = chat_message, .closed = chat_closed },
 };

@@ -10,7 +10,11 @@
 #include "rpc/client.h"
 #include "rpc/server.h"
 
-enum { ECHO_METHODS = 6, ECHO_QUEUE_MAX = 1 << 20 /* bytes that may wait on a stream of the server */ };
+enum {
+    ECHO_METHODS = 7,
+    ECHO_QUEUE_MAX = 1 << 20, /* bytes that may wait on a stream of the server */
+    ECHO_TIGHT_MAX = 1 << 18, /* on one of Tight */
+};
 
 /* ---- something to wait for ---- */
 
@@ -31,6 +35,7 @@ typedef struct Echo {
     Count entered;        /* handlers that wait until they are cancelled */
     Count opened, closed; /* streams; and, closed, handlers that waited */
     Count limited;        /* a flood that met its limit */
+    size_t most;          /* bytes that waited in it, at most; read after limited */
     Count writable;       /* all of a "count N" has gone out */
     VmafxRpcStream *held; /* a reference to the last stream of Hold, beyond its end */
 } Echo;
@@ -39,7 +44,8 @@ extern Echo echo;
 /*
  * /test.Echo/Say says what it was told; "wait", "peer", "names", "deadline" and "agent" are understood. Fail fails with
  * the error of the number that it is told. Chat and Hold are streams that echo; "flood", "bye" and "count N" are
- * understood. Refused refuses to open. /vmafx.v1.Jobs/SubmitJob looks at its message.
+ * understood. Tight is Chat with a smaller queue. Refused refuses to open. /vmafx.v1.Jobs/SubmitJob looks at its
+ * message.
  */
 extern const VmafxRpcMethod echo_methods[ECHO_METHODS];
 VmafxErr echo_say(void *ctx, VmafxRpcCall *call, const void *data, size_t len, VmafxRpcAnswer *ret,

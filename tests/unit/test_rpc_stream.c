@@ -186,13 +186,13 @@ static void a_refused_stream_is_closed_with_the_reason_and_never_opened(void **s
     assert_int_equal(echo.closed.n, 0);
 }
 
-static void a_peer_that_does_not_read_is_cut_off(void **state)
+static void flood_until_cut(const char *path, size_t queue_max)
 {
     Talk talk;
     Ends ends;
 
     ends_open(&ends);
-    talk_begin(&talk, ends.channel, "/test.Echo/Chat");
+    talk_begin(&talk, ends.channel, path);
     pthread_mutex_lock(&talk.lock);
     talk.block = true;
     pthread_mutex_unlock(&talk.lock);
@@ -205,9 +205,20 @@ static void a_peer_that_does_not_read_is_cut_off(void **state)
     pthread_mutex_unlock(&talk.lock);
     talk_await_closed(&talk);
     assert_int_equal(talk.err, VMAFX_ERR_BUSY); /* RESOURCE_EXHAUSTED */
+    assert_in_range(echo.most, queue_max / 2, queue_max);
     talk_end(&talk);
     await_count(&echo.opened, 1);
     ends_close(&ends);
+}
+
+static void a_peer_that_does_not_read_is_cut_off(void **state)
+{
+    flood_until_cut("/test.Echo/Chat", ECHO_QUEUE_MAX);
+}
+
+static void a_method_may_let_less_wait_than_its_server(void **state)
+{
+    flood_until_cut("/test.Echo/Tight", ECHO_TIGHT_MAX);
 }
 
 static void a_cancelled_stream_is_closed_on_both_sides(void **state)
@@ -305,6 +316,7 @@ int main(void)
         cmocka_unit_test(what_is_queued_is_sent_before_the_status),
         cmocka_unit_test(a_refused_stream_is_closed_with_the_reason_and_never_opened),
         cmocka_unit_test(a_peer_that_does_not_read_is_cut_off),
+        cmocka_unit_test(a_method_may_let_less_wait_than_its_server),
         cmocka_unit_test(a_cancelled_stream_is_closed_on_both_sides),
         cmocka_unit_test(a_reference_outlives_stream_and_server),
         cmocka_unit_test(writable_is_called_once_all_has_gone_out),

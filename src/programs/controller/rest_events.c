@@ -39,7 +39,12 @@ static void end(Follower *follower, VmafxErr err, const char *why)
     vmafx_http_events_finish(((Listener *)follower)->events);
 }
 
-static const FollowerDoor events_door = { tell, end };
+static size_t waiting(Follower *follower)
+{
+    return vmafx_http_events_waiting(((Listener *)follower)->events);
+}
+
+static const FollowerDoor events_door = { tell, end, waiting };
 
 static void closed(void *ctx, VmafxHttpEvents *events)
 {

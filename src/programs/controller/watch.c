@@ -114,7 +114,7 @@ int64_t watch_news_sequence(const WatchNews *news)
     return news->sequence;
 }
 
-/** To all followers of a topic who do not know it yet. */
+/** To all followers of a topic who do not know it yet; progress only to those who keep up. */
 static void publish(Topic *topic, const VmafxJob *job, const VmafxEvent *event, Vmafx__V1__Progress *progress)
 {
     Vmafx__V1__WatchJobResponse response = VMAFX__V1__WATCH_JOB_RESPONSE__INIT;
@@ -133,7 +133,7 @@ static void publish(Topic *topic, const VmafxJob *job, const VmafxEvent *event, 
         response.event = &event_view;
     }
     for (Follower *f = topic->followers; f; f = f->next) {
-        if (event && event->sequence <= f->seen)
+        if (event ? event->sequence <= f->seen : f->door->waiting(f) > WATCH_LAG_BYTES)
             continue;
         if (event)
             f->seen = event->sequence;

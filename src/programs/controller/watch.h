@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * Followers of jobs: who follows one gets it as it is, then every change once and in order, and progress. Doors are
- * Jobs.WatchJob (watch_rpc.c) and GET /v1/jobs/{id}/events (rest_events.c). A follower that does not read is dropped by
- * its door's limit; nobody waits for it. Any thread may publish; nothing here waits for a peer.
+ * Jobs.WatchJob (watch_rpc.c) and GET /v1/jobs/{id}/events (rest_events.c). Nobody waits for a follower that does not
+ * read: it is told no progress while it lags, so that what waits for it is changes, which are few, and it is cut off at
+ * its door's limit. Any thread may publish; nothing here waits for a peer.
  */
 #ifndef VMAFX_PROGRAMS_CONTROLLER_WATCH_H
 #define VMAFX_PROGRAMS_CONTROLLER_WATCH_H
@@ -12,7 +13,8 @@
 
 typedef struct WatchHub WatchHub;
 
-#define WATCHERS_MAX 100000 /* followers by all doors; then BUSY */
+#define WATCHERS_MAX    100000             /* followers by all doors; then BUSY */
+#define WATCH_LAG_BYTES ((size_t)16 << 10) /* with more than this waiting for it, a follower lags */
 
 WatchHub *watch_hub_new(VmafxStore *store);
 /** After the servers have stopped. */
@@ -45,9 +47,10 @@ int64_t watch_news_sequence(const WatchNews *news);
 
 typedef struct Follower Follower;
 typedef struct FollowerDoor {
-    /* Both are called with the hub locked, or from watch_hub_join: they queue, and never wait nor call the hub. */
+    /* All are called with the hub locked, or from watch_hub_join: they queue, and never wait nor call the hub. */
     void (*tell)(Follower *follower, WatchNews *news);
     void (*end)(Follower *follower, VmafxErr err, const char *why); /* OK: after the terminal state */
+    size_t (*waiting)(Follower *follower);                          /* bytes it has not read yet */
 } FollowerDoor;
 
 /** The head of a door's own struct. The hub's; zero it before enter. */

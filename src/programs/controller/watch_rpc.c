@@ -4,6 +4,8 @@
 #include "base/base.h"
 #include "programs/controller/watch.h"
 
+#define QUEUE_MAX_BYTES ((size_t)2 << 20) /* a request of 1 MiB, and thousands of changes */
+
 typedef struct Watcher {
     Follower follower; /* first */
     const WatchRpc *door;
@@ -28,7 +30,12 @@ static void end(Follower *follower, VmafxErr err, const char *why)
     vmafx_rpc_stream_finish(((Watcher *)follower)->stream, err, why);
 }
 
-static const FollowerDoor rpc_door = { tell, end };
+static size_t waiting(Follower *follower)
+{
+    return vmafx_rpc_stream_waiting(((Watcher *)follower)->stream);
+}
+
+static const FollowerDoor rpc_door = { tell, end, waiting };
 
 static VmafxErr watch_open(void *ctx, VmafxRpcStream *stream, void **ret_state, VmafxErrInfo *reterr)
 {
@@ -82,6 +89,7 @@ VmafxRpcMethod watch_rpc_method(WatchRpc *door)
         .open = watch_open,
         .message = watch_message,
         .closed = watch_closed,
+        .queue_max_bytes = QUEUE_MAX_BYTES,
         .ctx = door,
     };
 }
