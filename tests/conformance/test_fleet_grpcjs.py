@@ -505,6 +505,111 @@ def a_damaged_result_is_asked_for_again():
 
 
 @case
+def a_result_that_is_never_whole_ends_its_attempt():
+    with Controller("--job-attempts", "1") as c:
+        node, result = Node(c.client), stored_result(c.client)
+        announced = {"result_bytes": str(len(result)), "outcome": "ATTEMPT_OUTCOME_SUCCEEDED",
+                     "result_sha256": base64.b64encode(hashlib.sha256(result).digest()).decode()}
+        for why, sent, announces in (
+                ("nothing came", [], announced),
+                ("a gap", [(0, result[:10]), (11, result[11:])], announced),
+                ("the second half alone", [(10, result[10:])], announced),
+                ("in another order", [(10, result[10:]), (0, result[:10])], announced),
+                ("more than announced", [(0, result + b"x")], announced),
+                ("less than announced", [(0, result)], {**announced, "result_bytes": str(len(result) + 1)}),
+                ("another content", [(0, bytes(len(result)))], announced),
+                ("no digest", [(0, result)], {**announced, "result_sha256": ""}),
+                ("a negative length", [(0, result)], {**announced, "result_bytes": "-1"})):
+            job = c.client.submit()
+            attempt = node.until("assign")["attempt"]
+            answers = []
+            for _ in range(3):
+                for offset, data in sent:
+                    node.write(result={"attempt": attempt, "offset": str(offset), "data": base64.b64encode(data).decode()})
+                node.write(end={"attempt": attempt, **announces})
+                answers.append(node.until("end_ack"))
+            assert [(a["resend"], a["kept"]) for a in answers] == [(True, False)] * 2 + [(False, True)], f"{why}: {answers}"
+            got = wait_state(c.client, job["id"], "FAILED")
+            assert got["failure_class"] == "FAILURE_CLASS_NODE" and "damaged 3 times" in got["message"], f"{why}: {got}"
+            assert not got["has_result"], f"{why}: {got}"
+        job = c.client.submit()
+        ack = node.finish(node.until("assign")["attempt"], b"", **{**announced, "result_bytes": str((256 << 20) + 1)})
+        assert ack["kept"] and not ack["resend"], f"one that is too long is not asked for again: {ack}"
+        got = wait_state(c.client, job["id"], "FAILED")
+        assert got["failure_class"] == "FAILURE_CLASS_INTERNAL" and "268435457 bytes" in got["message"], got
+        job = c.client.submit()
+        assert node.finish(node.until("assign")["attempt"], result, outcome="ATTEMPT_OUTCOME_SUCCEEDED")["kept"]
+        wait_state(c.client, job["id"], "SUCCEEDED")
+
+
+@case
+def a_result_of_somebody_elses_attempt_is_answered_and_harms_nobody():
+    with Controller() as c:
+        job = c.client.submit()
+        node, result = Node(c.client, "holder"), stored_result(c.client)
+        attempt = node.until("assign")["attempt"]
+        other = Node(c.client, "other")
+        for why, ref in (("another node's", attempt), ("a later attempt", {**attempt, "attempt": 2}),
+                         ("nobody's", {"job_id": NOBODY, "attempt": 1})):
+            ack = other.finish(ref, result, chunk=10, outcome="ATTEMPT_OUTCOME_SUCCEEDED")
+            assert ack == {"attempt": ref, "kept": False, "resend": False}, f"{why}: {ack}"
+        assert c.client.ok("GetJob", {"id": job["id"]})["job"]["state"] == "JOB_STATE_RUNNING"
+        other.write(heartbeat={"sequence": "1"})
+        assert other.until("heartbeat_ack")["sequence"] == "1", "its stream stands"
+        assert node.finish(attempt, result, outcome="ATTEMPT_OUTCOME_SUCCEEDED")["kept"]
+
+
+@case
+def a_message_that_no_node_sends_ends_its_stream_with_a_sentence():
+    with Controller() as c:
+        for why, error, words, message in (
+                ("an end of nothing", "INVALID", "end.attempt", {"end": {"outcome": "ATTEMPT_OUTCOME_FAILED"}}),
+                ("an end of no job", "INVALID", "end.attempt", {"end": {"attempt": {"job_id": "x", "attempt": 1}}}),
+                ("a part of nothing", "INVALID", "result.attempt", {"result": {"data": "AAAA"}}),
+                ("attempt 0", "INVALID", "result.attempt", {"result": {"attempt": {"job_id": NOBODY}}}),
+                ("a part that is too long", "LIMIT", "1048577 bytes", {"result": {
+                    "attempt": {"job_id": NOBODY, "attempt": 1}, "data": base64.b64encode(bytes((1 << 20) + 1)).decode()}})):
+            node = Node(c.client)
+            node.write(**message)
+            status = node.end()[1]
+            assert status["code"] == code_of(error) and words in status["details"], f"{why}: {status}"
+
+
+@case
+def a_node_that_talks_faster_than_the_disk_writes_is_answered_all_the_same():
+    with Controller() as c:
+        c.client.submit()
+        node = Node(c.client)
+        attempt = node.until("assign")["attempt"]
+        for i in range(1, 301):  # far more than are let wait in the store at a time
+            node.write(heartbeat={"sequence": str(i), "held": [attempt] * 500})
+        assert [node.until("heartbeat_ack")["sequence"] for _ in range(300)] == [str(i) for i in range(1, 301)]
+        assert node.finish(attempt, stored_result(c.client), outcome="ATTEMPT_OUTCOME_SUCCEEDED")["kept"]
+
+
+@case
+def texts_that_are_too_long_are_cut_between_characters_and_can_be_read():
+    with Controller("--job-attempts", "1") as c:
+        node = Node(c.client)
+        for before in ("", "x"):  # one of them puts the limit into the middle of a character
+            job = c.client.submit()
+            task = node.until("assign")
+            node.write(heartbeat={"sequence": "1", "slots_free": 0, "load": {"gpus": [{"id": before + 60 * "ä"}]}})
+            node.until("heartbeat_ack")
+            node.finish(task["attempt"], b"",
+                        outcome="ATTEMPT_OUTCOME_FAILED", failure_class="FAILURE_CLASS_INPUT", message=before + 600 * "ä")
+            got = wait_state(c.client, job["id"], "FAILED")
+            events = c.client.ok("GetJobEvents", {"id": job["id"]})["events"]
+            for text in [got["message"], *(e["message"] for e in events if e["message"])]:
+                assert text.startswith(before + 200 * "ä") and text.strip("x") == (len(text) - len(before)) * "ä", text
+            nodes = c.client.ok("ListNodes", service="Fleet")["nodes"]
+            assert nodes[0]["load"]["gpus"][0]["id"].startswith(before + 30 * "ä"), nodes
+            for words in (("job", job["id"]), ("jobs", "--all"), ("nodes",)):  # our own reader refuses what is not UTF-8
+                done = run(*words, "--json", "--controller", f"127.0.0.1:{c.port}")
+                assert done.returncode == 0, f"{words}: {done.stderr}"
+
+
+@case
 def an_end_that_makes_no_sense_fails_its_job_and_no_other():
     with Controller("--job-attempts", "1") as c:
         good, node = stored_result(c.client), Node(c.client)
@@ -618,7 +723,6 @@ def nonsense_on_a_nodes_stream_ends_that_stream_only():
         node = Node(c.client, "bad")
         node.write(heartbeat={"sequence": "1", "held": [{"job_id": "nonsense", "attempt": -1}, {"job_id": NOBODY, "attempt": 1}]})
         assert node.until("heartbeat_ack")["lost"] == [{"job_id": NOBODY, "attempt": 1}], "nobody holds that"
-        node.write(end={"outcome": 1})
         node.write(progress={"progress": {"frames": "-5"}})
         node.write(result={"attempt": {"job_id": NOBODY, "attempt": 1}, "offset": "-9", "data": "AAAA"})
         assert not node.finish({"job_id": NOBODY, "attempt": 1}, outcome="ATTEMPT_OUTCOME_SUCCEEDED")["kept"]

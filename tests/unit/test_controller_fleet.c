@@ -196,6 +196,28 @@ static void one_node_has_no_more_than_one_result_may_have(void **state)
     node_table_free(&table);
 }
 
+/* ---- Places ---- */
+
+/** Names come and go where nodes are made as needed; those that are gone keep nobody out. */
+static void nodes_that_are_gone_make_place_for_new_ones(void **state)
+{
+    NodeTable *table = make_table(0);
+    char name[16];
+
+    for (int i = 0; i < VMAFX_FLEET_NODES_MAX; i++) {
+        assert_true(table_has_place(table));
+        snprintf(name, sizeof name, "n%d", i);
+        add_node(table, name);
+    }
+    assert_false(table_has_place(table));
+    table_find(table, "n7")->gone = table_find(table, "n9")->gone = true;
+    table_find(table, "n9")->seen_ns = 1;
+    assert_true(table_has_place(table));
+    assert_null(table_find(table, "n9"));
+    assert_non_null(table_find(table, "n7"));
+    node_table_free(&table);
+}
+
 /* ---- What people see of nodes ---- */
 
 typedef struct Looking {
@@ -347,6 +369,7 @@ int main(void)
         cmocka_unit_test(an_attempt_that_is_over_frees_what_had_come),
         cmocka_unit_test(results_that_nobody_finishes_make_room_for_others),
         cmocka_unit_test(one_node_has_no_more_than_one_result_may_have),
+        cmocka_unit_test(nodes_that_are_gone_make_place_for_new_ones),
         cmocka_unit_test(a_list_of_nodes_is_not_touched_by_what_they_say_meanwhile),
         cmocka_unit_test(one_that_lags_is_told_what_changes_and_not_how_far_it_is),
     };

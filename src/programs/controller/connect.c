@@ -152,8 +152,7 @@ static void connect_closed(void *state, VmafxRpcStream *stream)
     bool was_here = session->listed && !session->gone;
     bool leaves = session->draining && !session->n_held;
     session->gone = true;
-    for (size_t i = 0; i < session->n_held; i++)
-        partial_drop(table, session, &session->held[i]); /* the node begins anew on its next stream */
+    session_drop_partials(session);
     if (was_here && leaves)
         table_remove(table, session); /* it drained and left: nobody misses it */
     pthread_mutex_unlock(&table->lock);

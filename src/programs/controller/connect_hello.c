@@ -108,9 +108,10 @@ static VmafxErr enlist(Session *session, VmafxErrInfo *info)
     if (found) {
         old = session_ref(found);
         found->gone = true;
+        session_drop_partials(found);
         table_remove(table, found);
     }
-    if (table->n_sessions == VMAFX_FLEET_NODES_MAX)
+    if (!table_has_place(table))
         err = vmafx_fail(info, VMAFX_ERR_BUSY, "this controller has %d nodes already", VMAFX_FLEET_NODES_MAX);
     else {
         table->sessions[table->n_sessions++] = session_ref(session);

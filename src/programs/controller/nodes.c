@@ -72,6 +72,22 @@ void table_remove(NodeTable *table, Session *session)
         }
 }
 
+bool table_has_place(NodeTable *table)
+{
+    Session *oldest = NULL;
+
+    if (table->n_sessions < VMAFX_FLEET_NODES_MAX)
+        return true;
+    for (size_t i = 0; i < table->n_sessions; i++) {
+        Session *s = table->sessions[i];
+        if (s->gone && (!oldest || s->seen_ns < oldest->seen_ns))
+            oldest = s;
+    }
+    if (oldest)
+        table_remove(table, oldest);
+    return oldest;
+}
+
 Held *session_held(Session *session, const VmafxAttemptRef *ref)
 {
     for (size_t i = 0; i < session->n_held; i++)
@@ -106,6 +122,12 @@ void session_release(Session *session, const VmafxAttemptRef *ref)
     session->held_memory_mib -= held->memory_mib;
     partial_drop(session->table, session, held);
     *held = session->held[--session->n_held];
+}
+
+void session_drop_partials(Session *session)
+{
+    for (size_t i = 0; i < session->n_held; i++)
+        partial_drop(session->table, session, &session->held[i]);
 }
 
 Vmafx__V1__AttemptRef attempt_message(const VmafxAttemptRef *ref, char text[VMAFX_JOB_ID_TEXT])

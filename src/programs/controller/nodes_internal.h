@@ -89,9 +89,13 @@ bool session_is_lost(const Session *session);
 /* With the table's lock. */
 Session *table_find(NodeTable *table, const char *name);
 void table_remove(NodeTable *table, Session *session);
+/** Room for one more? When all places are taken, the one that has been gone the longest is forgotten. */
+bool table_has_place(NodeTable *table);
 Held *session_held(Session *session, const VmafxAttemptRef *ref);
 bool session_hold(Session *session, const VmafxAttemptRef *ref, int32_t memory_mib);
 void session_release(Session *session, const VmafxAttemptRef *ref);
+/** Its stream is over: on its next one the node begins its results anew. */
+void session_drop_partials(Session *session);
 
 /** Packs and queues; a stream that is full or gone closes by itself. */
 void session_send(Session *session, const Vmafx__V1__ControllerMessage *message);

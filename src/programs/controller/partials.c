@@ -49,14 +49,20 @@ static Session *greediest(NodeTable *table)
     return most;
 }
 
-/** False: it has none. */
-static bool take_largest_away(NodeTable *table, Session *session)
+/** A node's largest, and the one that wants to grow only when there is no other. False: it has none. */
+static bool take_largest_away(NodeTable *table, Session *session, const Held *growing)
 {
-    Held *largest = NULL;
+    Held *largest = NULL, *itself = NULL;
 
-    for (size_t i = 0; i < session->n_held; i++)
-        if (session->held[i].partial.room > (largest ? largest->partial.room : 0))
-            largest = &session->held[i];
+    for (size_t i = 0; i < session->n_held; i++) {
+        Held *held = &session->held[i];
+        if (held == growing)
+            itself = held->partial.room ? held : NULL;
+        else if (held->partial.room > (largest ? largest->partial.room : 0))
+            largest = held;
+    }
+    if (!largest)
+        largest = itself;
     if (!largest)
         return false;
     partial_drop(table, session, largest);
@@ -70,10 +76,10 @@ static bool make_room(NodeTable *table, Session *session, const Held *held, size
     bool found = true;
 
     while (found && !held->partial.taken_away && session->partial_bytes + more > RESULT_BYTES_MAX)
-        found = take_largest_away(table, session);
+        found = take_largest_away(table, session, held);
     while (found && !held->partial.taken_away && table->result_bytes + more > all_max(table)) {
         Session *most = greediest(table);
-        found = most && take_largest_away(table, most);
+        found = most && take_largest_away(table, most, held);
     }
     return found && !held->partial.taken_away;
 }
