@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 from fleet import Fleet, Process, program
-from harness import absolute_pair, case, expect, main
+from harness import absolute_pair, case, expect, long_pair, main
 from otlp import Receiver
 from trees import check_tree, spans_by_trace
 
@@ -118,6 +118,35 @@ def a_job_that_needs_more_memory_than_any_node_has_says_so_while_it_waits():
         fleet.start_node("node-2")
         expect(fleet.cli("watch", job_id), 0, "succeeded")
         assert "MiB" not in fleet.job(job_id)["job"].get("message", "")
+
+
+# ---- A disk that forgets ----
+
+
+def spooled(name):
+    """The results that a node keeps until its controller has them."""
+    folder = os.path.join(name, "spool")
+    return [os.path.join(folder, file) for file in os.listdir(folder) if not file.startswith(".")]
+
+
+@case
+def a_result_that_is_damaged_in_its_nodes_spool_is_computed_again():
+    reference, distorted = long_pair(300)
+    with Fleet(slots=1, lease="30s") as fleet:
+        job_id = fleet.submit(reference, distorted)
+        fleet.wait_state(job_id, "running")
+        fleet.controller.kill()
+        wait_until("the result is in the spool", lambda: spooled("node-1"))
+        with open(spooled("node-1")[0], "r+b") as f:
+            f.seek(-1, os.SEEK_END)
+            last = f.read(1)[0]
+            f.seek(-1, os.SEEK_END)
+            f.write(bytes([last ^ 1]))
+        fleet.start_controller()
+        expect(fleet.cli("watch", job_id), 0, "succeeded")
+        job = fleet.job(job_id)
+        assert job["job"]["attempts"] == 2, job
+        assert any("lost the result" in e.get("message", "") for e in job["events"]), job["events"]
 
 
 # ---- A controller that is killed ----
