@@ -11,9 +11,11 @@
  *   call    service, method, request, metadata?      a unary call: { code, details, response }
  *   bytes   path, base64                             a unary call with these bytes as the request: { code, details }
  *   send    service, method, messages                a stream of these to one answer: { code, details, response }
- *   open    stream, service, method, request?        begins a stream; without a request one in both directions
+ *   open    stream, service, method, request?, idle? begins a stream; without a request one in both directions; idle: one
+ *                                                    that reads nothing until it is told to go on
  *   write   stream, message | base64                 says something on it
  *   next    stream                                   its next message { message }, or its end { code, details }
+ *   go      stream                                   reads an idle one from here on
  *   end     stream                                   this side has said all;  cancel: does not want any more
  *   pack    type, message                            the bytes of any message: { base64 }
  */
@@ -81,13 +83,14 @@ const orders = {
     clients.Jobs.makeUnaryRequest(method, (b) => b, (b) => b.toString('base64'), Buffer.from(base64, 'base64'),
       (error, response) => resolve(status(error, response)));
   }),
-  open: ({ stream, service, method, request }) => {
+  open: ({ stream, service, method, request, idle }) => {
     const options = { deadline: Date.now() + DEADLINE_MS };
     const client = clients[service];
     streams[stream] = follow(request ? client[method](request, options)
       : client.makeBidiStreamRequest(client[method].path, // bytes may stand in for a message
         (m) => (Buffer.isBuffer(m) ? m : client[method].requestSerialize(m)), client[method].responseDeserialize,
         new grpc.Metadata(), options));
+    if (idle) streams[stream].call.pause();
     return {};
   },
   write: ({ stream, message, base64 }) => {
@@ -95,6 +98,7 @@ const orders = {
     return {};
   },
   next: ({ stream }) => streams[stream].next(),
+  go: ({ stream }) => { streams[stream].call.resume(); return {}; },
   end: ({ stream }) => { streams[stream].call.end(); return {}; },
   cancel: ({ stream }) => { streams[stream].call.cancel(); return {}; },
   pack: ({ type, message }) => {

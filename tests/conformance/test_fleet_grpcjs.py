@@ -77,10 +77,10 @@ class Client:
     def submit(self, job=None, **more):
         return self.ok("SubmitJob", {"job": {**(job or JOB), **more}})["job"]
 
-    def stream(self, service, method, request=None):
+    def stream(self, service, method, request=None, idle=False):
         self.names += 1
         name = f"stream {self.names}"
-        self.do("open", stream=name, service=service, method=method, **({"request": request} if request else {}))
+        self.do("open", stream=name, service=service, method=method, idle=idle, **({"request": request} if request else {}))
         return Stream(self, name)
 
     def pack(self, kind, message):
@@ -898,6 +898,37 @@ def an_upload_is_the_submitters_and_for_the_node_that_works_on_it():
 
 
 # ---- With nodes of ours ----
+
+
+@case
+def a_node_that_fetches_without_reading_keeps_no_other_out():
+    data = os.urandom(8 << 20)  # more than lies in queues and windows
+    uri = "upload:" + hashlib.sha256(data).hexdigest()
+    job = {"reference": {"uri": "/media/a.y4m"}, "distorted": {"uri": uri}}
+    with Controller("--lease", "120s") as c:
+        assert c.client.upload(*upload_of(data, piece=1 << 19))["code"] == 0
+        with Client(c.port) as slow, Client(c.port) as other:
+            c.client.submit(job)
+            request = {"attempt": Node(slow, "slow", slots=1).until("assign")["attempt"], "uri": uri}
+            idle = [slow.stream("Fleet", "FetchUpload", request, idle=True) for _ in range(64)]
+            end = time.monotonic() + 60
+            while True:  # until all of them have their place
+                messages, status = slow.stream("Fleet", "FetchUpload", request).end()
+                if status["code"] == code_of("BUSY"):
+                    break
+                assert status["code"] == 0 and time.monotonic() < end, status
+            assert "node slow" in status["details"] and not messages, status
+            c.client.submit(job)
+            attempt = Node(other, "other", slots=1).until("assign")["attempt"]
+            messages, status = other.stream("Fleet", "FetchUpload", {"attempt": attempt, "uri": uri}).end()
+            assert status["code"] == 0 and b"".join(base64.b64decode(m["data"]) for m in messages) == data, status
+            slow.do("go", stream=idle[0].name)
+            messages, status = idle[0].end()
+            assert status["code"] == 0 and b"".join(base64.b64decode(m["data"]) for m in messages) == data, status
+            for stream in idle[1:]:
+                slow.do("cancel", stream=stream.name)
+            while slow.stream("Fleet", "FetchUpload", request).end()[1]["code"] != 0:  # its places are free again
+                assert time.monotonic() < end
 
 
 @case
