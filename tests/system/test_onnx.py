@@ -342,15 +342,15 @@ def ours_is_near_vmaf():
 @case
 def a_batch_is_a_span_and_a_measurement():
     need_runtime()
-    pair(n=20)
+    pair(n=10)
     write("mean.onnx", mean())
     receiver = Receiver()
     expect(score("--model", "path=mean.onnx", env=receiver.environment()), 0)
     (spans,) = spans_by_trace(receiver).values()
     scoring = next(s for s in spans if s[2] == "vmafx.scoring")
     batches = sorted((s for s in spans if s[2] == "vmafx.onnx.inference"), key=lambda s: s[5]["vmafx.frame.first"])
-    assert [s[5]["vmafx.frame.first"] for s in batches] == [0, 16], batches
-    assert [s[5]["vmafx.inference.batch_size"] for s in batches] == [16, 4], batches
+    assert [s[5]["vmafx.frame.first"] for s in batches] == [0, 4, 8], batches
+    assert [s[5]["vmafx.inference.batch_size"] for s in batches] == [4, 4, 2], batches
     for s in batches:
         assert s[1] == scoring[0] and s[5]["vmafx.backend"] == b"cpu" and s[5]["vmafx.model.name"] == b"mean", s
     _, metrics = metrics_of(receiver.bodies["/v1/metrics"][-1][1])
