@@ -12,10 +12,9 @@
  *   bytes   path, base64                             a unary call with these bytes as the request: { code, details }
  *   send    service, method, messages                a stream of these to one answer: { code, details, response }
  *   open    stream, service, method, request?, idle? begins a stream; without a request one in both directions; idle: one
- *                                                    that reads nothing until it is told to go on
+ *                                                    that reads nothing
  *   write   stream, message | base64                 says something on it
  *   next    stream                                   its next message { message }, or its end { code, details }
- *   go      stream                                   reads an idle one from here on
  *   end     stream                                   this side has said all;  cancel: does not want any more
  *   pack    type, message                            the bytes of any message: { base64 }
  */
@@ -98,7 +97,6 @@ const orders = {
     return {};
   },
   next: ({ stream }) => streams[stream].next(),
-  go: ({ stream }) => { streams[stream].call.resume(); return {}; },
   end: ({ stream }) => { streams[stream].call.end(); return {}; },
   cancel: ({ stream }) => { streams[stream].call.cancel(); return {}; },
   pack: ({ type, message }) => {
