@@ -11,7 +11,8 @@
  *   call    service, method, request, metadata?      a unary call: { code, details, response }
  *   bytes   path, base64                             a unary call with these bytes as the request: { code, details }
  *   send    service, method, messages                a stream of these to one answer: { code, details, response }
- *   open    stream, service, method, request?        begins a stream; without a request one in both directions
+ *   open    stream, service, method, request?, idle? begins a stream; without a request one in both directions; idle: one
+ *                                                    that reads nothing
  *   write   stream, message | base64                 says something on it
  *   next    stream                                   its next message { message }, or its end { code, details }
  *   end     stream                                   this side has said all;  cancel: does not want any more
@@ -81,13 +82,14 @@ const orders = {
     clients.Jobs.makeUnaryRequest(method, (b) => b, (b) => b.toString('base64'), Buffer.from(base64, 'base64'),
       (error, response) => resolve(status(error, response)));
   }),
-  open: ({ stream, service, method, request }) => {
+  open: ({ stream, service, method, request, idle }) => {
     const options = { deadline: Date.now() + DEADLINE_MS };
     const client = clients[service];
     streams[stream] = follow(request ? client[method](request, options)
       : client.makeBidiStreamRequest(client[method].path, // bytes may stand in for a message
         (m) => (Buffer.isBuffer(m) ? m : client[method].requestSerialize(m)), client[method].responseDeserialize,
         new grpc.Metadata(), options));
+    if (idle) streams[stream].call.pause();
     return {};
   },
   write: ({ stream, message, base64 }) => {

@@ -77,10 +77,10 @@ class Client:
     def submit(self, job=None, **more):
         return self.ok("SubmitJob", {"job": {**(job or JOB), **more}})["job"]
 
-    def stream(self, service, method, request=None):
+    def stream(self, service, method, request=None, idle=False):
         self.names += 1
         name = f"stream {self.names}"
-        self.do("open", stream=name, service=service, method=method, **({"request": request} if request else {}))
+        self.do("open", stream=name, service=service, method=method, idle=idle, **({"request": request} if request else {}))
         return Stream(self, name)
 
     def pack(self, kind, message):
@@ -898,6 +898,40 @@ def an_upload_is_the_submitters_and_for_the_node_that_works_on_it():
 
 
 # ---- With nodes of ours ----
+
+
+@case
+def a_node_that_fetches_without_reading_keeps_no_other_out():
+    data = os.urandom(8 << 20)  # more than lies in queues and windows
+    uri = "upload:" + hashlib.sha256(data).hexdigest()
+    job = {"reference": {"uri": "/media/a.y4m"}, "distorted": {"uri": uri}}
+    with Controller("--lease", "120s") as c:
+        assert c.client.upload(*upload_of(data, piece=1 << 19))["code"] == 0
+        with Client(c.port) as slow, Client(c.port) as other:
+            c.client.submit(job)
+            attempt = Node(slow, "slow", slots=1).until("assign")["attempt"]
+            idle = [slow.stream("Fleet", "FetchUpload", {"attempt": attempt, "uri": uri}, idle=True) for _ in range(64)]
+
+            def fetch_end(ref):
+                """The last bytes, by another connection: the slow one's window is full."""
+                return other.stream("Fleet", "FetchUpload", {"attempt": ref, "uri": uri, "offset": str(len(data) - 9)}).end()
+
+            def fetch_until(code):
+                end = time.monotonic() + 60
+                while True:
+                    messages, status = fetch_end(attempt)
+                    if status["code"] == code:
+                        return messages, status
+                    assert status["code"] in (0, code_of("BUSY")) and time.monotonic() < end, status
+
+            messages, status = fetch_until(code_of("BUSY"))  # when all of them have their place
+            assert "node slow" in status["details"] and not messages, status
+            c.client.submit(job)
+            messages, status = fetch_end(Node(other, "other", slots=1).until("assign")["attempt"])
+            assert status["code"] == 0 and base64.b64decode(messages[0]["data"]) == data[-9:], status
+            for stream in idle:
+                slow.do("cancel", stream=stream.name)
+            fetch_until(0)  # its places are free again
 
 
 @case

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pthread.h>
+
 #include <cmocka.h>
 
 #include "base/base.h"
 #include "base/clock.h"
-#include "programs/controller/nodes_internal.h"
+#include "programs/controller/connect_internal.h"
 #include "programs/controller/watch.h"
 
 /* ---- A table of nodes without streams ---- */
@@ -256,6 +258,115 @@ static void a_list_of_nodes_is_not_touched_by_what_they_say_meanwhile(void **sta
     node_table_free(&table);
 }
 
+/* ---- A store ---- */
+
+/** Of config, what is told and how much may wait. */
+static VmafxStore *make_store(char folder[64], VmafxStoreConfig config)
+{
+    VmafxStore *store = NULL;
+    char url[96];
+
+    strcpy(folder, "/tmp/test_controller_fleet_XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(url, sizeof url, "%s/jobs.db", folder);
+    config.url = url;
+    config.durability = VMAFX_DURABILITY_NORMAL;
+    config.rules = (VmafxFleetRules)VMAFX_FLEET_RULES;
+    assert_int_equal(vmafx_store_open(&config, &store, NULL), VMAFX_OK);
+    return store;
+}
+
+static void close_store(VmafxStore **store, const char *folder)
+{
+    char command[96];
+
+    vmafx_store_close(store);
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- Ends that the store cannot take ---- */
+
+/** Lets the store's writer stand, once it has something to tell. */
+typedef struct Gate {
+    pthread_mutex_t lock; /* covers what follows */
+    pthread_cond_t change;
+    bool stands, open, done;
+} Gate;
+
+static void stand(void *ctx, const VmafxEvent *events, const VmafxJob *const *jobs, size_t n)
+{
+    Gate *gate = ctx;
+
+    pthread_mutex_lock(&gate->lock);
+    gate->stands = true;
+    pthread_cond_broadcast(&gate->change);
+    while (!gate->open)
+        pthread_cond_wait(&gate->change, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void submitted(VmafxStoreOp *op)
+{
+    Gate *gate = op->ctx;
+
+    vmafx_store_op_done(op);
+    pthread_mutex_lock(&gate->lock);
+    gate->done = true;
+    pthread_cond_broadcast(&gate->change);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void wait_for(Gate *gate, const bool *flag)
+{
+    pthread_mutex_lock(&gate->lock);
+    while (!*flag)
+        pthread_cond_wait(&gate->change, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/** It is busy, and the report is none the worse for it. */
+static void an_end_that_finds_the_stores_line_full_is_asked_for_again(void **state)
+{
+    Gate gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false, false };
+    char folder[64], id[VMAFX_JOB_ID_TEXT];
+    VmafxStore *store =
+        make_store(folder, (VmafxStoreConfig){ .pending_max = 1, .on_events = stand, .on_events_ctx = &gate });
+    NodeTable *table = node_table_new(&(NodeTableConfig){ .store = store, .lease_ms = 60000 });
+    Session *node = add_node(table, "a");
+    VmafxSubmission s = { .job = { .timeout_us = 1, .attempt_limit = 1, .id.bytes[15] = 9, .submitter = "x" },
+                          .spec = "" };
+    VmafxStoreOp op = {
+        .kind = VMAFX_STORE_SUBMIT, .submissions = &s, .n_submissions = 1, .done = submitted, .ctx = &gate
+    };
+    Vmafx__V1__AttemptRef ref = VMAFX__V1__ATTEMPT_REF__INIT;
+    Vmafx__V1__TaskEnd end = VMAFX__V1__TASK_END__INIT;
+    VmafxAttemptRef of = attempt(1);
+
+    vmafx_store_submit_op(store, &op);
+    wait_for(&gate, &gate.stands);
+    hold(node, 1);
+    vmafx_job_id_text(&of.job, id);
+    ref.job_id = id;
+    ref.attempt = 1;
+    end.attempt = &ref;
+    end.outcome = VMAFX__V1__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_FAILED;
+    end.failure_class = VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INPUT;
+    connect_end(node, &end);
+    assert_true(held(node, 1)->ask_again);
+    assert_false(held(node, 1)->ending);
+    assert_int_equal(node->under_way, 0);
+
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.change);
+    pthread_mutex_unlock(&gate.lock);
+    wait_for(&gate, &gate.done);
+    close_store(&store, folder);
+    drop_all(node);
+    node_table_free(&table);
+}
+
 /* ---- Followers ---- */
 
 typedef struct Reader {
@@ -284,22 +395,6 @@ static size_t waiting(Follower *follower)
 
 static const FollowerDoor door = { tell, end, waiting };
 
-static VmafxStore *make_store(char folder[64])
-{
-    VmafxStore *store = NULL;
-    char url[96];
-
-    strcpy(folder, "/tmp/test_controller_fleet_XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(url, sizeof url, "%s/jobs.db", folder);
-    assert_int_equal(
-        vmafx_store_open(
-            &(VmafxStoreConfig){ .url = url, .durability = VMAFX_DURABILITY_NORMAL, .rules = VMAFX_FLEET_RULES },
-            &store, NULL),
-        VMAFX_OK);
-    return store;
-}
-
 /** A job that runs. */
 static VmafxJob submit(VmafxStore *store)
 {
@@ -316,8 +411,8 @@ static VmafxJob submit(VmafxStore *store)
 
 static void one_that_lags_is_told_what_changes_and_not_how_far_it_is(void **state)
 {
-    char folder[64], id[VMAFX_JOB_ID_TEXT], command[96];
-    VmafxStore *store = make_store(folder);
+    char folder[64], id[VMAFX_JOB_ID_TEXT];
+    VmafxStore *store = make_store(folder, (VmafxStoreConfig){ .pending_max = 0 });
     WatchHub *hub = watch_hub_new(store);
     VmafxJob job = submit(store);
     const VmafxJob *row = &job;
@@ -357,9 +452,7 @@ static void one_that_lags_is_told_what_changes_and_not_how_far_it_is(void **stat
     assert_int_equal(reader.ends, 1);
     watch_hub_leave(&reader.follower);
     watch_hub_free(&hub);
-    vmafx_store_close(&store);
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    assert_int_equal(system(command), 0);
+    close_store(&store, folder);
 }
 
 int main(void)
@@ -371,6 +464,7 @@ int main(void)
         cmocka_unit_test(one_node_has_no_more_than_one_result_may_have),
         cmocka_unit_test(nodes_that_are_gone_make_place_for_new_ones),
         cmocka_unit_test(a_list_of_nodes_is_not_touched_by_what_they_say_meanwhile),
+        cmocka_unit_test(an_end_that_finds_the_stores_line_full_is_asked_for_again),
         cmocka_unit_test(one_that_lags_is_told_what_changes_and_not_how_far_it_is),
     };
 

@@ -324,7 +324,7 @@ static VmafxErr make_parts(Controller *c, VmafxErrInfo *reterr)
     jobs_methods(&c->jobs, &c->api);
     node_table_api(c->nodes, &c->api);
     c->watch = (WatchRpc){ c->hub, &c->api };
-    c->results = (ResultRpc){ c->store, &c->api };
+    c->results = (ResultRpc){ .store = c->store, .api = &c->api };
     c->uploads_rpc = (UploadsRpc){ .uploads = c->uploads, .store = c->store, .allow = allow_node, .allow_ctx = c };
     uploads_rpc_init(&c->uploads_rpc, &c->api);
     c->rest = (Rest){ .api = &c->api,
@@ -475,6 +475,7 @@ static void stop(Controller *c)
     if (c->rpc)
         vmafx_rpc_server_stop(&c->rpc, STOP_GRACE_MS);
     uploads_rpc_done(&c->uploads_rpc);
+    result_rpc_done(&c->results);
     uploads_close(&c->uploads); /* it asks the store */
     if (c->telemetry)
         vmafx_service_flush(c->service);

@@ -77,6 +77,10 @@ typedef struct Work {
     bool fetches;
     VmafxRpcCallSpan span;
 
+    /* Under the door's lock. */
+    char node[VMAFX_NODE_NAME_MAX]; /* that fetches; "": not known yet, and not in the list */
+    struct Work *next;
+
     pthread_mutex_t lock; /* covers everything below */
     pthread_cond_t change;
     bool started, closed, half_closed, writable;
@@ -367,6 +371,42 @@ static bool is_named(const Vmafx__V1__JobSpec *spec, const char *uri)
            (given && spec->distorted && !strcmp(spec->distorted->uri, uri));
 }
 
+/** Takes one of the node's places. */
+static VmafxErr enter_node(Work *work, const char *node, VmafxErrInfo *reterr)
+{
+    UploadsRpc *door = work->door;
+    int n = 0;
+
+    pthread_mutex_lock(&door->lock);
+    for (const Work *other = door->first; other; other = other->next)
+        n += !strcmp(other->node, node);
+    if (n < UPLOADS_FETCHES_OF_ONE) {
+        snprintf(work->node, sizeof work->node, "%s", node);
+        work->next = door->first;
+        door->first = work;
+    }
+    pthread_mutex_unlock(&door->lock);
+    if (n < UPLOADS_FETCHES_OF_ONE)
+        return VMAFX_OK;
+    return vmafx_fail(reterr, VMAFX_ERR_BUSY,
+                      "%d downloads of uploads by node %s are under way already, and the other places are for others; "
+                      "try again when one has ended",
+                      UPLOADS_FETCHES_OF_ONE, node);
+}
+
+static void leave_node(Work *work)
+{
+    UploadsRpc *door = work->door;
+
+    pthread_mutex_lock(&door->lock);
+    for (Work **at = &door->first; *work->node && *at; at = &(*at)->next)
+        if (*at == work) {
+            *at = work->next;
+            break;
+        }
+    pthread_mutex_unlock(&door->lock);
+}
+
 /** Only for the node that works on it, and only what its job names. */
 static VmafxErr open_for(Work *work, const Vmafx__V1__FetchUploadRequest *request, int *ret_fd, int64_t *ret_size,
                          VmafxErrInfo *reterr)
@@ -393,6 +433,9 @@ static VmafxErr open_for(Work *work, const Vmafx__V1__FetchUploadRequest *reques
         (door->allow && door->allow(door->allow_ctx, vmafx_rpc_stream_peer(work->stream), job.job.task.node, NULL)))
         return vmafx_fail(reterr, VMAFX_ERR_FORBIDDEN,
                           "an upload is for the node that works on an attempt whose job names it, and this is none");
+    err = enter_node(work, job.job.task.node, reterr);
+    if (err)
+        return err;
     err = uploads_read(door->uploads, job.job.submitter, digest, ret_fd, ret_size);
     if (err == VMAFX_ERR_NOT_FOUND)
         return vmafx_fail(reterr, err, "the upload is not kept any more; send it again, and submit the job anew");
@@ -459,6 +502,7 @@ static VmafxErr fetch(Work *work, VmafxErrInfo *reterr)
                         reterr);
     if (fd >= 0)
         close(fd);
+    leave_node(work);
     return err;
 }
 

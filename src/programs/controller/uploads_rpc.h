@@ -12,7 +12,8 @@
 #include "programs/controller/api.h"
 #include "programs/controller/uploads.h"
 
-#define UPLOADS_FETCHES_MAX 128 /* at a time; a node that finds no place comes again */
+#define UPLOADS_FETCHES_MAX    128 /* at a time; a node that finds no place comes again */
+#define UPLOADS_FETCHES_OF_ONE 64  /* of them, by one node: one cannot keep the others out */
 
 typedef struct UploadsRpc {
     Uploads *uploads; /* NULL: this controller takes none */
@@ -25,6 +26,7 @@ typedef struct UploadsRpc {
     pthread_mutex_t lock; /* covers what follows */
     pthread_cond_t change;
     int n_sending, n_fetching; /* threads */
+    struct Work *first;        /* those that fetch and are known to be a node */
 } UploadsRpc;
 
 #define UPLOADS_RPC_METHODS 2

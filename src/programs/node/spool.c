@@ -119,6 +119,18 @@ VmafxErr spool_put(Spool *spool, const VmafxAttemptRef *ref, Vmafx__V1__TaskEnd 
     return vmafx_atomic_file_commit(&file, reterr);
 }
 
+/** Disks forget; and a controller would ask for what does not fit again. */
+static bool digest_fits(const SpoolEntry *entry)
+{
+    uint8_t digest[VMAFX_SHA256_BYTES];
+
+    if (!entry->result_len)
+        return true;
+    vmafx_sha256(entry->result, entry->result_len, digest);
+    return entry->end->result_sha256.len == sizeof digest &&
+           !memcmp(entry->end->result_sha256.data, digest, sizeof digest);
+}
+
 static VmafxErr parse(char *data, size_t len, SpoolEntry *ret)
 {
     const uint8_t *bytes = (const uint8_t *)data;
@@ -133,7 +145,9 @@ static VmafxErr parse(char *data, size_t len, SpoolEntry *ret)
     ret->end = vmafx_message_get(ret->message);
     ret->result = bytes + HEAD_BYTES + end_len;
     ret->result_len = len - HEAD_BYTES - end_len;
-    return ret->end->result_bytes == (int64_t)ret->result_len ? VMAFX_OK : VMAFX_ERR_CORRUPT;
+    if (ret->end->result_bytes != (int64_t)ret->result_len || !digest_fits(ret))
+        return VMAFX_ERR_CORRUPT;
+    return VMAFX_OK;
 }
 
 VmafxErr spool_get(Spool *spool, const VmafxAttemptRef *ref, SpoolEntry *ret, VmafxErrInfo *reterr)

@@ -37,7 +37,7 @@ typedef struct SpoolEntry {
     size_t result_len;
 } SpoolEntry;
 
-/** VMAFX_ERR_NOT_FOUND, VMAFX_ERR_IO, VMAFX_ERR_CORRUPT, VMAFX_ERR_NOMEM */
+/** VMAFX_ERR_NOT_FOUND, VMAFX_ERR_IO, VMAFX_ERR_CORRUPT (also: the result is another one), VMAFX_ERR_NOMEM */
 VMAFX_CHECK VmafxErr spool_get(Spool *spool, const VmafxAttemptRef *ref, SpoolEntry *ret, VmafxErrInfo *reterr);
 void spool_entry_done(SpoolEntry *entry);
 
