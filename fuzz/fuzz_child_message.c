@@ -61,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .frames_max = 4096,
         .nested = size && (data[0] & 1),
         .frames_live = size && (data[0] & 4),
+        .encodes = size && (data[0] & 8),
         .started_unix_ns = 1000,
         .events = { .begun = on_begun, .span = on_span, .live_frames = on_live_frames, .ctx = &seen }
     };

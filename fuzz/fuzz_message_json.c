@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/encoders.h"
 #include "programs/server/scoring_check.h"
+#include "rpc/spec_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,12 +32,27 @@ static void check(const Vmafx__V1__ScoreRequest *request, const int fds[2])
         abort();
 }
 
+/* A job that passes has what a scorer needs: two videos, or one and an encoder that is known. */
+static void check_job(const Vmafx__V1__JobSpec *spec)
+{
+    const Vmafx__V1__EncodeRecipe *recipe = vmafx_spec_recipe(spec);
+    VmafxErrInfo info = { "" };
+    VmafxErr err = vmafx_spec_check(spec, "job", &info);
+
+    if (err ? strncmp(info.message, "job", 3) != 0 : !recipe == !vmafx_spec_distorted(spec))
+        abort();
+    if (!err && recipe && !vmafx_codec_is_known(recipe->codec) && !vmafx_encoder_name_find(recipe->encoder))
+        abort();
+}
+
 static void check_all(const ProtobufCMessage *message)
 {
     static const int sent[][2] = { { -1, -1 }, { -1, 3 }, { 3, 4 } }; /* nobody reads there */
     const Vmafx__V1__ScoreRequest *one = (const Vmafx__V1__ScoreRequest *)message;
     const Vmafx__V1__ScoreBatchRequest *batch = (const Vmafx__V1__ScoreBatchRequest *)message;
 
+    if (message->descriptor == &vmafx__v1__job_spec__descriptor)
+        check_job((const Vmafx__V1__JobSpec *)message);
     for (size_t i = 0; i < VMAFX_LEN(sent); i++) {
         if (message->descriptor == &vmafx__v1__score_request__descriptor)
             check(one, sent[i]);

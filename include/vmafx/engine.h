@@ -134,6 +134,42 @@ VMAFX_CHECK VmafxErr vmafx_engine_add_model(VmafxEngine *engine, const VmafxMode
                                             VmafxErrInfo *reterr);
 
 /**
+ * A guest: a score per frame that somebody else computes, from values of features, or from whatever else they see. It
+ * is a series of its own after those of models, is final when theirs are, and is pooled like them. Frames between those
+ * that are multiples of the subsampling have none.
+ */
+typedef struct VmafxGuest {
+    const char *name; /* of the series; copied */
+    /* What it is computed from, by the names that model files store, each with its options; copied. 0: values are given
+       with vmafx_engine_give. */
+    const char *const *features;
+    const VmafxOptions *options;
+    size_t n_features; /* 0 … VMAFX_MODEL_FEATURES_MAX */
+    /* The scores of frames first + i * step: n rows of features in, n values out, at most VMAFX_GUEST_ROWS at a time,
+       in order and each once. Called from within settle and finish. */
+    VmafxErr (*predict)(void *ctx, uint32_t first, uint32_t step, size_t n, const double *rows, double *ret_scores,
+                        VmafxErrInfo *reterr);
+    void *ctx; /* lives as long as the engine */
+} VmafxGuest;
+
+#define VMAFX_GUEST_ROWS 1024
+
+/**
+ * Before the first frame.
+ * @param ret_guest  for vmafx_engine_give; may be NULL
+ * @return VMAFX_ERR_FEATURE, VMAFX_ERR_INVALID, VMAFX_ERR_LIMIT, VMAFX_ERR_NOMEM
+ */
+VMAFX_CHECK VmafxErr vmafx_engine_add_guest(VmafxEngine *engine, const VmafxGuest *guest, size_t *ret_guest,
+                                            VmafxErrInfo *reterr);
+/**
+ * The next n values of a guest without features: of the frames that are multiples of the subsampling, from the first.
+ * A frame is final only when it has its value; finish fails with VMAFX_ERR_MISSING when one lacks it.
+ * @return VMAFX_ERR_INVALID no such guest, or frames that were not pushed yet; VMAFX_ERR_FINISHED
+ */
+VMAFX_CHECK VmafxErr vmafx_engine_give(VmafxEngine *engine, size_t guest, const double *values, size_t n,
+                                       VmafxErrInfo *reterr);
+
+/**
  * Adds an extractor ("vif", "adm", "motion") by name. Before the first frame.
  * @return VMAFX_ERR_UNSUPPORTED for extractors that come with a later version, VMAFX_ERR_FEATURE for an unknown
  *         one or an option value out of range. Unknown option names are an error when strict, else ignored.

@@ -26,6 +26,7 @@ static const struct {
 } known[] = {
     { "VMAFX_MODEL", "vmaf_v0.6.1", "the model when none is named" },
     { "VMAFX_MODEL_PATH", NULL, "folders with models, separated by colons, searched first" },
+    { "VMAFX_ONNXRUNTIME", NULL, "the library of ONNX Runtime, for models in ONNX form; the system's when not set" },
     { "VMAFX_CONTROLLER", NULL, "the controller that jobs are submitted to; 127.0.0.1:7801 when not set" },
     { "VMAFX_TLS_CERT", NULL, "our certificate, for mutual TLS with the controller" },
     { "VMAFX_TLS_KEY", NULL, "its key" },

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "engine/engine_internal.h"
 #include "engine/extractor.h"
+#include "engine/guests.h"
 #include "engine/kernels/cpu.h"
 #include "engine/pipeline.h"
 #include "engine/series.h"
@@ -56,6 +57,7 @@ struct VmafxEngine {
     size_t n_instances;
     ModelSlot models[MODELS_MAX];
     size_t n_models;
+    VmafxGuests guests;
 
     Group groups[VMAFX_INSTANCES_MAX];
     size_t n_groups;
@@ -104,6 +106,7 @@ void vmafx_engine_free(VmafxEngine **engine_p)
     }
     for (size_t i = 0; i < engine->n_models; i++)
         free(engine->models[i].name);
+    vmafx_guests_done(&engine->guests);
     vmafx_series_done(&engine->series);
     free(engine);
     *engine_p = NULL;
@@ -168,16 +171,16 @@ static VmafxErr merged_options(const VmafxExtractor *extractor, const VmafxOptio
     return VMAFX_OK;
 }
 
-static VmafxErr find_input(VmafxEngine *engine, const VmafxModel *model, size_t input, const VmafxOptions *overloads,
-                           InputSource *ret_source, VmafxErrInfo *reterr)
+/* Adds the instance that gives a stored feature. */
+static VmafxErr find_input(VmafxEngine *engine, const char *stored, const VmafxOptions *own,
+                           const VmafxOptions *overloads, InputSource *ret_source, VmafxErrInfo *reterr)
 {
     VmafxOptions options = { 0 };
     const VmafxExtractor *extractor;
-    VmafxErr err = vmafx_extractor_for_feature(vmafx_model_input_feature(model, 0, input), &extractor,
-                                               &ret_source->feature, reterr);
+    VmafxErr err = vmafx_extractor_for_feature(stored, &extractor, &ret_source->feature, reterr);
 
     if (!err)
-        err = merged_options(extractor, vmafx_model_input_options(model, 0, input), overloads, &options);
+        err = merged_options(extractor, own, overloads, &options);
     if (!err)
         err = vmafx_engine_add_instance(engine, extractor, &options, false, &ret_source->instance, reterr);
     free(options.items);
@@ -218,7 +221,8 @@ VmafxErr vmafx_engine_add_model(VmafxEngine *engine, const VmafxModel *model, co
     ModelSlot *slot = &engine->models[engine->n_models];
     VmafxErr err = check_overloads(use->overloads, reterr);
     for (size_t i = 0; !err && i < vmafx_model_inputs(model, 0); i++)
-        err = find_input(engine, model, i, use->overloads, &slot->inputs[i], reterr);
+        err = find_input(engine, vmafx_model_input_feature(model, 0, i), vmafx_model_input_options(model, 0, i),
+                         use->overloads, &slot->inputs[i], reterr);
     if (err)
         return err;
     slot->model = model;
@@ -228,6 +232,34 @@ VmafxErr vmafx_engine_add_model(VmafxEngine *engine, const VmafxModel *model, co
         return VMAFX_ERR_NOMEM;
     engine->n_models++;
     return VMAFX_OK;
+}
+
+VmafxErr vmafx_engine_add_guest(VmafxEngine *engine, const VmafxGuest *guest, size_t *ret_guest, VmafxErrInfo *reterr)
+{
+    VmafxGuestInput inputs[VMAFX_MODEL_FEATURES_MAX];
+    VmafxErr err = VMAFX_OK;
+
+    if (engine->n_frames)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "features and models must be added before the first frame");
+    if (guest->n_features > VMAFX_MODEL_FEATURES_MAX || (guest->n_features && !guest->predict))
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "'%s' has more than %d inputs, or nobody who predicts",
+                          guest->name, VMAFX_MODEL_FEATURES_MAX);
+    for (size_t i = 0; !err && i < guest->n_features; i++) {
+        InputSource source;
+
+        err = find_input(engine, guest->features[i], &guest->options[i], NULL, &source, reterr);
+        if (!err)
+            inputs[i] = (VmafxGuestInput){ source.instance, source.feature, SIZE_MAX };
+    }
+    return err ? err : vmafx_guests_add(&engine->guests, guest, inputs, ret_guest, reterr);
+}
+
+VmafxErr vmafx_engine_give(VmafxEngine *engine, size_t guest, const double *values, size_t n, VmafxErrInfo *reterr)
+{
+    if (engine->finished)
+        return vmafx_fail(reterr, VMAFX_ERR_FINISHED, "a value after the end of the clip");
+    return vmafx_guests_give(&engine->guests, guest, &engine->series, engine->n_frames,
+                             (uint32_t)engine->settings.subsample, values, n, reterr);
 }
 
 /* ---- The first push ---- */
@@ -306,6 +338,8 @@ static VmafxErr name_series(VmafxEngine *engine, VmafxErrInfo *reterr)
         for (size_t i = 0; !err && i < engine->n_models; i++)
             if (vmafx_model_is_collection(engine->models[i].model) == collections)
                 err = name_scores(engine, &engine->models[i], reterr);
+    for (size_t i = 0; !err && i < engine->guests.n; i++)
+        err = vmafx_series_add(&engine->series, engine->guests.slots[i].name, &engine->guests.slots[i].series, reterr);
     return err;
 }
 
@@ -407,6 +441,22 @@ static VmafxErr check_inputs_given(const VmafxEngine *engine, VmafxErrInfo *rete
     return VMAFX_OK;
 }
 
+/* Where the guests' inputs are; the same check. */
+static VmafxErr place_guests(VmafxEngine *engine, VmafxErrInfo *reterr)
+{
+    for (size_t i = 0; i < engine->guests.n; i++)
+        for (size_t j = 0; j < engine->guests.slots[i].n_inputs; j++) {
+            VmafxGuestInput *input = &engine->guests.slots[i].inputs[j];
+            const VmafxInstance *instance = &engine->instances[input->instance];
+
+            input->series = instance->series[input->feature];
+            if (input->series == SIZE_MAX)
+                return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "model '%s' needs '%s', which only debug=true gives",
+                                  engine->guests.slots[i].name, instance->extractor->features[input->feature].stored);
+        }
+    return VMAFX_OK;
+}
+
 static VmafxErr start_pipeline(VmafxEngine *engine)
 {
     const VmafxPipelineSetup setup = { .threads = engine->settings.threads,
@@ -423,7 +473,7 @@ static VmafxErr begin(VmafxEngine *engine, const VmafxPlane *ref, VmafxErrInfo *
 {
     VmafxErr err = check_shape(ref, reterr);
 
-    if (!err && !engine->n_instances)
+    if (!err && !engine->n_instances && !engine->guests.n)
         err = vmafx_fail(reterr, VMAFX_ERR_INVALID, "neither a model nor a feature was asked for");
     if (!err)
         err = check_sizes(engine, ref, reterr);
@@ -434,6 +484,8 @@ static VmafxErr begin(VmafxEngine *engine, const VmafxPlane *ref, VmafxErrInfo *
     err = name_series(engine, reterr);
     if (!err)
         err = check_inputs_given(engine, reterr);
+    if (!err)
+        err = place_guests(engine, reterr);
     if (!err)
         err = make_passes(engine);
     if (!err)
@@ -527,13 +579,17 @@ static VmafxErr settle_frames(VmafxEngine *engine, uint32_t to, uint32_t n, Vmaf
         if (instance->extractor->derive)
             instance->extractor->derive(instance, &engine->series, engine->n_settled, to, n);
     }
-    for (; engine->n_settled < to; engine->n_settled++)
-        for (size_t i = 0; engine->n_settled % (uint32_t)engine->settings.subsample == 0 && i < engine->n_models; i++) {
-            VmafxErr err = predict_frame(engine, &engine->models[i], engine->n_settled, reterr);
+    for (uint32_t frame = engine->n_settled; frame < to; frame++)
+        for (size_t i = 0; frame % (uint32_t)engine->settings.subsample == 0 && i < engine->n_models; i++) {
+            VmafxErr err = predict_frame(engine, &engine->models[i], frame, reterr);
             if (err)
                 return err;
         }
-    return VMAFX_OK;
+    VmafxErr err = vmafx_guests_settle(&engine->guests, &engine->series, engine->n_settled, to,
+                                       (uint32_t)engine->settings.subsample, reterr);
+    if (!err)
+        engine->n_settled = to;
+    return err;
 }
 
 VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr)
@@ -559,6 +615,7 @@ VmafxErr vmafx_engine_settle(VmafxEngine *engine, uint32_t *ret_frames, VmafxErr
         for (size_t i = 0; i < engine->n_instances; i++)
             if (engine->instances[i].extractor->settled)
                 to = VMAFX_MIN(to, engine->instances[i].extractor->settled(&engine->instances[i], done));
+        to = vmafx_guests_given(&engine->guests, to);
         if (!err && to > engine->n_settled)
             err = settle_frames(engine, to, done, reterr);
     }

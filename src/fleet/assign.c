@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/encoders.h"
 
 uint32_t vmafx_node_room(const VmafxNodeView *node)
 {
@@ -114,6 +115,16 @@ static bool is_among(const char *const *names, size_t n, const char *wanted)
     return false;
 }
 
+static bool encodes(const VmafxNodeView *node, const VmafxNeeds *needs)
+{
+    if ((!needs->encoder && !needs->codec) || node->encoders_later)
+        return true;
+    for (size_t i = 0; i < node->n_encoders; i++)
+        if (vmafx_encoder_fits(node->encoders[i], needs->encoder, needs->codec))
+            return true;
+    return false;
+}
+
 static VmafxErr lacks(VmafxFailure failure, const char *what, VmafxFailure *ret_failure, const char **ret_lacks)
 {
     if (ret_failure)
@@ -126,8 +137,8 @@ static VmafxErr lacks(VmafxFailure failure, const char *what, VmafxFailure *ret_
 VmafxErr vmafx_node_fits(const VmafxNodeView *node, const VmafxNeeds *needs, VmafxFailure *ret_failure,
                          const char **ret_lacks)
 {
-    if (needs->encoder && !is_among(node->encoders, node->n_encoders, needs->encoder))
-        return lacks(VMAFX_FAILURE_ENCODER, needs->encoder, ret_failure, ret_lacks);
+    if (!encodes(node, needs))
+        return lacks(VMAFX_FAILURE_ENCODER, needs->encoder ? needs->encoder : needs->codec, ret_failure, ret_lacks);
     for (size_t i = 0; i < needs->n_models; i++)
         if (!is_among(node->models, node->n_models, needs->models[i]))
             return lacks(VMAFX_FAILURE_MODEL, needs->models[i], ret_failure, ret_lacks);

@@ -36,8 +36,9 @@ typedef struct VmafxNodeView {
     int64_t memory_mib;          /* that its tasks may use together; 0: it did not say, and counts as unlimited */
     int64_t memory_held_mib;     /* needs of `held` together */
     double load;                 /* CPU, 0 … 1, as its last heartbeat said; breaks ties only */
-    const char *const *encoders; /* as FFmpeg names them */
+    const char *const *encoders; /* that work, as FFmpeg names them */
     size_t n_encoders;
+    bool encoders_later;       /* it does not know yet: any may work */
     const char *const *models; /* versions installed */
     size_t n_models;
 } VmafxNodeView;
@@ -72,7 +73,8 @@ size_t vmafx_assign_plan(const VmafxNodeView *nodes, size_t n, uint64_t waiting,
 /** What a job needs besides a slot. */
 typedef struct VmafxNeeds {
     int64_t memory_mib;
-    const char *encoder; /* NULL: none */
+    const char *encoder; /* by name; NULL: none, or any of the codec's */
+    const char *codec;   /* NULL: none, or whatever the encoder makes */
     const char *const *models;
     size_t n_models;
 } VmafxNeeds;
@@ -80,7 +82,7 @@ typedef struct VmafxNeeds {
 /**
  * Can this node ever do that, however busy it is?
  * @param ret_failure  ENCODER, MODEL or RESOURCE: what it lacks; may be NULL
- * @param ret_lacks    the name it lacks ("libx265"); "memory"; points into needs or is constant; may be NULL
+ * @param ret_lacks    the name it lacks ("libx265", "hevc"); "memory"; points into needs or is constant; may be NULL
  * @return VMAFX_OK, VMAFX_ERR_UNSUPPORTED
  */
 VMAFX_CHECK VmafxErr vmafx_node_fits(const VmafxNodeView *node, const VmafxNeeds *needs, VmafxFailure *ret_failure,

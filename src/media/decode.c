@@ -21,7 +21,6 @@
 #include "media/decode.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +157,7 @@ static VmafxErr check_frame(VmafxDecoder *decoder, VmafxVideoInfo *info, VmafxEr
     if (decoder->n_frames == 0) {
         VmafxErr err = decode_check_size(decoder, frame->width, frame->height, reterr);
         if (!err)
-            err = decode_luma_format(decoder, frame->format, &info->bpc, &info->pix, reterr);
+            err = decode_luma_format(decoder->name, frame->format, &info->bpc, &info->pix, reterr);
         decoder->first_format = frame->format;
         info->w = frame->width;
         info->h = frame->height;
@@ -181,10 +180,9 @@ static VmafxErr check_frame(VmafxDecoder *decoder, VmafxVideoInfo *info, VmafxEr
 VmafxErr vmafx_decoder_open(int fd, VmafxPipe *pipe, const char *name, const void *head, size_t head_len,
                             VmafxDecoder **ret_decoder, VmafxVideoInfo *ret_info, VmafxErrInfo *reterr)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     VMAFX_AUTO(vmafx_decoder_close) VmafxDecoder *decoder = calloc(1, sizeof *decoder);
 
-    pthread_once(&once, decode_listen);
+    decode_listen();
     decode_log_forget();
     if (!decoder) {
         if (fd >= 0)
@@ -244,6 +242,17 @@ VmafxErr vmafx_decoder_next(VmafxDecoder *decoder, VmafxVideoInfo *info, VmafxPl
     *ret_luma = (VmafxPlane){ decoder->frame->data[0], decoder->frame->linesize[0], info->w, info->h, info->bpc };
     *ret_more = true;
     decoder->n_frames++;
+    return VMAFX_OK;
+}
+
+VmafxErr vmafx_decoder_frame(const VmafxDecoder *decoder, AVFrame *ret_frame, VmafxErrInfo *reterr)
+{
+    AVRational aspect = decoder->format->streams[decoder->stream]->sample_aspect_ratio;
+
+    if (av_frame_ref(ret_frame, decoder->frame) < 0)
+        return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for a picture of '%s'", decoder->name);
+    if (aspect.num)
+        ret_frame->sample_aspect_ratio = aspect;
     return VMAFX_OK;
 }
 

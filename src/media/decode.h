@@ -6,6 +6,8 @@
 #include "media/pipe.h"
 #include "media/reader.h"
 
+struct AVFrame;
+
 typedef struct VmafxDecoder VmafxDecoder;
 
 /**
@@ -20,4 +22,6 @@ void vmafx_decoder_close(VmafxDecoder **decoder);
 /** As vmafx_reader_next; info is brought up to date by the first frame. */
 VMAFX_CHECK VmafxErr vmafx_decoder_next(VmafxDecoder *decoder, VmafxVideoInfo *info, VmafxPlane *ret_luma,
                                         bool *ret_more, VmafxErrInfo *reterr);
+/** A reference to the whole frame whose luma was given last, with the container's sample aspect ratio. */
+VMAFX_CHECK VmafxErr vmafx_decoder_frame(const VmafxDecoder *decoder, struct AVFrame *ret_frame, VmafxErrInfo *reterr);
 #endif

@@ -15,15 +15,14 @@ const char *decode_known(const char *text)
     return text ? text : "unknown";
 }
 
-VmafxErr decode_luma_format(const VmafxDecoder *decoder, int pix_fmt, int *ret_bpc, VmafxPixFmt *ret_pix,
-                            VmafxErrInfo *reterr)
+VmafxErr decode_luma_format(const char *name, int pix_fmt, int *ret_bpc, VmafxPixFmt *ret_pix, VmafxErrInfo *reterr)
 {
     const AVPixFmtDescriptor *desc = av_pix_fmt_desc_get(pix_fmt);
     const uint64_t foreign = AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_HWACCEL |
                              AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_FLOAT | AV_PIX_FMT_FLAG_BAYER;
 
     if (!desc)
-        return vmafx_fail(reterr, VMAFX_ERR_INPUT, "'%s': the pixel format is not known", decoder->name);
+        return vmafx_fail(reterr, VMAFX_ERR_INPUT, "'%s': the pixel format is not known", name);
     int depth = desc->comp[0].depth, step = depth > 8 ? 2 : 1, w = desc->log2_chroma_w, h = desc->log2_chroma_h;
     bool grey = desc->nb_components<3, byte_order = depth> 8 && (desc->flags & AV_PIX_FMT_FLAG_BE);
     bool layout =
@@ -34,7 +33,7 @@ VmafxErr decode_luma_format(const VmafxDecoder *decoder, int pix_fmt, int *ret_b
             reterr, VMAFX_ERR_UNSUPPORTED,
             "'%s' has the pixel format %s; planar YUV or grey of 8 to 16 bits can be measured: convert it, "
             "for example with ffmpeg -pix_fmt yuv420p",
-            decoder->name, desc->name);
+            name, desc->name);
     *ret_bpc = depth;
     *ret_pix = grey ? VMAFX_PIX_400 : h ? VMAFX_PIX_420 : w ? VMAFX_PIX_422 : VMAFX_PIX_444;
     return VMAFX_OK;
@@ -89,7 +88,7 @@ VmafxErr decode_gather_info(VmafxDecoder *decoder, VmafxVideoInfo *info, VmafxEr
     *info = (VmafxVideoInfo){ .w = par->width, .h = par->height, .rate_num = 0, .rate_den = 1 };
     VmafxErr err = decode_check_size(decoder, par->width, par->height, reterr);
     if (!err)
-        err = decode_luma_format(decoder, par->format, &info->bpc, &info->pix, reterr);
+        err = decode_luma_format(decoder->name, par->format, &info->bpc, &info->pix, reterr);
     if (err)
         return err;
     if (rate.num > 0 && rate.den > 0) {

@@ -55,7 +55,7 @@ VMAFX_CHECK VmafxErr decode_open_codec(VmafxDecoder *decoder, VmafxErrInfo *rete
 /** The text, or "unknown" for NULL. */
 const char *decode_known(const char *text);
 /** Planar YUV or grey with the luma in a plane of its own; VMAFX_ERR_UNSUPPORTED and a sentence for anything else. */
-VMAFX_CHECK VmafxErr decode_luma_format(const VmafxDecoder *decoder, int pix_fmt, int *ret_bpc, VmafxPixFmt *ret_pix,
+VMAFX_CHECK VmafxErr decode_luma_format(const char *name, int pix_fmt, int *ret_bpc, VmafxPixFmt *ret_pix,
                                         VmafxErrInfo *reterr);
 /** Every decoder that still uses the yuvj formats means full range by them. */
 const char *decode_range_name(int pix_fmt, enum AVColorRange range);
@@ -65,7 +65,10 @@ VMAFX_CHECK VmafxErr decode_gather_info(VmafxDecoder *decoder, VmafxVideoInfo *i
 
 /* ---- decode_log.c. What was heard is the calling thread's. ---- */
 
-/** Takes FFmpeg's log over; once in a process. */
+#define DECODE_COMPLAINT_MAX   120
+#define DECODE_DESCRIPTION_MAX (AV_ERROR_MAX_STRING_SIZE + DECODE_COMPLAINT_MAX + 4)
+
+/** Takes FFmpeg's log over, when that has not been done yet; any thread. */
 void decode_listen(void);
 /** Before a video is opened; before a frame; before a packet. */
 void decode_log_forget(void);
@@ -77,6 +80,10 @@ bool decode_is_elsewhere(int stream);
     lose. Elsewhere a damaged packet arrives with its mark. */
 bool decode_heard_of_damage(const AVFormatContext *format, int stream);
 
+/** An encoder's wrapper met a parameter of its library that this does not take, and would go on without it. */
+bool decode_heard_of_refusal(void);
+/** FFmpeg's words for an error, and what it logged last. */
+void decode_describe(int averror, char *text, size_t size);
 /** err with "'name': what: FFmpeg's words"; VMAFX_ERR_IO when reading failed, VMAFX_ERR_NOMEM without a message. */
 VmafxErr decode_fail(VmafxErrInfo *reterr, VmafxErr err, const VmafxDecoder *decoder, const char *what, int averror);
 /** VMAFX_ERR_TRUNCATED with the frame it happened at; averror 0: there is none. VMAFX_ERR_NOMEM */

@@ -6,6 +6,7 @@
 
 #include "media/decode_internal.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@
 
 /* What FFmpeg's log said in this thread since it was last asked; what its own threads say is lost. */
 static _Thread_local struct {
-    char complaint[120];
+    char complaint[DECODE_COMPLAINT_MAX];
+    bool refused;          /* a setting of an encoder's library; the complaint says which */
     const void *by;        /* who complained last, at the level of errors */
     const void *marked_by; /* who marked a packet as corrupt … */
     long marked_stream;    /* … and of which stream */
@@ -43,15 +45,30 @@ static void hear_decoder(void *context, const char *fmt)
         atomic_store(&((VmafxDecoder *)codec->opaque)->complained, true);
 }
 
+/* The wrappers of encoders pass over such parameters of the libraries with a warning. */
+static bool refuses_setting(void *context, const char *fmt)
+{
+    static const char *const beginnings[] = { "Unknown option", "Error parsing option", "Invalid value for" };
+    const AVClass *const *class = context;
+
+    if (!class || *class != avcodec_get_class() || !av_codec_is_encoder(((AVCodecContext *)context)->codec))
+        return false;
+    for (size_t i = 0; i < VMAFX_LEN(beginnings); i++)
+        if (!strncmp(fmt, beginnings[i], strlen(beginnings[i])))
+            return true;
+    return false;
+}
+
 static void listen_to(void *context, int level, const char *fmt, va_list args)
 {
     static const char mark[] = "Packet corrupt (stream = ";
     static const char skip[] = "Skipped opening external track: stream ";
+    bool refuses = level <= AV_LOG_WARNING && refuses_setting(context, fmt);
     bool marks = level == AV_LOG_WARNING && !strncmp(fmt, mark, sizeof mark - 1);
     bool skips = level == AV_LOG_WARNING && !strncmp(fmt, skip, sizeof skip - 1);
     char line[sizeof heard.complaint];
 
-    if (level > AV_LOG_ERROR && !marks && !skips)
+    if (level > AV_LOG_ERROR && !marks && !skips && !refuses)
         return;
     vsnprintf(line, sizeof line, fmt, args);
     if (skips) {
@@ -64,6 +81,7 @@ static void listen_to(void *context, int level, const char *fmt, va_list args)
         heard.marked_stream = strtol(line + sizeof mark - 1, NULL, 10);
         return;
     }
+    heard.refused |= refuses;
     hear_decoder(context, fmt);
     heard.by = context;
     size_t n = strcspn(line, "\n");
@@ -72,10 +90,17 @@ static void listen_to(void *context, int level, const char *fmt, va_list args)
         heard.complaint[i] = line[i] && (line[i] < ' ' || line[i] > '~') ? '?' : line[i];
 }
 
-void decode_listen(void)
+static void take_over(void)
 {
     av_log_set_level(AV_LOG_QUIET);
     av_log_set_callback(listen_to);
+}
+
+void decode_listen(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, take_over);
 }
 
 void decode_log_forget(void)
@@ -86,6 +111,11 @@ void decode_log_forget(void)
 void decode_log_forget_complaint(void)
 {
     heard.complaint[0] = 0;
+}
+
+bool decode_heard_of_refusal(void)
+{
+    return heard.refused;
 }
 
 void decode_log_forget_damage(void)
@@ -110,7 +140,7 @@ bool decode_heard_of_damage(const AVFormatContext *format, int stream)
 /* ---- sentences ---- */
 
 /* "Invalid data found when processing input (moov atom not found)" */
-static void describe(int averror, char *text, size_t size)
+void decode_describe(int averror, char *text, size_t size)
 {
     char plain[AV_ERROR_MAX_STRING_SIZE] = "";
 
@@ -120,24 +150,24 @@ static void describe(int averror, char *text, size_t size)
 
 VmafxErr decode_fail(VmafxErrInfo *reterr, VmafxErr err, const VmafxDecoder *decoder, const char *what, int averror)
 {
-    char text[AV_ERROR_MAX_STRING_SIZE + sizeof heard.complaint];
+    char text[DECODE_DESCRIPTION_MAX];
 
     if (averror == AVERROR(ENOMEM))
         return VMAFX_ERR_NOMEM;
     if (decoder->source.error)
         return vmafx_fail(reterr, VMAFX_ERR_IO, "cannot read '%s': %s", decoder->name, strerror(decoder->source.error));
-    describe(averror, text, sizeof text);
+    decode_describe(averror, text, sizeof text);
     return vmafx_fail(reterr, err, "'%s': %s: %s", decoder->name, what, text);
 }
 
 VmafxErr decode_broken(const VmafxDecoder *decoder, const char *what, int averror, VmafxErrInfo *reterr)
 {
-    char text[AV_ERROR_MAX_STRING_SIZE + sizeof heard.complaint] = "";
+    char text[DECODE_DESCRIPTION_MAX] = "";
 
     if (averror == AVERROR(ENOMEM))
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to decode '%s'", decoder->name);
     if (averror)
-        describe(averror, text, sizeof text);
+        decode_describe(averror, text, sizeof text);
     return vmafx_fail(reterr, VMAFX_ERR_TRUNCATED, "'%s' is cut or corrupt at frame %llu: %s%s%s", decoder->name,
                       (unsigned long long)decoder->n_frames, what, averror ? ": " : "", text);
 }

@@ -19,10 +19,12 @@ struct VmafxRaw {
     FILE *file;
     char *name;
     bool y4m;
-    VmafxRawFormat format;
+    VmafxY4mHeader header;
+    VmafxRawFormat format;         /* the header's */
     size_t luma_bytes, rest_bytes; /* of one frame: luma, and the planes after it */
-    void *luma;
-    uint64_t frame; /* index of the next one */
+    bool keeps_rest;
+    unsigned char *luma; /* and behind it the rest, if that is kept */
+    uint64_t frame;      /* index of the next one */
 };
 
 static const struct {
@@ -30,21 +32,36 @@ static const struct {
     VmafxPixFmt pix;
     int bpc;
     bool alpha;
+    VmafxSiting siting;
 } chroma_tags[] = {
-    { "420", VMAFX_PIX_420, 8, false },      { "420jpeg", VMAFX_PIX_420, 8, false },
-    { "420mpeg2", VMAFX_PIX_420, 8, false }, { "420paldv", VMAFX_PIX_420, 8, false },
-    { "422", VMAFX_PIX_422, 8, false },      { "444", VMAFX_PIX_444, 8, false },
-    { "444alpha", VMAFX_PIX_444, 8, true },  { "mono", VMAFX_PIX_400, 8, false },
-    { "420p9", VMAFX_PIX_420, 9, false },    { "422p9", VMAFX_PIX_422, 9, false },
-    { "444p9", VMAFX_PIX_444, 9, false },    { "mono9", VMAFX_PIX_400, 9, false },
-    { "420p10", VMAFX_PIX_420, 10, false },  { "422p10", VMAFX_PIX_422, 10, false },
-    { "444p10", VMAFX_PIX_444, 10, false },  { "mono10", VMAFX_PIX_400, 10, false },
-    { "420p12", VMAFX_PIX_420, 12, false },  { "422p12", VMAFX_PIX_422, 12, false },
-    { "444p12", VMAFX_PIX_444, 12, false },  { "mono12", VMAFX_PIX_400, 12, false },
-    { "420p14", VMAFX_PIX_420, 14, false },  { "422p14", VMAFX_PIX_422, 14, false },
-    { "444p14", VMAFX_PIX_444, 14, false },  { "mono14", VMAFX_PIX_400, 14, false },
-    { "420p16", VMAFX_PIX_420, 16, false },  { "422p16", VMAFX_PIX_422, 16, false },
-    { "444p16", VMAFX_PIX_444, 16, false },  { "mono16", VMAFX_PIX_400, 16, false },
+    { "420", VMAFX_PIX_420, 8, false, VMAFX_SITING_CENTRE },
+    { "420jpeg", VMAFX_PIX_420, 8, false, VMAFX_SITING_CENTRE },
+    { "420mpeg2", VMAFX_PIX_420, 8, false, VMAFX_SITING_LEFT },
+    { "420paldv", VMAFX_PIX_420, 8, false, VMAFX_SITING_TOP_LEFT },
+    { "422", VMAFX_PIX_422, 8, false, 0 },
+    { "444", VMAFX_PIX_444, 8, false, 0 },
+    { "444alpha", VMAFX_PIX_444, 8, true, 0 },
+    { "mono", VMAFX_PIX_400, 8, false, 0 },
+    { "420p9", VMAFX_PIX_420, 9, false, 0 },
+    { "422p9", VMAFX_PIX_422, 9, false, 0 },
+    { "444p9", VMAFX_PIX_444, 9, false, 0 },
+    { "mono9", VMAFX_PIX_400, 9, false, 0 },
+    { "420p10", VMAFX_PIX_420, 10, false, 0 },
+    { "422p10", VMAFX_PIX_422, 10, false, 0 },
+    { "444p10", VMAFX_PIX_444, 10, false, 0 },
+    { "mono10", VMAFX_PIX_400, 10, false, 0 },
+    { "420p12", VMAFX_PIX_420, 12, false, 0 },
+    { "422p12", VMAFX_PIX_422, 12, false, 0 },
+    { "444p12", VMAFX_PIX_444, 12, false, 0 },
+    { "mono12", VMAFX_PIX_400, 12, false, 0 },
+    { "420p14", VMAFX_PIX_420, 14, false, 0 },
+    { "422p14", VMAFX_PIX_422, 14, false, 0 },
+    { "444p14", VMAFX_PIX_444, 14, false, 0 },
+    { "mono14", VMAFX_PIX_400, 14, false, 0 },
+    { "420p16", VMAFX_PIX_420, 16, false, 0 },
+    { "422p16", VMAFX_PIX_422, 16, false, 0 },
+    { "444p16", VMAFX_PIX_444, 16, false, 0 },
+    { "mono16", VMAFX_PIX_400, 16, false, 0 },
 };
 
 /* ---- The y4m header ---- */
@@ -98,11 +115,25 @@ static VmafxErr parse_chroma(const char *text, VmafxY4mHeader *header, VmafxErrI
             header->format.pix = chroma_tags[i].pix;
             header->format.bpc = chroma_tags[i].bpc;
             header->alpha = chroma_tags[i].alpha;
+            header->siting = chroma_tags[i].siting;
             return VMAFX_OK;
         }
     return vmafx_fail(
         reterr, VMAFX_ERR_UNSUPPORTED,
         "the y4m chroma format C%.40s cannot be read; convert it, for example with ffmpeg -pix_fmt yuv420p", text);
+}
+
+/* What cannot be read is as good as unknown: luma is the same. */
+static void parse_aspect(const char *text, VmafxY4mHeader *header)
+{
+    const char *end;
+    long long num, den;
+
+    if (whole_number(text, ':', INT32_MAX, &num, &end) && whole_number(end + 1, 0, INT32_MAX, &den, &end) && num &&
+        den) {
+        header->aspect_num = (int)num;
+        header->aspect_den = (int)den;
+    }
 }
 
 static VmafxErr parse_interlacing(const char *text, VmafxErrInfo *reterr)
@@ -127,6 +158,9 @@ static VmafxErr parse_parameter(const char *word, VmafxY4mHeader *header, bool *
         return parse_chroma(word + 1, header, reterr);
     case 'I':
         return parse_interlacing(word + 1, reterr);
+    case 'A':
+        parse_aspect(word + 1, header);
+        return VMAFX_OK;
     case 'X':
         if (!strcmp(word, "XCOLORRANGE=FULL"))
             header->range = "pc";
@@ -134,13 +168,15 @@ static VmafxErr parse_parameter(const char *word, VmafxY4mHeader *header, bool *
             header->range = "tv";
         return VMAFX_OK;
     default:
-        return VMAFX_OK; /* A, and what later writers may add */
+        return VMAFX_OK; /* what later writers may add */
     }
 }
 
 VmafxErr vmafx_y4m_parse_header(const char *line, VmafxY4mHeader *ret_header, VmafxErrInfo *reterr)
 {
-    VmafxY4mHeader header = { .format = { .bpc = 8, .pix = VMAFX_PIX_420 }, .rate_den = 1, .range = "unknown" };
+    VmafxY4mHeader header = {
+        .format = { .bpc = 8, .pix = VMAFX_PIX_420 }, .rate_den = 1, .aspect_den = 1, .range = "unknown"
+    };
     VMAFX_AUTO(vmafx_free_p) char *copy = vmafx_strdup(line);
     char *rest = copy, *word;
     bool rate_seen = false;
@@ -220,21 +256,21 @@ static VmafxErr check_format(const VmafxRaw *raw, VmafxErrInfo *reterr)
     return VMAFX_OK;
 }
 
-static size_t chroma_samples(const VmafxRawFormat *f)
+/* False: there is no chroma. */
+static bool chroma_size(const VmafxRawFormat *f, int *ret_w, int *ret_h)
 {
     int up = f->chroma_down ? 0 : 1;
-    size_t w = (size_t)f->w, h = (size_t)f->h, half_w = (size_t)(f->w + up) / 2, half_h = (size_t)(f->h + up) / 2;
 
-    switch (f->pix) {
-    case VMAFX_PIX_420:
-        return half_w * half_h;
-    case VMAFX_PIX_422:
-        return half_w * h;
-    case VMAFX_PIX_444:
-        return w * h;
-    default:
-        return 0;
-    }
+    *ret_w = f->pix == VMAFX_PIX_444 ? f->w : (f->w + up) / 2;
+    *ret_h = f->pix == VMAFX_PIX_420 ? (f->h + up) / 2 : f->h;
+    return f->pix != VMAFX_PIX_400;
+}
+
+static size_t chroma_samples(const VmafxRawFormat *f)
+{
+    int w, h;
+
+    return chroma_size(f, &w, &h) ? (size_t)w * (size_t)h : 0;
 }
 
 /* What the size of a regular file says. Frame lines of y4m may be longer, so there it is an estimate. */
@@ -251,7 +287,7 @@ static int64_t frames_by_size(const VmafxRaw *raw)
 
 static VmafxErr set_up(VmafxRaw *raw, const VmafxRawFormat *format, VmafxVideoInfo *ret_info, VmafxErrInfo *reterr)
 {
-    VmafxY4mHeader header = { .rate_den = 1, .range = "unknown" };
+    VmafxY4mHeader header = { .rate_den = 1, .aspect_den = 1, .range = "unknown" };
 
     raw->y4m = !format;
     if (format)
@@ -261,6 +297,7 @@ static VmafxErr set_up(VmafxRaw *raw, const VmafxRawFormat *format, VmafxVideoIn
         if (err)
             return err;
     }
+    raw->header = header;
     raw->format = header.format;
     VmafxErr err = check_format(raw, reterr);
     if (err)
@@ -356,13 +393,15 @@ static VmafxErr read_frame_line(VmafxRaw *raw, bool *ret_more, VmafxErrInfo *ret
     return VMAFX_OK;
 }
 
-/* Passes over chroma and alpha by reading them: seeking could not tell that the file is cut there. */
-static bool skip_rest(VmafxRaw *raw, size_t *ret_got)
+/* Chroma and alpha are passed over by reading them: seeking could not tell that the file is cut there. */
+static bool read_rest(VmafxRaw *raw, size_t *ret_got)
 {
     char buffer[65536];
     size_t got = 0, n = 1;
 
-    while (got < raw->rest_bytes && n) {
+    if (raw->keeps_rest)
+        got = fread(raw->luma + raw->luma_bytes, 1, raw->rest_bytes, raw->file);
+    while (!raw->keeps_rest && got < raw->rest_bytes && n) {
         n = fread(buffer, 1, VMAFX_MIN(sizeof buffer, raw->rest_bytes - got), raw->file);
         got += n;
     }
@@ -390,7 +429,7 @@ VmafxErr vmafx_raw_next(VmafxRaw *raw, VmafxPlane *ret_luma, bool *ret_more, Vma
     }
     if (got < raw->luma_bytes)
         return cut(raw, got, raw->luma_bytes, "luma", reterr);
-    if (!skip_rest(raw, &got))
+    if (!read_rest(raw, &got))
         return cut(raw, got, raw->rest_bytes, "chroma", reterr);
 
     *ret_luma = (VmafxPlane){ raw->luma, (ptrdiff_t)((size_t)raw->format.w * sample), raw->format.w, raw->format.h,
@@ -398,4 +437,38 @@ VmafxErr vmafx_raw_next(VmafxRaw *raw, VmafxPlane *ret_luma, bool *ret_more, Vma
     *ret_more = true;
     raw->frame++;
     return VMAFX_OK;
+}
+
+/* ---- Whole frames ---- */
+
+VmafxErr vmafx_raw_keep_chroma(VmafxRaw *raw, VmafxErrInfo *reterr)
+{
+    unsigned char *whole = vmafx_alloc_aligned(raw->luma_bytes + raw->rest_bytes + 64, 1);
+
+    if (!whole)
+        return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for a picture of '%s'", raw->name);
+    free(raw->luma);
+    raw->luma = whole;
+    raw->keeps_rest = true;
+    return VMAFX_OK;
+}
+
+int vmafx_raw_planes(const VmafxRaw *raw, VmafxPlane ret_planes[3])
+{
+    const VmafxRawFormat *f = &raw->format;
+    size_t sample = f->bpc > 8 ? 2 : 1, bytes = chroma_samples(f) * sample;
+    int w, h;
+
+    ret_planes[0] = (VmafxPlane){ raw->luma, (ptrdiff_t)((size_t)f->w * sample), f->w, f->h, f->bpc };
+    if (!chroma_size(f, &w, &h))
+        return 1;
+    for (size_t i = 0; i < 2; i++)
+        ret_planes[1 + i] =
+            (VmafxPlane){ raw->luma + raw->luma_bytes + i * bytes, (ptrdiff_t)((size_t)w * sample), w, h, f->bpc };
+    return 3;
+}
+
+const VmafxY4mHeader *vmafx_raw_header(const VmafxRaw *raw)
+{
+    return &raw->header;
 }

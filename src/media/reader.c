@@ -12,12 +12,16 @@
 
 #include "base/base.h"
 #include "media/decode.h"
+#include "media/encode.h"
+#include "media/encode_reader.h"
 #include "media/pipe.h"
 #include "media/raw.h"
+#include "media/reader_internal.h"
 
 struct VmafxReader {
     VmafxRaw *raw;         /* either this … */
-    VmafxDecoder *decoder; /* … or that */
+    VmafxDecoder *decoder; /* … or that … */
+    VmafxEncode *encode;   /* … or this, which has a reader of its own */
     VmafxPipe pipe;        /* what they read, when it cannot be sought; else fd is -1 */
     VmafxVideoInfo info;
 };
@@ -159,12 +163,49 @@ VmafxErr vmafx_reader_open(const char *path, const VmafxRawFormat *raw, VmafxRea
     return vmafx_reader_open_live(-1, path, raw, &(VmafxReaderLive){ 0 }, ret_reader, reterr);
 }
 
+VmafxErr vmafx_reader_open_encode(int fd, const char *name, const VmafxRawFormat *raw, const VmafxRecipe *recipe,
+                                  const VmafxEncodeOptions *options, VmafxReader **ret_reader, VmafxErrInfo *reterr)
+{
+    VmafxReader *source = NULL;
+    VmafxErr err = vmafx_reader_open_live(fd, name, raw, &(VmafxReaderLive){ .stop = options->stop }, &source, reterr);
+
+    if (err)
+        return err;
+    VMAFX_AUTO(vmafx_reader_close) VmafxReader *reader = calloc(1, sizeof *reader);
+    if (!reader) {
+        vmafx_reader_close(&source);
+        return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to encode '%s'", name);
+    }
+    reader->pipe.fd = -1;
+    err = vmafx_encode_open(source, name, recipe, options, &reader->encode, &reader->info, reterr);
+    if (err)
+        return err;
+    *ret_reader = VMAFX_TAKE(reader);
+    return VMAFX_OK;
+}
+
+const VmafxEncodeFacts *vmafx_reader_encode_facts(const VmafxReader *reader)
+{
+    return reader->encode ? vmafx_encode_facts(reader->encode) : NULL;
+}
+
+VmafxRaw *reader_raw(const VmafxReader *reader)
+{
+    return reader->raw;
+}
+
+VmafxDecoder *reader_decoder(const VmafxReader *reader)
+{
+    return reader->decoder;
+}
+
 void vmafx_reader_close(VmafxReader **reader)
 {
     if (!*reader)
         return;
     vmafx_raw_close(&(*reader)->raw);
     vmafx_decoder_close(&(*reader)->decoder);
+    vmafx_encode_close(&(*reader)->encode);
     if ((*reader)->pipe.fd >= 0)
         close((*reader)->pipe.fd);
     free(*reader);
@@ -183,6 +224,8 @@ const VmafxVideoInfo *vmafx_reader_info(const VmafxReader *reader)
 
 VmafxErr vmafx_reader_next(VmafxReader *reader, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr)
 {
+    if (reader->encode)
+        return vmafx_encode_next(reader->encode, &reader->info, ret_luma, ret_more, reterr);
     if (reader->raw)
         return vmafx_raw_next(reader->raw, ret_luma, ret_more, reterr);
     return vmafx_decoder_next(reader->decoder, &reader->info, ret_luma, ret_more, reterr);

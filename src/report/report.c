@@ -480,18 +480,49 @@ static void own_models(FILE *out, const VmafxReportData *data)
     putc(']', out);
 }
 
-static void own_options(FILE *out, const VmafxReportData *data)
+static void own_options(FILE *out, const VmafxReportOption *options, size_t n)
 {
     putc('{', out);
-    for (size_t i = 0; i < data->n_options; i++) {
+    for (size_t i = 0; i < n; i++) {
         fputs(i ? ", " : "", out);
-        vmafx_json_string(out, data->options[i].key);
+        vmafx_json_string(out, options[i].key);
         fputs(": ", out);
-        if (data->options[i].bare)
-            fputs(data->options[i].value, out);
+        if (options[i].bare)
+            fputs(options[i].value, out);
         else
-            vmafx_json_string(out, data->options[i].value);
+            vmafx_json_string(out, options[i].value);
     }
+    putc('}', out);
+}
+
+/* What the encoder was, and what it came to. */
+static void own_encode(FILE *out, const VmafxReportEncode *e)
+{
+    const struct {
+        const char *key, *value;
+    } texts[] = {
+        { "encoder", e->encoder }, { "codec", e->codec },   { "version", e->version },
+        { "reason", e->reason },   { "preset", e->preset }, { "pixel_format", e->pixel_format },
+        { "kept", e->kept },
+    };
+    const struct {
+        const char *key;
+        double v; /* not above 0: unknown */
+    } numbers[] = { { "bit_rate", e->bit_rate }, { "frames_per_second", e->frame_rate } };
+
+    for (size_t i = 0; i < VMAFX_LEN(texts); i++) {
+        fprintf(out, "%s\"%s\": ", i ? ", " : "{", texts[i].key);
+        json_string_or_null(out, texts[i].value && *texts[i].value ? texts[i].value : NULL);
+    }
+    fprintf(out, ", \"width\": %d, \"height\": %d, \"frames\": %lld, \"size_bytes\": %lld, \"seconds\": ", e->w, e->h,
+            (long long)e->frames, (long long)e->size_bytes);
+    json_number(out, e->seconds);
+    for (size_t i = 0; i < VMAFX_LEN(numbers); i++) {
+        fprintf(out, ", \"%s\": ", numbers[i].key);
+        json_number(out, numbers[i].v > 0 ? numbers[i].v : NAN);
+    }
+    fputs(", \"options\": ", out);
+    own_options(out, e->options, e->n_options);
     putc('}', out);
 }
 
@@ -604,7 +635,7 @@ static void own_provenance(FILE *out, const VmafxReportData *data, const char *s
             separator);
     own_models(out, data);
     fprintf(out, ",%s\"options\": ", separator);
-    own_options(out, data);
+    own_options(out, data->options, data->n_options);
     fprintf(out, ",%s\"adaptations\": ", separator);
     own_strings(out, data->adaptations, data->n_adaptations);
 }
@@ -626,7 +657,12 @@ static VmafxErr own_outcome(FILE *out, const VmafxReportData *data, const char *
     json_number(out, data->cpu_s);
     fputs(", \"frames_per_second\": ", out);
     json_number(out, data->frames / data->wall_s);
-    fprintf(out, "},%s\"pooled\": ", separator);
+    putc('}', out);
+    if (data->encode) {
+        fprintf(out, ",%s\"encode\": ", separator);
+        own_encode(out, data->encode);
+    }
+    fprintf(out, ",%s\"pooled\": ", separator);
     return own_pooled(out, data, *separator == '\n' ? "\n    " : " ");
 }
 

@@ -69,6 +69,7 @@ typedef struct VmafxReportModel {
     const char *path;
     const char *sha256; /* of the model file; NULL: unknown */
     bool collection;    /* has NAME_ci_p95_lo and NAME_ci_p95_hi */
+    bool onnx;          /* an ONNX model: what it gives need not be VMAF */
 } VmafxReportModel;
 
 /** An option that was in force. */
@@ -77,6 +78,20 @@ typedef struct VmafxReportOption {
     const char *value;
     bool bare; /* value is a JSON number, true or false, written as it is; else it is text */
 } VmafxReportOption;
+
+/** The distorted video was made for this result. */
+typedef struct VmafxReportEncode {
+    const char *encoder, *codec, *version, *reason; /* reason: why this encoder */
+    const char *preset, *pixel_format;              /* "": its default */
+    int w, h;
+    int64_t frames, size_bytes;       /* of the packets, without a container */
+    double bit_rate;                  /* bits per second at the reference's rate; 0: that is unknown */
+    double seconds;                   /* spent in the encoder */
+    double frame_rate;                /* frames per second of those; 0: too short to tell */
+    const char *kept;                 /* where the encoded video is; NULL: it was not kept */
+    const VmafxReportOption *options; /* that were set; none of them bare */
+    size_t n_options;
+} VmafxReportEncode;
 
 /** A result as the writers see it. Everything is borrowed for the call. */
 typedef struct VmafxReportData {
@@ -96,12 +111,13 @@ typedef struct VmafxReportData {
 
     /* What follows is used by our own formats only. */
     bool complete;
-    const char *incomplete_reason;  /* a sentence; NULL when complete */
-    uint32_t first_frame;           /* added to the index: the frame number in our own reports */
-    int64_t time_offset_frames;     /* added to the frame number for its time: frames skipped in the reference */
-    int rate_num, rate_den;         /* of the reference; rate_num 0: unknown, frames have no time */
-    VmafxReportInput inputs[2];     /* reference, distorted */
-    const VmafxReportModel *models; /* the first is the verdict's */
+    const char *incomplete_reason;   /* a sentence; NULL when complete */
+    uint32_t first_frame;            /* added to the index: the frame number in our own reports */
+    int64_t time_offset_frames;      /* added to the frame number for its time: frames skipped in the reference */
+    int rate_num, rate_den;          /* of the reference; rate_num 0: unknown, frames have no time */
+    VmafxReportInput inputs[2];      /* reference, distorted */
+    const VmafxReportEncode *encode; /* NULL: the distorted video was there */
+    const VmafxReportModel *models;  /* the first is the verdict's */
     size_t n_models;
     const VmafxReportOption *options;
     size_t n_options;

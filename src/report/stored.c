@@ -66,6 +66,37 @@ static VmafxErr fill_lists(VmafxStoredReport *report, const Vmafx__V1__Result *s
     return VMAFX_OK;
 }
 
+/* What the distorted video was made with. */
+static VmafxErr fill_encode(VmafxStoredReport *report, const Vmafx__V1__EncodeFacts *facts)
+{
+    report->encode_options = calloc(facts->n_options + 1, sizeof *report->encode_options);
+    if (!report->encode_options)
+        return VMAFX_ERR_NOMEM;
+    for (size_t i = 0; i < facts->n_options; i++)
+        report->encode_options[i] =
+            (VmafxReportOption){ .key = facts->options[i]->key, .value = facts->options[i]->value };
+    report->encode = (VmafxReportEncode){
+        .encoder = facts->encoder,
+        .codec = facts->codec,
+        .version = facts->encoder_version,
+        .reason = facts->reason,
+        .preset = facts->preset,
+        .pixel_format = facts->pixel_format,
+        .w = facts->width,
+        .h = facts->height,
+        .frames = facts->frames,
+        .size_bytes = facts->size_bytes,
+        .bit_rate = facts->bit_rate,
+        .seconds = facts->seconds,
+        .frame_rate = facts->frame_rate,
+        .kept = *facts->kept ? facts->kept : NULL,
+        .options = report->encode_options,
+        .n_options = facts->n_options,
+    };
+    report->data.encode = &report->encode;
+    return VMAFX_OK;
+}
+
 VmafxErr vmafx_stored_report_init(VmafxStoredReport *report, const Vmafx__V1__Result *s, const double *const *columns,
                                   size_t n_columns, uint64_t n_rows)
 {
@@ -106,7 +137,7 @@ VmafxErr vmafx_stored_report_init(VmafxStoredReport *report, const Vmafx__V1__Re
     };
     for (size_t i = 0; i < s->n_inputs && i < VMAFX_LEN(report->data.inputs); i++)
         report->data.inputs[i] = input_of(s->inputs[i]);
-    return VMAFX_OK;
+    return s->encode ? fill_encode(report, s->encode) : VMAFX_OK;
 }
 
 void vmafx_stored_report_done(VmafxStoredReport *report)
@@ -114,5 +145,6 @@ void vmafx_stored_report_done(VmafxStoredReport *report)
     free(report->series);
     free(report->models);
     free(report->options);
+    free(report->encode_options);
     *report = (VmafxStoredReport){ 0 };
 }

@@ -14,7 +14,8 @@ typedef struct VmafxStoredReport {
     /* its own */
     VmafxReportSeries *series;
     VmafxReportModel *models;
-    VmafxReportOption *options;
+    VmafxReportOption *options, *encode_options;
+    VmafxReportEncode encode;
     const double *const *columns;
     size_t n_columns;
     uint64_t n_rows;

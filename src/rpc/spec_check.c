@@ -1,129 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* One function per message, each given the path of what it looks at. */
 
-#include "rpc/spec_check.h"
+#include "rpc/spec_check_internal.h"
 
-#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/base.h"
 #include "base/url.h"
 
-#define PATH_MAX_TEXT 160 /* of a field, in sentences */
-
-/** Where we are in the message, and who wants to know. */
-typedef struct Place {
-    char path[PATH_MAX_TEXT];
-    VmafxErrInfo *reterr;
-} Place;
-
-static Place below(const Place *place, const char *field)
-{
-    Place p = { .reterr = place->reterr };
-
-    snprintf(p.path, sizeof p.path, "%.*s.%s", PATH_MAX_TEXT / 2, place->path, field);
-    return p;
-}
-
-static Place below_nth(const Place *place, const char *field, size_t i)
-{
-    Place p = { .reterr = place->reterr };
-
-    snprintf(p.path, sizeof p.path, "%.*s.%s[%zu]", PATH_MAX_TEXT / 2, place->path, field, i);
-    return p;
-}
-
-static const char *text_of(const char *text)
-{
-    return text ? text : "";
-}
-
-/* ---- values ---- */
-
-static VmafxErr check_number(const Place *place, const char *field, int64_t v, int64_t lo, int64_t hi)
-{
-    if (v < lo)
-        return vmafx_fail(place->reterr, VMAFX_ERR_INVALID, "%s.%s: %" PRId64 " is below %" PRId64, place->path, field,
-                          v, lo);
-    if (v > hi)
-        return vmafx_fail(place->reterr, VMAFX_ERR_INVALID, "%s.%s: %" PRId64 " is above %" PRId64, place->path, field,
-                          v, hi);
-    return VMAFX_OK;
-}
-
-static VmafxErr check_count(const Place *place, const char *field, size_t n, size_t max)
-{
-    if (n > max)
-        return vmafx_fail(place->reterr, VMAFX_ERR_LIMIT, "%s.%s: %zu items, at most %zu are taken", place->path, field,
-                          n, max);
-    return VMAFX_OK;
-}
-
-/* Text that ends up in sentences, reports and log lines: no control characters, of at most max bytes. */
-static VmafxErr check_text(const Place *place, const char *field, const char *text, size_t max, bool required)
-{
-    size_t len = strnlen(text_of(text), max + 1);
-
-    if (required && !len)
-        return vmafx_fail(place->reterr, VMAFX_ERR_INVALID, "%s.%s: missing", place->path, field);
-    if (len > max)
-        return vmafx_fail(place->reterr, VMAFX_ERR_LIMIT, "%s.%s: longer than %zu bytes", place->path, field, max);
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-            return vmafx_fail(place->reterr, VMAFX_ERR_INVALID, "%s.%s: has a control character at byte %zu",
-                              place->path, field, i);
-    return VMAFX_OK;
-}
-
-/* Of these characters only. */
-static VmafxErr check_word(const Place *place, const char *field, const char *text, size_t max, bool required,
-                           const char *characters, const char *in_words)
-{
-    VmafxErr err = check_text(place, field, text, max, required);
-
-    if (!err && text_of(text)[strspn(text_of(text), characters)])
-        err = vmafx_fail(place->reterr, VMAFX_ERR_INVALID,
-                         "%s.%s: '%s' has a character other than letters, digits and %s", place->path, field, text,
-                         in_words);
-    return err;
-}
-
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-#define DIGITS  "0123456789"
-#define NAME    LETTERS DIGITS "._-", "._-"
-#define LABEL   LETTERS DIGITS "._/-", "._/-"
-
 /* ---- messages ---- */
 
-static VmafxErr check_options(const Place *place, const char *field, Vmafx__V1__KeyValue *const *items, size_t n)
-{
-    VmafxErr err = check_count(place, field, n, VMAFX_SPEC_OPTIONS_MAX);
-
-    for (size_t i = 0; i < n && !err; i++) {
-        Place item = below_nth(place, field, i);
-
-        err = check_word(&item, "key", items[i]->key, VMAFX_SPEC_NAME_MAX, true, NAME);
-        if (!err)
-            err = check_text(&item, "value", items[i]->value, VMAFX_SPEC_VALUE_MAX, true);
-    }
-    return err;
-}
-
-static VmafxErr check_raw(const Place *place, const Vmafx__V1__RawFormat *raw)
+static VmafxErr check_raw(const SpecPlace *place, const Vmafx__V1__RawFormat *raw)
 {
     static const char *const formats[] = { "420", "422", "444", "400" };
-    VmafxErr err = check_number(place, "width", raw->width, 1, VMAFX_SPEC_DIMENSION_MAX);
+    VmafxErr err = spec_number(place, "width", raw->width, 1, VMAFX_SPEC_DIMENSION_MAX);
 
     if (!err)
-        err = check_number(place, "height", raw->height, 1, VMAFX_SPEC_DIMENSION_MAX);
+        err = spec_number(place, "height", raw->height, 1, VMAFX_SPEC_DIMENSION_MAX);
     if (!err)
-        err = check_number(place, "bit_depth", raw->bit_depth, 8, 16);
+        err = spec_number(place, "bit_depth", raw->bit_depth, 8, 16);
     for (size_t i = 0; i < VMAFX_LEN(formats) && !err; i++)
-        if (!strcmp(text_of(raw->pixel_format), formats[i]))
+        if (!strcmp(spec_given(raw->pixel_format), formats[i]))
             return VMAFX_OK;
     if (!err)
-        err = check_text(place, "pixel_format", raw->pixel_format, VMAFX_SPEC_NAME_MAX, true);
+        err = spec_text(place, "pixel_format", raw->pixel_format, VMAFX_SPEC_NAME_MAX, true);
     return err ? err
                : vmafx_fail(place->reterr, VMAFX_ERR_INVALID, "%s.pixel_format: '%s' is none of 420, 422, 444, 400",
                             place->path, raw->pixel_format);
@@ -138,9 +39,9 @@ static bool is_object(const char *uri)
 }
 
 /* A path, file:///path, a URL, an object or an upload. Which roots and hosts it may be of is the node's to say. */
-static VmafxErr check_uri(const Place *place, const char *uri)
+static VmafxErr check_uri(const SpecPlace *place, const char *uri)
 {
-    VmafxErr err = check_text(place, "uri", uri, VMAFX_SPEC_URI_MAX, true);
+    VmafxErr err = spec_text(place, "uri", uri, VMAFX_SPEC_URI_MAX, true);
     VmafxErrInfo info = { 0 };
     VmafxUrl url;
     char shown[100]; /* a sentence goes to places where no signature and no password may be */
@@ -169,9 +70,9 @@ static VmafxErr check_uri(const Place *place, const char *uri)
     return VMAFX_OK;
 }
 
-static VmafxErr check_input(const Place *job, const char *field, const Vmafx__V1__Input *input, bool with_uri)
+static VmafxErr check_input(const SpecPlace *job, const char *field, const Vmafx__V1__Input *input, bool with_uri)
 {
-    Place place = below(job, field);
+    SpecPlace place = spec_below(job, field);
     VmafxErr err = VMAFX_OK;
 
     if (!input)
@@ -179,24 +80,22 @@ static VmafxErr check_input(const Place *job, const char *field, const Vmafx__V1
     if (with_uri)
         err = check_uri(&place, input->uri);
     if (!err && input->raw) {
-        Place raw = below(&place, "raw");
+        SpecPlace raw = spec_below(&place, "raw");
 
         err = check_raw(&raw, input->raw);
     }
     return err;
 }
 
-static VmafxErr check_inputs(const Place *place, const Vmafx__V1__JobSpec *spec, bool with_uri)
+static VmafxErr check_inputs(const SpecPlace *place, const Vmafx__V1__JobSpec *spec, bool with_uri)
 {
     VmafxErr err = check_input(place, "reference", spec->reference, with_uri);
 
     if (err)
         return err;
     if (spec->distorted_source_case == VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_ENCODE)
-        return vmafx_fail(place->reterr, VMAFX_ERR_UNSUPPORTED,
-                          "%s.encode: this version does not encode; give the distorted video", place->path);
-    bool given = spec->distorted_source_case == VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED;
-    return check_input(place, "distorted", given ? spec->distorted : NULL, with_uri);
+        return spec_recipe(place, spec->encode);
+    return check_input(place, "distorted", vmafx_spec_distorted(spec), with_uri);
 }
 
 /* What a score is called: as asked for, or "vmaf", or the version where another has that name. */
@@ -204,24 +103,24 @@ static const char *score_name(const Vmafx__V1__JobSpec *spec, size_t i)
 {
     const Vmafx__V1__ModelRequest *m = spec->models[i];
 
-    if (*text_of(m->name))
+    if (*spec_given(m->name))
         return m->name;
     for (size_t k = 0; k < i; k++)
         if (!strcmp(score_name(spec, k), "vmaf"))
-            return text_of(m->version);
+            return spec_given(m->version);
     return "vmaf";
 }
 
-static VmafxErr check_model(const Place *job, const Vmafx__V1__JobSpec *spec, size_t i)
+static VmafxErr check_model(const SpecPlace *job, const Vmafx__V1__JobSpec *spec, size_t i)
 {
     const Vmafx__V1__ModelRequest *m = spec->models[i];
-    Place place = below_nth(job, "models", i);
-    VmafxErr err = check_word(&place, "version", m->version, VMAFX_SPEC_NAME_MAX, true, NAME);
+    SpecPlace place = spec_below_nth(job, "models", i);
+    VmafxErr err = spec_word(&place, "version", m->version, VMAFX_SPEC_NAME_MAX, true, SPEC_NAME);
 
     if (!err)
-        err = check_word(&place, "name", m->name, VMAFX_SPEC_NAME_MAX, false, NAME);
+        err = spec_word(&place, "name", m->name, VMAFX_SPEC_NAME_MAX, false, SPEC_NAME);
     if (!err)
-        err = check_options(&place, "overloads", m->overloads, m->n_overloads);
+        err = spec_options(&place, "overloads", m->overloads, m->n_overloads);
     for (size_t k = 0; k < m->n_overloads && !err; k++)
         if (!strchr(m->overloads[k]->key, '.'))
             err = vmafx_fail(place.reterr, VMAFX_ERR_INVALID,
@@ -235,47 +134,47 @@ static VmafxErr check_model(const Place *job, const Vmafx__V1__JobSpec *spec, si
     return err;
 }
 
-static VmafxErr check_models(const Place *place, const Vmafx__V1__JobSpec *spec)
+static VmafxErr check_models(const SpecPlace *place, const Vmafx__V1__JobSpec *spec)
 {
-    VmafxErr err = check_count(place, "models", spec->n_models, VMAFX_SPEC_MODELS_MAX);
+    VmafxErr err = spec_count(place, "models", spec->n_models, VMAFX_SPEC_MODELS_MAX);
 
     for (size_t i = 0; i < spec->n_models && !err; i++)
         err = check_model(place, spec, i);
     return err;
 }
 
-static VmafxErr check_features(const Place *job, const Vmafx__V1__JobSpec *spec)
+static VmafxErr check_features(const SpecPlace *job, const Vmafx__V1__JobSpec *spec)
 {
-    VmafxErr err = check_count(job, "features", spec->n_features, VMAFX_SPEC_FEATURES_MAX);
+    VmafxErr err = spec_count(job, "features", spec->n_features, VMAFX_SPEC_FEATURES_MAX);
 
     for (size_t i = 0; i < spec->n_features && !err; i++) {
-        Place place = below_nth(job, "features", i);
+        SpecPlace place = spec_below_nth(job, "features", i);
 
-        err = check_word(&place, "name", spec->features[i]->name, VMAFX_SPEC_NAME_MAX, true, NAME);
+        err = spec_word(&place, "name", spec->features[i]->name, VMAFX_SPEC_NAME_MAX, true, SPEC_NAME);
         if (!err)
-            err = check_options(&place, "options", spec->features[i]->options, spec->features[i]->n_options);
+            err = spec_options(&place, "options", spec->features[i]->options, spec->features[i]->n_options);
     }
     return err;
 }
 
-static VmafxErr check_scaling(const Place *place, const Vmafx__V1__Comparison *c)
+static VmafxErr check_scaling(const SpecPlace *place, const Vmafx__V1__Comparison *c)
 {
-    VmafxErr err = check_number(place, "scaling", c->scaling, 0, VMAFX__V1__SCALING__SCALING_SIZE);
+    VmafxErr err = spec_number(place, "scaling", c->scaling, 0, VMAFX__V1__SCALING__SCALING_SIZE);
     bool sized = c->scaling == VMAFX__V1__SCALING__SCALING_SIZE;
 
     if (!err && !sized && (c->scale_width || c->scale_height))
         return vmafx_fail(place->reterr, VMAFX_ERR_INVALID,
                           "%s.scale_width, scale_height: they go with scaling SCALING_SIZE only", place->path);
     if (!err && sized)
-        err = check_number(place, "scale_width", c->scale_width, 1, VMAFX_SPEC_DIMENSION_MAX);
+        err = spec_number(place, "scale_width", c->scale_width, 1, VMAFX_SPEC_DIMENSION_MAX);
     if (!err && sized)
-        err = check_number(place, "scale_height", c->scale_height, 1, VMAFX_SPEC_DIMENSION_MAX);
+        err = spec_number(place, "scale_height", c->scale_height, 1, VMAFX_SPEC_DIMENSION_MAX);
     return err;
 }
 
-static VmafxErr check_comparison(const Place *job, const Vmafx__V1__Comparison *c)
+static VmafxErr check_comparison(const SpecPlace *job, const Vmafx__V1__Comparison *c)
 {
-    Place place = below(job, "comparison");
+    SpecPlace place = spec_below(job, "comparison");
     VmafxErr err = VMAFX_OK;
 
     if (!c)
@@ -292,29 +191,29 @@ static VmafxErr check_comparison(const Place *job, const Vmafx__V1__Comparison *
     };
 
     for (size_t i = 0; i < VMAFX_LEN(numbers) && !err; i++)
-        err = check_number(&place, numbers[i].field, numbers[i].value, 0, numbers[i].hi);
+        err = spec_number(&place, numbers[i].field, numbers[i].value, 0, numbers[i].hi);
     return err ? err : check_scaling(&place, c);
 }
 
-static VmafxErr check_labels(const Place *job, const Vmafx__V1__JobSpec *spec)
+static VmafxErr check_labels(const SpecPlace *job, const Vmafx__V1__JobSpec *spec)
 {
-    VmafxErr err = check_count(job, "labels", spec->n_labels, VMAFX_SPEC_LABELS_MAX);
+    VmafxErr err = spec_count(job, "labels", spec->n_labels, VMAFX_SPEC_LABELS_MAX);
 
     for (size_t i = 0; i < spec->n_labels && !err; i++) {
-        Place place = below_nth(job, "labels", i);
-        const char *key = text_of(spec->labels[i]->key);
+        SpecPlace place = spec_below_nth(job, "labels", i);
+        const char *key = spec_given(spec->labels[i]->key);
 
-        err = check_word(&place, "key", key, VMAFX_SPEC_LABEL_KEY_MAX, true, LABEL);
+        err = spec_word(&place, "key", key, VMAFX_SPEC_LABEL_KEY_MAX, true, SPEC_LABEL);
         if (!err)
-            err = check_text(&place, "value", spec->labels[i]->value, VMAFX_SPEC_VALUE_MAX, false);
+            err = spec_text(&place, "value", spec->labels[i]->value, VMAFX_SPEC_VALUE_MAX, false);
         for (size_t k = 0; k < i && !err; k++)
-            if (!strcmp(text_of(spec->labels[k]->key), key))
+            if (!strcmp(spec_given(spec->labels[k]->key), key))
                 err = vmafx_fail(place.reterr, VMAFX_ERR_INVALID, "%s.key: '%s' is there twice", place.path, key);
     }
     return err;
 }
 
-static VmafxErr check_scoring(const Place *place, const Vmafx__V1__JobSpec *spec, bool with_uri)
+static VmafxErr check_scoring(const SpecPlace *place, const Vmafx__V1__JobSpec *spec, bool with_uri)
 {
     VmafxErr err = check_inputs(place, spec, with_uri);
 
@@ -325,17 +224,19 @@ static VmafxErr check_scoring(const Place *place, const Vmafx__V1__JobSpec *spec
     return err ? err : check_comparison(place, spec->comparison);
 }
 
-static Place start_at(const char *path, VmafxErrInfo *reterr)
+const Vmafx__V1__Input *vmafx_spec_distorted(const Vmafx__V1__JobSpec *spec)
 {
-    Place place = { .reterr = reterr };
+    return spec->distorted_source_case == VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED ? spec->distorted : NULL;
+}
 
-    snprintf(place.path, sizeof place.path, "%.40s", path);
-    return place;
+const Vmafx__V1__EncodeRecipe *vmafx_spec_recipe(const Vmafx__V1__JobSpec *spec)
+{
+    return spec->distorted_source_case == VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_ENCODE ? spec->encode : NULL;
 }
 
 VmafxErr vmafx_spec_check(const Vmafx__V1__JobSpec *spec, const char *path, VmafxErrInfo *reterr)
 {
-    Place place = start_at(path, reterr);
+    SpecPlace place = spec_at(path, reterr);
     size_t size = protobuf_c_message_get_packed_size(&spec->base);
     VmafxErr err = size > VMAFX_SPEC_BYTES_MAX
                        ? vmafx_fail(reterr, VMAFX_ERR_LIMIT, "%s: %zu bytes encoded, at most %d are taken", place.path,
@@ -343,21 +244,21 @@ VmafxErr vmafx_spec_check(const Vmafx__V1__JobSpec *spec, const char *path, Vmaf
                        : check_scoring(&place, spec, true);
 
     if (!err)
-        err = check_number(&place, "priority", spec->priority, -VMAFX_SPEC_PRIORITY_MAX, VMAFX_SPEC_PRIORITY_MAX);
+        err = spec_number(&place, "priority", spec->priority, -VMAFX_SPEC_PRIORITY_MAX, VMAFX_SPEC_PRIORITY_MAX);
     if (!err)
-        err = check_number(&place, "deadline_unix_us", spec->deadline_unix_us, 0, INT64_MAX);
+        err = spec_number(&place, "deadline_unix_us", spec->deadline_unix_us, 0, INT64_MAX);
     if (!err)
-        err = check_number(&place, "timeout_ms", spec->timeout_ms, 0, VMAFX_SPEC_TIMEOUT_MS_MAX);
+        err = spec_number(&place, "timeout_ms", spec->timeout_ms, 0, VMAFX_SPEC_TIMEOUT_MS_MAX);
     if (!err)
-        err = check_number(&place, "attempt_limit", spec->attempt_limit, 0, VMAFX_SPEC_ATTEMPTS_MAX);
+        err = spec_number(&place, "attempt_limit", spec->attempt_limit, 0, VMAFX_SPEC_ATTEMPTS_MAX);
     if (!err)
         err = check_labels(&place, spec);
-    return err ? err : check_text(&place, "idempotency_key", spec->idempotency_key, VMAFX_SPEC_KEY_MAX, false);
+    return err ? err : spec_text(&place, "idempotency_key", spec->idempotency_key, VMAFX_SPEC_KEY_MAX, false);
 }
 
 VmafxErr vmafx_spec_check_scoring(const Vmafx__V1__JobSpec *spec, const char *path, VmafxErrInfo *reterr)
 {
-    Place place = start_at(path, reterr);
+    SpecPlace place = spec_at(path, reterr);
 
     return check_scoring(&place, spec, false);
 }

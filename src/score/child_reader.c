@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "base/columns.h"
+#include "base/encoders.h"
 #include "signals/signals.h"
 
 typedef Vmafx__Scorer__V1__ChildMessage ChildMessage;
@@ -31,7 +32,7 @@ struct VmafxChildReader {
     VmafxMessage *live_message; /* what live points into */
     const Vmafx__V1__SeriesNames *live;
     int64_t live_rows; /* frames that have come */
-    size_t n_logs, n_spans;
+    size_t n_logs, n_spans, n_inferring;
     uint8_t span_ids[VMAFX_CHILD_SPANS_MAX][8];
     uint8_t *frames;
     size_t frames_room;
@@ -253,6 +254,21 @@ static VmafxErr on_log(VmafxChildReader *r, const Vmafx__Scorer__V1__LogRecord *
     return VMAFX_OK;
 }
 
+static VmafxErr on_inferences(VmafxChildReader *r, const Vmafx__Scorer__V1__Inferences *inferences,
+                              VmafxErrInfo *reterr)
+{
+    if (r->n_inferring++ == VMAFX_CHILD_INFERRING_MAX || inferences->n_seconds > VMAFX_CHILD_INFERENCES_MAX)
+        return too_much(reterr, "more inferences than a task may tell of");
+    if (!*inferences->model || !is_plain(inferences->model, 255))
+        return wrong(reterr, "inferences of a model without a name");
+    for (size_t i = 0; i < inferences->n_seconds; i++)
+        if (!(inferences->seconds[i] >= 0) || !isfinite(inferences->seconds[i]))
+            return wrong(reterr, "an inference that took no time that there is");
+    if (r->settings.events.inferences)
+        r->settings.events.inferences(r->settings.events.ctx, inferences);
+    return VMAFX_OK;
+}
+
 static VmafxErr on_frames(VmafxChildReader *r, const Vmafx__Scorer__V1__FrameBlock *block, VmafxErrInfo *reterr)
 {
     size_t len = block->data.len, have = r->end.frames_len;
@@ -405,6 +421,30 @@ static bool texts_fit(const Vmafx__V1__Result *m)
     return true;
 }
 
+/* What the child says of its encode; where the video was kept, others know. */
+static bool encode_fits(const VmafxChildReader *r, const Vmafx__V1__Result *m)
+{
+    const Vmafx__V1__EncodeFacts *e = m->encode;
+
+    if (!r->settings.encodes || !e)
+        return !r->settings.encodes && !e;
+    const VmafxEncoderName *known = vmafx_encoder_name_find(e->encoder);
+    char *const texts[] = { e->encoder_version, e->reason, e->preset, e->pixel_format };
+    const double numbers[] = { e->bit_rate, e->seconds, e->frame_rate };
+
+    if (!known || strcmp(known->codec, e->codec) != 0 || !are_plain(texts, VMAFX_LEN(texts), VMAFX_LEN(texts)) ||
+        *e->kept || e->width < 1 || e->height < 1 || e->frames < 0 || e->size_bytes < 0 ||
+        e->n_options > VMAFX_CHILD_RECIPE_OPTIONS_MAX)
+        return false;
+    for (size_t i = 0; i < VMAFX_LEN(numbers); i++)
+        if (!(numbers[i] >= 0) || !isfinite(numbers[i]))
+            return false;
+    for (size_t i = 0; i < e->n_options; i++)
+        if (!is_plain(e->options[i]->key, 255) || !is_plain(e->options[i]->value, VMAFX_CHILD_TEXT_MAX))
+            return false;
+    return true;
+}
+
 static VmafxErr check_result(const VmafxChildReader *r, const Vmafx__V1__Result *m, VmafxErrInfo *reterr)
 {
     size_t columns = 0;
@@ -419,6 +459,8 @@ static VmafxErr check_result(const VmafxChildReader *r, const Vmafx__V1__Result 
     if (!r->end.frames || vmafx_columns_head(r->frames, r->end.frames_len, &columns, &rows) || columns != m->n_series ||
         rows != (uint64_t)m->frames)
         return wrong(reterr, "the values of the frames do not fit the result");
+    if (!encode_fits(r, m))
+        return wrong(reterr, "what the result says of the encode makes no sense");
     if (!live_fits(r, m))
         return wrong(reterr, "the live frames do not fit the result");
     return VMAFX_OK;
@@ -492,6 +534,8 @@ static VmafxErr take(VmafxChildReader *r, VmafxMessage **message, const ChildMes
         return on_span(r, m->span, now, reterr);
     case VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_LOG:
         return on_log(r, m->log, now, reterr);
+    case VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_INFERENCES:
+        return on_inferences(r, m->inferences, reterr);
     case VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_FRAMES:
         return on_frames(r, m->frames, reterr);
     case VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_RESULT:

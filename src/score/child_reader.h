@@ -14,17 +14,20 @@
 #include "otel/api/attr.h"
 #include "rpc/message.h"
 
-#define VMAFX_CHILD_MESSAGE_MAX  ((size_t)1 << 20)
-#define VMAFX_CHILD_MESSAGES_MAX 4000000               /* progress four times a second for a week, and the rest */
-#define VMAFX_CHILD_BYTES_MAX    ((uint64_t)256 << 20) /* of all messages but frame blocks and live frames */
-#define VMAFX_CHILD_SPANS_MAX    1000
-#define VMAFX_CHILD_LOGS_MAX     1000
-#define VMAFX_CHILD_ATTRS_MAX    32
-#define VMAFX_CHILD_TEXTS_MAX    64 /* items of lists, of one message's attributes together */
-#define VMAFX_CHILD_TEXT_MAX     4096
-#define VMAFX_CHILD_FRAMES_MAX   ((size_t)256 << 20)
-#define VMAFX_CHILD_LIVE_ROWS    64                  /* frames of one live message */
-#define VMAFX_CHILD_LIVE_MAX     ((uint64_t)8 << 30) /* bytes of all live messages; they are passed on, not kept */
+#define VMAFX_CHILD_MESSAGE_MAX        ((size_t)1 << 20)
+#define VMAFX_CHILD_MESSAGES_MAX       4000000               /* progress four times a second for a week, and the rest */
+#define VMAFX_CHILD_BYTES_MAX          ((uint64_t)256 << 20) /* of all messages but frame blocks and live frames */
+#define VMAFX_CHILD_SPANS_MAX          1000
+#define VMAFX_CHILD_LOGS_MAX           1000
+#define VMAFX_CHILD_ATTRS_MAX          32
+#define VMAFX_CHILD_TEXTS_MAX          64 /* items of lists, of one message's attributes together */
+#define VMAFX_CHILD_TEXT_MAX           4096
+#define VMAFX_CHILD_FRAMES_MAX         ((size_t)256 << 20)
+#define VMAFX_CHILD_RECIPE_OPTIONS_MAX 128
+#define VMAFX_CHILD_INFERENCES_MAX     4096                /* times in one message, */
+#define VMAFX_CHILD_INFERRING_MAX      16                  /* and messages with such: models of a task */
+#define VMAFX_CHILD_LIVE_ROWS          64                  /* frames of one live message */
+#define VMAFX_CHILD_LIVE_MAX           ((uint64_t)8 << 30) /* bytes of all live messages; they are passed on, not kept */
 
 /** Called from within feed; NULL: not wanted. Messages are borrowed for the call. */
 typedef struct VmafxChildEvents {
@@ -32,6 +35,7 @@ typedef struct VmafxChildEvents {
     void (*progress)(void *ctx, const Vmafx__Scorer__V1__ChildProgress *progress);
     void (*span)(void *ctx, const Vmafx__Scorer__V1__SpanRecord *span);
     void (*log)(void *ctx, const Vmafx__Scorer__V1__LogRecord *record);
+    void (*inferences)(void *ctx, const Vmafx__Scorer__V1__Inferences *inferences);
     void (*live_series)(void *ctx, const Vmafx__V1__SeriesNames *names);
     void (*live_frames)(void *ctx, const Vmafx__V1__Frames *frames);
     void *ctx;
@@ -41,6 +45,7 @@ typedef struct VmafxChildReaderSettings {
     size_t frames_max;        /* bytes of packed columns; 0: VMAFX_CHILD_FRAMES_MAX */
     bool nested;              /* as in Start: spans may name a parent of their own */
     bool frames_live;         /* as in Start: live series and frames may come, and all of them before a result */
+    bool encodes;             /* a recipe makes the distorted video: the result says how that went */
     uint64_t started_unix_ns; /* of the task: nothing is older */
     VmafxChildEvents events;
 } VmafxChildReaderSettings;

@@ -15,6 +15,7 @@
 
 #include "base/base.h"
 #include "base/config.h"
+#include "infer/onnx_file.h"
 #include "score/models_internal.h"
 
 #ifndef VMAFX_DATADIR
@@ -123,11 +124,29 @@ static bool is_file(const char *path)
     return !stat(path, &st) && S_ISREG(st.st_mode);
 }
 
+bool models_is_onnx_name(const char *path)
+{
+    size_t len = strlen(path), suffix = strlen(MODELS_ONNX_SUFFIX);
+
+    return len > suffix && !strcmp(path + len - suffix, MODELS_ONNX_SUFFIX);
+}
+
+static bool parses_as_onnx(const char *path)
+{
+    VMAFX_AUTO(vmafx_free_p) char *data = NULL;
+    VMAFX_AUTO(vmafx_onnx_file_done) VmafxOnnxFile file = { 0 };
+    size_t len = 0;
+
+    return !vmafx_read_file(path, VMAFX_ONNX_BYTES_MAX, &data, &len, NULL) && !vmafx_onnx_read(data, len, &file, NULL);
+}
+
 static bool parses(const char *path)
 {
     VMAFX_AUTO(vmafx_model_free) VmafxModel *model = NULL;
 
-    return is_file(path) && !vmafx_model_load(path, &model, NULL);
+    if (!is_file(path))
+        return false;
+    return models_is_onnx_name(path) ? parses_as_onnx(path) : !vmafx_model_load(path, &model, NULL);
 }
 
 bool models_have_version(const VmafxModelFiles *files, const char *version)
@@ -140,9 +159,10 @@ bool models_have_version(const VmafxModelFiles *files, const char *version)
 
 char *models_version_of(const char *name)
 {
-    size_t len = strlen(name), suffix = strlen(MODELS_SUFFIX);
+    size_t len = strlen(name), suffix = strlen(MODELS_SUFFIX); /* both are as long */
 
-    if (len <= suffix || *name == '.' || strcmp(name + len - suffix, MODELS_SUFFIX) != 0)
+    if (len <= suffix || *name == '.' ||
+        (strcmp(name + len - suffix, MODELS_SUFFIX) != 0 && !models_is_onnx_name(name)))
         return NULL;
     return strndup(name, len - suffix);
 }
@@ -178,8 +198,12 @@ static VmafxErr add_dir(VmafxModelFiles *files, const char *dir)
     const struct dirent *entry;
     VmafxErr err = VMAFX_OK;
 
-    while (d && !err && (entry = readdir(d)))
-        err = add_file(files, dir, entry->d_name);
+    for (int onnx = 0; d && onnx < 2; onnx++) {
+        rewinddir(d);
+        while (!err && (entry = readdir(d)))
+            if (models_is_onnx_name(entry->d_name) == onnx)
+                err = add_file(files, dir, entry->d_name);
+    }
     if (d)
         closedir(d);
     return err;
@@ -264,19 +288,33 @@ static const char *nearest_version(const VmafxModelFiles *files, const char *ver
     return nearest;
 }
 
+/* Whoever has only ONNX models, such as ours, has not imported any yet. */
+static bool has_published(const VmafxModelFiles *files)
+{
+    for (size_t i = 0; i < files->n; i++)
+        if (!models_is_onnx_name(files->items[i].path))
+            return true;
+    return false;
+}
+
 static VmafxErr not_found(const Dirs *dirs, const char *version, VmafxErrInfo *reterr)
 {
     VMAFX_AUTO(vmafx_models_done) VmafxModelFiles files = { 0 };
 
-    if (!list_in(dirs, &files) && files.n)
-        return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND,
-                          "there is no model '%.200s'; the nearest one is '%s', and `vmafx models list` names all",
-                          version, nearest_version(&files, version));
-    return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND,
-                      "there is no model '%.200s', nor any other: `vmafx models import FILE` takes models out of a "
-                      "libvmaf.so or a static ffmpeg that has them built in, and `vmafx models path` prints where they "
-                      "are looked for",
-                      version);
+    if (!list_in(dirs, &files) && files.n) {
+        const char *nearest = nearest_version(&files, version);
+
+        if (has_published(&files) || edit_distance(version, nearest) <= 2)
+            return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND,
+                              "there is no model '%.200s'; the nearest one is '%s', and `vmafx models list` names all",
+                              version, nearest);
+    }
+    return vmafx_fail(
+        reterr, VMAFX_ERR_NOT_FOUND,
+        "there is no model '%.200s', nor any other of VMAF: `vmafx models import FILE` takes models out of a "
+        "libvmaf.so or a static ffmpeg that has them built in, and `vmafx models path` prints where they "
+        "are looked for",
+        version);
 }
 
 VmafxErr vmafx_model_find(const char *version, char **ret_path, VmafxErrInfo *reterr)
@@ -289,8 +327,9 @@ VmafxErr vmafx_model_find(const char *version, char **ret_path, VmafxErrInfo *re
     if (strchr(version, '/'))
         return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND,
                           "'%.200s' is no version of a model; a file is named with path=FILE", version);
-    for (size_t i = 0; i < dirs.n; i++) {
-        VMAFX_AUTO(vmafx_free_p) char *path = vmafx_sprintf("%s/%s" MODELS_SUFFIX, dirs.items[i], version);
+    for (size_t i = 0; i < 2 * dirs.n; i++) {
+        VMAFX_AUTO(vmafx_free_p)
+        char *path = vmafx_sprintf("%s/%s%s", dirs.items[i / 2], version, i % 2 ? MODELS_ONNX_SUFFIX : MODELS_SUFFIX);
 
         if (!path)
             return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to look for models");

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* Where model files are looked for, and how they are taken out of a libvmaf or ffmpeg that has them built in. */
+/*
+ * Where model files are looked for, and how they are taken out of a libvmaf or ffmpeg that has them built in. A model
+ * file is a *.json, or an ONNX model, *.onnx, whose metadata say what it is for (infer/onnx_file.h).
+ */
 #ifndef VMAFX_SCORE_MODELS_H
 #define VMAFX_SCORE_MODELS_H
 
@@ -17,7 +20,7 @@ void vmafx_model_dirs_free(char ***dirs);
 
 /** One model file that was found. */
 typedef struct VmafxModelFile {
-    char *version; /* file name without .json */
+    char *version; /* file name without .json or .onnx */
     char *path;
 } VmafxModelFile;
 
@@ -26,7 +29,10 @@ typedef struct VmafxModelFiles {
     size_t n;
 } VmafxModelFiles;
 
-/** Every *.json of the search path that parses as a model, the first of each version, sorted by version. */
+/**
+ * Every model file of the search path that parses as one, the first of each version, sorted by version; in one folder
+ * *.json before *.onnx. Whether an ONNX model can be run here is not looked at.
+ */
 VMAFX_CHECK VmafxErr vmafx_models_list(VmafxModelFiles *ret_files);
 void vmafx_models_done(VmafxModelFiles *files);
 
@@ -39,9 +45,9 @@ VMAFX_CHECK VmafxErr vmafx_model_find(const char *version, char **ret_path, Vmaf
 
 /**
  * Takes the built-in models out of a libvmaf.so or a static ffmpeg (they sit there as JSON text) and writes each to
- * dir/<version>.json, atomically; dir is made when it does not exist. A file that is itself a model is taken as it is,
- * under its own name. The version is known from the text that precedes or follows the model in such a binary, or from
- * the contents.
+ * dir/<version>.json, atomically; dir is made when it does not exist. A file that is itself a model, of either kind, is
+ * taken as it is, under its own name. The version is known from the text that precedes or follows the model in such a
+ * binary, or from the contents.
  * @param on_model called with the version and the path of each model written; NULL for none
  * @return VMAFX_ERR_NOT_FOUND no model in the file; VMAFX_ERR_IO; VMAFX_ERR_LIMIT (files above 1 GiB)
  */

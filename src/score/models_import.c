@@ -14,6 +14,7 @@
 
 #include "base/atomic_file.h"
 #include "base/base.h"
+#include "infer/onnx_file.h"
 
 #define IMPORT_BYTES_MAX ((off_t)1 << 30)
 
@@ -94,22 +95,22 @@ static void import_done(Import *import)
     vmafx_models_done(&import->written);
 }
 
-static VmafxErr write_file(const Import *import, const char *path, const char *json, size_t len)
+static VmafxErr write_file(const Import *import, const char *path, const char *data, size_t len)
 {
     VMAFX_AUTO(vmafx_atomic_file_abort) VmafxAtomicFile *file = NULL;
     VmafxErr err = vmafx_atomic_file_open(path, &file, import->reterr);
 
     if (err)
         return err;
-    fwrite(json, 1, len, vmafx_atomic_file_stream(file)); /* commit tells whether it arrived */
+    fwrite(data, 1, len, vmafx_atomic_file_stream(file)); /* commit tells whether it arrived */
     return vmafx_atomic_file_commit(&file, import->reterr);
 }
 
 /* The same model may be in a program more than once; the first is kept. */
-static VmafxErr keep(Import *import, const char *version, const char *json, size_t len)
+static VmafxErr keep(Import *import, const char *version, const char *suffix, const char *data, size_t len)
 {
     VMAFX_AUTO(models_file_done)
-    VmafxModelFile file = { vmafx_strdup(version), vmafx_sprintf("%s/%s" MODELS_SUFFIX, import->dir, version) };
+    VmafxModelFile file = { vmafx_strdup(version), vmafx_sprintf("%s/%s%s", import->dir, version, suffix) };
     VmafxModelFile *more = realloc(import->written.items, (import->written.n + 1) * sizeof *more);
 
     if (more)
@@ -120,7 +121,7 @@ static VmafxErr keep(Import *import, const char *version, const char *json, size
         return VMAFX_OK;
     VmafxErr err = import->written.n ? VMAFX_OK : make_folder(import->dir, import->reterr);
     if (!err)
-        err = write_file(import, file.path, json, len);
+        err = write_file(import, file.path, data, len);
     if (err)
         return err;
     if (import->on_model)
@@ -138,7 +139,7 @@ static VmafxErr is_model(const char *json, size_t len, VmafxErrInfo *reterr)
 }
 
 /* A model file keeps its text, and its name as far as that is one. */
-static VmafxErr keep_model_file(Import *import, const char *path, const Mapped *file)
+static VmafxErr keep_model_file(Import *import, const char *path, const char *suffix, const Mapped *file)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     VMAFX_AUTO(vmafx_free_p) char *version = models_version_of(name);
@@ -147,7 +148,19 @@ static VmafxErr keep_model_file(Import *import, const char *path, const Mapped *
         version = vmafx_strdup(name);
     if (!version)
         return vmafx_fail(import->reterr, VMAFX_ERR_NOMEM, "no memory to import '%s'", path);
-    return keep(import, version, file->data, file->len);
+    return keep(import, version, suffix, file->data, file->len);
+}
+
+/* Whoever names it so means an ONNX model; why it is none is said. */
+static VmafxErr keep_onnx(Import *import, const char *path, const Mapped *file)
+{
+    VMAFX_AUTO(vmafx_onnx_file_done) VmafxOnnxFile facts = { 0 };
+    VmafxErrInfo why = { 0 };
+    VmafxErr err = vmafx_onnx_read(file->data, file->len, &facts, &why);
+
+    if (err)
+        return vmafx_fail(import->reterr, err, "cannot use model '%s': %s", path, why.message);
+    return keep_model_file(import, path, MODELS_ONNX_SUFFIX, file);
 }
 
 static VmafxErr keep_all(Import *import, const Mapped *file)
@@ -163,7 +176,7 @@ static VmafxErr keep_all(Import *import, const Mapped *file)
         if (err)
             continue; /* it only looked like one */
         VMAFX_AUTO(vmafx_free_p) char *version = models_version_by_contents(json, len);
-        err = version ? keep(import, version, json, len)
+        err = version ? keep(import, version, MODELS_SUFFIX, json, len)
                       : vmafx_fail(import->reterr, VMAFX_ERR_NOMEM, "no memory to read a model");
         if (err)
             return err;
@@ -194,7 +207,9 @@ VmafxErr vmafx_models_import(const char *file, const char *dir,
         return err;
     json = begins_like_json(&mapped);
     if (json && !is_model(mapped.data, mapped.len, &why))
-        err = keep_model_file(&import, file, &mapped);
+        err = keep_model_file(&import, file, MODELS_SUFFIX, &mapped);
+    else if (models_is_onnx_name(file))
+        err = keep_onnx(&import, file, &mapped);
     else
         err = keep_all(&import, &mapped);
     if (err)

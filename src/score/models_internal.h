@@ -5,10 +5,12 @@
 
 #include "score/models.h"
 
-#define MODELS_SUFFIX ".json"
+#define MODELS_SUFFIX      ".json"
+#define MODELS_ONNX_SUFFIX ".onnx"
 
 /* models.c */
-/** The version in a file name, in fresh memory, or NULL: not named like a model, or no memory. */
+bool models_is_onnx_name(const char *path);
+/** The version in a file name, in fresh memory, or NULL: not named like a model of either kind, or no memory. */
 char *models_version_of(const char *name);
 bool models_have_version(const VmafxModelFiles *files, const char *version);
 void models_file_done(VmafxModelFile *file);

@@ -35,6 +35,7 @@
 #define FRAMES_MAX     ((size_t)256 << 20)
 #define FOR_EVER_NS    UINT64_MAX
 #define NS_PER_MS      1000000u
+#define ENCODERS_KNOWN ((uint64_t)1 << 63)
 
 struct VmafxRunner {
     VmafxRunnerConfig config;
@@ -51,7 +52,8 @@ struct VmafxRunner {
     VmafxMessage *ready_message;
     VmafxRunnerFacts facts; /* set before start comes back, then constant */
 
-    atomic_bool ready; /* a plain flag, for vmafx_runner_is_ready */
+    atomic_bool ready;             /* a plain flag, for vmafx_runner_is_ready */
+    atomic_uint_fast64_t encoders; /* their set, and ENCODERS_KNOWN: one value, so that nobody sees half of it */
 
     pthread_mutex_t lock; /* covers what follows; never held while calling out */
     pthread_cond_t started;
@@ -153,7 +155,8 @@ static void send_stop(VmafxRunner *r, RunnerTask *task)
 
 static void send_start(VmafxRunner *r, RunnerTask *task)
 {
-    RunnerSend sent = runner_scorer_send(&r->scorer, task->packet, task->packet_len, task->fds, 3);
+    size_t n_fds = task->fds[3] >= 0 ? 4 : 3;
+    RunnerSend sent = runner_scorer_send(&r->scorer, task->packet, task->packet_len, task->fds, n_fds);
 
     r->send_blocked = r->send_blocked || sent == RUNNER_SEND_LATER;
     if (sent == RUNNER_SENT)
@@ -268,6 +271,21 @@ static void on_ready(VmafxRunner *r, VmafxMessage **message, const Vmafx__Scorer
     tell_started(r, VMAFX_OK, NULL);
 }
 
+static void on_encoders(VmafxRunner *r, const Vmafx__Scorer__V1__Encoders *encoders)
+{
+    uint64_t set = ENCODERS_KNOWN;
+
+    for (size_t i = 0; i < encoders->n_names; i++) {
+        int number = vmafx_encoder_name_index(encoders->names[i]);
+
+        if (number >= 0)
+            set |= (uint64_t)1 << number;
+    }
+    atomic_store(&r->encoders, set);
+    if (r->config.encoders)
+        r->config.encoders(r->config.ctx);
+}
+
 static void on_exited(VmafxRunner *r, const Vmafx__Scorer__V1__Exited *exited)
 {
     RunnerTask *task = find_task(r, exited->tag);
@@ -313,6 +331,8 @@ static void take_events(VmafxRunner *r)
             on_exited(r, event->exited);
         else if (event->kind_case == VMAFX__SCORER__V1__SCORER_EVENT__KIND_REFUSED)
             on_refused(r, event->refused);
+        else if (event->kind_case == VMAFX__SCORER__V1__SCORER_EVENT__KIND_ENCODERS)
+            on_encoders(r, event->encoders);
     }
 }
 
@@ -493,6 +513,14 @@ void vmafx_runner_stop(VmafxRunner **runner)
 const VmafxRunnerFacts *vmafx_runner_facts(const VmafxRunner *runner)
 {
     return &runner->facts;
+}
+
+bool vmafx_runner_encoders(const VmafxRunner *runner, VmafxEncoderSet *ret)
+{
+    uint64_t set = atomic_load(&runner->encoders);
+
+    *ret = (VmafxEncoderSet)set;
+    return set & ENCODERS_KNOWN;
 }
 
 bool vmafx_runner_is_ready(const VmafxRunner *runner)

@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/encoders.h"
 #include "otel/api/log.h"
 #include "otel/api/trace.h"
 #include "rpc/message.h"
@@ -41,6 +42,8 @@ typedef struct VmafxRunnerConfig {
      * wanted. Not called for the start and the stop of the runner itself.
      */
     void (*changed)(void *ctx, bool ready, const char *message);
+    /** Which encoders work is known (anew): vmafx_runner_encoders. From the runner's thread; NULL: not wanted. */
+    void (*encoders)(void *ctx);
     void *ctx;
 } VmafxRunnerConfig;
 
@@ -93,10 +96,15 @@ typedef struct VmafxRunTask {
     uint64_t tag; /* the caller's; no other task that has not ended may have it */
     const Vmafx__V1__JobSpec *spec;
     /* Reference, distorted, at their start; taken over, closed on failure too. Files, or pipes and sockets: these are
-       read as they are written, about as much of one as of the other. */
+       read as they are written, about as much of one as of the other. With a recipe in the spec: the reference twice, a
+       regular file, opened each time for itself, so that each has a position of its own. */
     int fds[2];
+    /* Where the encoded video is kept, for a spec with a recipe; borrowed for the call. Meaningful with keep_bytes
+     * only. */
+    int keep_fd;
+    int64_t keep_bytes;      /* more fail the task; 0: it is not kept */
     const char *names[2];    /* for messages and provenance; NULL: those of the spec */
-    int threads;             /* of the engine */
+    int threads;             /* of the engine, and of an encoder */
     const char *traceparent; /* parent of the child's spans; NULL: the child makes none */
     const char *tracestate;  /* NULL: none */
     bool nested;             /* runs of frames below vmafx.scoring, not beside it */
@@ -116,6 +124,9 @@ VMAFX_CHECK VmafxErr vmafx_runner_start(const VmafxRunnerConfig *config, VmafxRu
 void vmafx_runner_stop(VmafxRunner **runner);
 
 const VmafxRunnerFacts *vmafx_runner_facts(const VmafxRunner *runner);
+
+/** The encoders that tasks can use; false: not known yet, which takes a second or two after the start. Any thread. */
+bool vmafx_runner_encoders(const VmafxRunner *runner, VmafxEncoderSet *ret);
 
 /** True while the scorer is there. */
 bool vmafx_runner_is_ready(const VmafxRunner *runner);

@@ -25,6 +25,8 @@ void runner_scorer_end(Scorer *scorer, VmafxErrInfo *ret_how);
 /** The program's path in fresh memory, or NULL. */
 char *runner_scorer_path(const char *given);
 
+#define RUNNER_FDS_MAX 4 /* of one packet */
+
 typedef enum RunnerSend { RUNNER_SENT, RUNNER_SEND_LATER, RUNNER_SEND_FAILED } RunnerSend;
 
 /** A whole packet, with descriptors (n_fds 0: none). */
@@ -43,13 +45,13 @@ typedef struct RunnerTask {
     uint64_t tag;
     VmafxRunEvents events;
     VmafxRunLimits limits;
-    bool nested, frames_live;
+    bool nested, frames_live, encodes;
     size_t frames_max;
 
     uint8_t *packet; /* the Start; NULL once it was sent */
     size_t packet_len;
-    int fds[3]; /* reference, distorted, writing end of the pipe; -1 once they were sent */
-    int pipe;   /* reading end; -1: closed */
+    int fds[RUNNER_FDS_MAX]; /* reference, distorted, writing end of the pipe, file to keep; -1: none, or sent */
+    int pipe;                /* reading end; -1: closed */
     VmafxChildReader *reader;
 
     bool stop_wanted; /* under the runner's lock */

@@ -144,7 +144,7 @@ VmafxErr runner_pack_request(const Vmafx__Scorer__V1__ScorerRequest *request, ui
 
 RunnerSend runner_scorer_send(const Scorer *scorer, const uint8_t *packet, size_t len, const int *fds, size_t n_fds)
 {
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = { 0 };
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(RUNNER_FDS_MAX * sizeof(int))] = { 0 };
     struct iovec part = { (void *)(uintptr_t)packet, len };
     struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
     ssize_t n;

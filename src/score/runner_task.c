@@ -13,6 +13,8 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "infer/infer.h"
+#include "rpc/spec_check.h"
 
 #define GRACE_MS 10000 /* for the scorer to kill what is over its time */
 
@@ -35,12 +37,12 @@ static VmafxErr pack_start(RunnerTask *task, const VmafxRunTask *given, VmafxErr
     Vmafx__Scorer__V1__ScorerRequest request = VMAFX__SCORER__V1__SCORER_REQUEST__INIT;
     Vmafx__Scorer__V1__Start start = VMAFX__SCORER__V1__START__INIT;
     Vmafx__Scorer__V1__Limits limits = VMAFX__SCORER__V1__LIMITS__INIT;
-    bool has_distorted = given->spec->distorted_source_case == VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED;
 
     limits.address_space_bytes = given->limits.address_space_bytes;
     limits.cpu_seconds = given->limits.cpu_seconds;
     limits.wall_ms = given->limits.wall_ms;
     limits.pixels = given->limits.pixels;
+    limits.keep_bytes = given->keep_bytes;
     start.tag = given->tag;
     start.spec = (Vmafx__V1__JobSpec *)(uintptr_t)given->spec;
     if (given->traceparent)
@@ -50,13 +52,22 @@ static VmafxErr pack_start(RunnerTask *task, const VmafxRunTask *given, VmafxErr
     start.limits = &limits;
     start.threads = given->threads;
     start.reference_name = name_or_uri(given->names[0], given->spec->reference);
-    start.distorted_name = name_or_uri(given->names[1], has_distorted ? given->spec->distorted : NULL);
+    start.distorted_name = name_or_uri(given->names[1], vmafx_spec_distorted(given->spec));
     start.nested = given->nested;
     start.frames_live = given->frames_live;
     request.kind_case = VMAFX__SCORER__V1__SCORER_REQUEST__KIND_START;
     request.start = &start;
     VmafxErr err = runner_pack_request(&request, &task->packet, &task->packet_len);
     return err ? vmafx_fail(reterr, err, "the request for the scorer: %s", vmafx_err_text(err)) : err;
+}
+
+static VmafxErr keep_file(RunnerTask *task, const VmafxRunTask *given, VmafxErrInfo *reterr)
+{
+    if (given->keep_bytes <= 0)
+        return VMAFX_OK;
+    task->fds[3] = fcntl(given->keep_fd, F_DUPFD_CLOEXEC, 0);
+    return task->fds[3] < 0 ? vmafx_fail(reterr, VMAFX_ERR_IO, "cannot hand on the file to keep: %s", strerror(errno))
+                            : VMAFX_OK;
 }
 
 static VmafxErr make_pipe(RunnerTask *task, VmafxErrInfo *reterr)
@@ -86,13 +97,16 @@ VmafxErr runner_task_new(const VmafxRunTask *given, size_t frames_max, RunnerTas
                           .limits = given->limits,
                           .nested = given->nested,
                           .frames_live = given->frames_live,
+                          .encodes = vmafx_spec_recipe(given->spec) != NULL,
                           .frames_max = frames_max,
-                          .fds = { given->fds[0], given->fds[1], -1 },
+                          .fds = { given->fds[0], given->fds[1], -1, -1 },
                           .pipe = -1,
                           .overdue_ns = UINT64_MAX };
     VmafxErr err = pack_start(task, given, reterr);
     if (!err)
         err = make_pipe(task, reterr);
+    if (!err)
+        err = keep_file(task, given, reterr);
     if (err)
         return err;
     *ret = VMAFX_TAKE(task);
@@ -151,6 +165,11 @@ static void on_log(void *ctx, const Vmafx__Scorer__V1__LogRecord *record)
         task->events.log(task->events.ctx, task->tag, record);
 }
 
+static void on_inferences(void *ctx, const Vmafx__Scorer__V1__Inferences *inferences)
+{
+    vmafx_infer_measure(inferences->model, inferences->seconds, inferences->n_seconds);
+}
+
 static void on_live_series(void *ctx, const Vmafx__V1__SeriesNames *names)
 {
     RunnerTask *task = ctx;
@@ -182,11 +201,13 @@ void runner_task_started(RunnerTask *task, uint64_t now_ns)
         .frames_max = task->frames_max,
         .nested = task->nested,
         .frames_live = task->frames_live,
+        .encodes = task->encodes,
         .started_unix_ns = vmafx_wall_ns(),
         .events = { .begun = on_begun,
                     .progress = on_progress,
                     .span = on_span,
                     .log = on_log,
+                    .inferences = on_inferences,
                     .live_series = on_live_series,
                     .live_frames = on_live_frames,
                     .ctx = task },

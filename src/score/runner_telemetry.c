@@ -56,7 +56,7 @@ static VmafxErr error_of(const VmafxRunEnd *end)
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INPUT] = VMAFX_ERR_INPUT,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MISMATCH] = VMAFX_ERR_MISMATCH,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MODEL] = VMAFX_ERR_MODEL,
-        [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER] = VMAFX_ERR_UNSUPPORTED,
+        [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER] = VMAFX_ERR_ENCODER,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE] = VMAFX_ERR_NOMEM,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_NODE] = VMAFX_ERR_STOPPED,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_TIMEOUT] = VMAFX_ERR_DEADLINE,
@@ -78,6 +78,11 @@ void vmafx_run_measure(const VmafxSpanContext *attempt, const VmafxRunEnd *end)
         return; /* how long it took is not known here, and no frame was measured to the end */
     measured.frames = (uint32_t)result->frames;
     measured.elapsed_s = result->wall_seconds;
+    if (result->encode) {
+        measured.encoder = result->encode->encoder; /* child_reader.h: one of the known */
+        measured.encoded_frames = result->encode->frames;
+        measured.encoded_bytes = result->encode->size_bytes;
+    }
     measured.model = result->n_models ? result->models[0]->version : NULL;
     for (size_t i = 0; result->n_models && i < result->n_series && !measured.has_score; i++)
         if (result->series[i]->n && !strcmp(result->series[i]->name, result->models[0]->name)) {

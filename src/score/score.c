@@ -19,6 +19,7 @@
 
 #include "base/base.h"
 #include "score/score_internal.h"
+#include "score/score_onnx.h"
 
 #define TELL_MS     10 /* frames that are final wait so long for others, */
 #define TELL_FRAMES 64 /* unless there are as many as that */
@@ -120,7 +121,10 @@ static VmafxErr end_broken(ScorePair *pair, int which, VmafxErr why, const Vmafx
     VmafxResult *result = pair->result;
     const char *message = *info->message ? info->message : vmafx_err_text(why);
 
-    if (result->frames == 0 || why == VMAFX_ERR_NOMEM || why == VMAFX_ERR_INTERNAL)
+    /* An encode that fails leaves no distorted video that anybody has asked for, unlike one that ends where its source
+       is cut. */
+    bool encoder = pair->options->encode && which == DIS && why != VMAFX_ERR_TRUNCATED;
+    if (result->frames == 0 || why == VMAFX_ERR_NOMEM || why == VMAFX_ERR_INTERNAL || encoder)
         return vmafx_fail(reterr, why, "%s", message);
     result->ending = VMAFX_ENDING_BROKEN;
     result->ended_first = which;
@@ -194,6 +198,8 @@ static VmafxErr score_frames(ScorePair *pair, VmafxErrInfo *reterr)
         vmafx_score_trace_frame(&pair->trace, result->frames, score_seconds_since(&pair->started, CLOCK_MONOTONIC),
                                 &times);
         VmafxErr err = vmafx_engine_push(result->engine, ref, dis, reterr);
+        if (!err)
+            err = score_onnx_frame(result, result->frames, ref, dis, reterr);
         if (err)
             return err;
         score_input_release(&pair->inputs[REF]);
@@ -205,8 +211,10 @@ static VmafxErr score_frames(ScorePair *pair, VmafxErrInfo *reterr)
 
 static VmafxErr finish_frames(ScorePair *pair, VmafxErrInfo *reterr)
 {
-    VmafxErr err = vmafx_engine_finish(pair->result->engine, reterr);
+    VmafxErr err = score_onnx_end(pair->result, reterr);
 
+    if (!err)
+        err = vmafx_engine_finish(pair->result->engine, reterr);
     if (!err)
         tell_scored(pair, true);
     return err;
@@ -245,7 +253,12 @@ static VmafxErr run_pair(ScorePair *pair, VmafxErrInfo *reterr)
     VmafxErr err;
 
     result->stage = VMAFX_STAGE_INPUTS;
-    err = score_open_inputs(pair, reterr);
+    err = score_encode_check(pair, reterr);
+    if (!err) {
+        if (pair->options->encode)
+            vmafx_score_trace_encode(&pair->trace, &pair->options->encode->recipe);
+        err = score_open_inputs(pair, reterr);
+    }
     vmafx_score_trace_opened(&pair->trace, score_seconds_since(&pair->started, CLOCK_MONOTONIC));
     if (err)
         return err;
@@ -299,6 +312,17 @@ static bool options_make_sense(const VmafxPairOptions *o)
            (o->scale_w > 0 && o->scale_w <= VMAFX_DIMENSION_MAX && o->scale_h > 0 && o->scale_h <= VMAFX_DIMENSION_MAX);
 }
 
+/* Whatever was encoded ends with the scoring; its thread has not, when the scoring broke off. */
+static void end_encode(ScorePair *pair, VmafxErr err)
+{
+    if (!pair->options->encode)
+        return;
+    atomic_store(&pair->stop, true);
+    score_input_stop(&pair->inputs[REF]);
+    score_input_stop(&pair->inputs[DIS]);
+    score_encode_ended(pair, err, false);
+}
+
 static void end_trace(ScorePair *pair, VmafxErr err)
 {
     const VmafxResult *result = pair->result;
@@ -314,6 +338,11 @@ static void end_trace(ScorePair *pair, VmafxErr err)
 
     if (result->ending == VMAFX_ENDING_SHORTER || result->ending == VMAFX_ENDING_BROKEN)
         end.ended_first = score_input_name[result->ended_first];
+    if (result->encode) {
+        end.encoder = result->encode->encoder;
+        end.encoded_frames = result->encode->frames;
+        end.encoded_bytes = result->encode->size_bytes;
+    }
     if (model) {
         end.model = model->version ? model->version : model->name;
         end.model_sha256 = model->sha256;
@@ -327,6 +356,15 @@ static void end_trace(ScorePair *pair, VmafxErr err)
     vmafx_score_trace_end(&pair->trace, &end);
 }
 
+/* "master.mp4, encoded by libx264" */
+static char *encoded_name(const char *reference, const VmafxPairEncode *encode)
+{
+    const VmafxRecipe *recipe = &encode->recipe;
+    const char *encoder = recipe->encoder && *recipe->encoder ? recipe->encoder : recipe->codec;
+
+    return vmafx_sprintf("%s, encoded by %s", reference, encoder ? encoder : "nothing");
+}
+
 VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const VmafxPairOptions *options,
                           VmafxResult *result, VmafxErrInfo *reterr)
 {
@@ -336,9 +374,9 @@ VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const Vm
     clock_gettime(CLOCK_MONOTONIC, &pair.started);
     *result = (VmafxResult){ .subsample = options->subsample, .first = options->first, .skip_ref = options->skip_ref };
     pair.inputs[REF].path = reference;
-    pair.inputs[DIS].path = distorted;
+    pair.inputs[DIS].path = options->encode ? reference : distorted;
     result->inputs[REF].path = vmafx_strdup(reference);
-    result->inputs[DIS].path = vmafx_strdup(distorted);
+    result->inputs[DIS].path = options->encode ? encoded_name(reference, options->encode) : vmafx_strdup(distorted);
 
     if (options->flat_trace)
         vmafx_score_trace_begin_flat(&pair.trace);
@@ -351,6 +389,7 @@ VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const Vm
         err = score_engine_set_up(result, options, score_nudge, &pair, &info);
     if (!err)
         err = run_pair(&pair, &info);
+    end_encode(&pair, err);
     end_trace(&pair, err);
     if (err)
         return vmafx_fail(reterr, err, "%s", *info.message ? info.message : vmafx_err_text(err));

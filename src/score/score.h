@@ -15,19 +15,22 @@
 #include <vmafx/engine.h>
 
 #include "base/digest.h"
+#include "media/encode.h"
 #include "media/reader.h"
 #include "report/report.h"
 #include "score/registry.h"
 
-#define VMAFX_PAIR_PROBLEMS_MAX 12
+#define VMAFX_PAIR_PROBLEMS_MAX    12
+#define VMAFX_SCORE_INFERENCES_MAX 4096 /* of one ONNX model, whose times are kept */
 
 /** A model to score with. Borrowed for the call. */
 typedef struct VmafxModelRequest {
     char *text;          /* what the strings below point into, when it was parsed; else NULL */
     const char *version; /* looked for in the model folders; NULL when path is given */
     const char *path;    /* a model file; NULL when version is given */
-    const char *name;    /* of the score series; NULL: "vmaf", or its version where that name is taken */
-    unsigned flags;      /* VMAFX_MODEL_… */
+    bool onnx;           /* path is an ONNX file, whatever its name; one that ends in .onnx is one anyway */
+    const char *name; /* of the score series; NULL: "vmaf", or its version where that is taken, and for ONNX models */
+    unsigned flags;   /* VMAFX_MODEL_… */
     VmafxOptions overloads;
 } VmafxModelRequest;
 
@@ -41,6 +44,7 @@ typedef struct VmafxFeatureRequest {
 /**
  * Reads a model as command lines give it: items between colons, each "version=V", "path=FILE", "name=N", "disable_clip"
  * or "enable_transform" (bare, "=true" or "=false"), or "extractor.option=value". "\\:" is a colon inside a value.
+ * "onnx" as the first item says that the file, which path then has to name, is an ONNX model.
  * @param bare_version  the first item may be the version alone
  * @return VMAFX_ERR_SYNTAX with a sentence; VMAFX_ERR_NOMEM
  */
@@ -51,6 +55,15 @@ void vmafx_model_request_done(VmafxModelRequest *request);
 /** Reads "NAME" or "NAME=option=value:option=value". VMAFX_ERR_SYNTAX, VMAFX_ERR_NOMEM */
 VMAFX_CHECK VmafxErr vmafx_feature_request_parse(const char *text, VmafxFeatureRequest *ret, VmafxErrInfo *reterr);
 void vmafx_feature_request_done(VmafxFeatureRequest *request);
+
+/** The distorted video is made of the reference. Borrowed for the call. */
+typedef struct VmafxPairEncode {
+    VmafxRecipe recipe;
+    int threads;      /* of the encoder; 0: one */
+    int keep_fd;      /* what is encoded is written there too, as Matroska; -1: it is not kept */
+    int64_t keep_max; /* bytes of that */
+    const char *kept; /* where that is, for the report; NULL: not said */
+} VmafxPairEncode;
 
 typedef enum VmafxScaling {
     VMAFX_SCALING_NONE = 0,
@@ -91,6 +104,11 @@ typedef struct VmafxPairOptions {
     bool strict;
     int64_t pixels_max; /* of one picture of an input; 0: any number */
     bool digest;        /* SHA-256 of the inputs: of regular files, and of pipes that were read to their end */
+
+    /* How the distorted video is made; NULL: it is there. The reference is then opened a second time, under its name or
+       as fds[1], which has to be an open file of its own (with a position of its own). Its name as the distorted
+       video's and raw_distorted mean nothing. A reference that can be read only once is refused. */
+    const VmafxPairEncode *encode;
 
     /* Descriptors of the two inputs, open at their start, borrowed: then their names are only for messages, and no file
        is opened. NULL: the names are opened. */
@@ -169,8 +187,11 @@ typedef struct VmafxScoredInput {
 typedef struct VmafxScoredModel {
     char *name, *version, *path;
     char sha256[VMAFX_SHA256_TEXT];
-    const VmafxModel *model;
-    VmafxModel *owned; /* the same, unless it is a registry's */
+    const VmafxModel *model; /* NULL: it is an ONNX model */
+    VmafxModel *owned;       /* the same, unless it is a registry's */
+    const struct VmafxInferModel *onnx;
+    struct VmafxInferModel *onnx_owned; /* the same, unless it is a registry's */
+    struct ScoreOnnx *run;              /* the ONNX model at work */
 } VmafxScoredModel;
 
 /** A list of sentences. */
@@ -193,9 +214,11 @@ typedef struct VmafxResult {
     VmafxEnding ending;
     int ended_first; /* index of the input that ended, or broke, first; meaningful for SHORTER and BROKEN */
     bool complete;
-    char *incomplete_reason; /* a sentence; NULL when complete */
-    uint32_t frames;         /* pairs scored */
-    double wall_s, cpu_s;    /* of the scoring; CPU time of the whole process */
+    char *incomplete_reason;   /* a sentence; NULL when complete */
+    uint32_t frames;           /* pairs scored */
+    double wall_s, cpu_s;      /* of the scoring; CPU time of the whole process */
+    VmafxReportEncode *encode; /* how the distorted video was made, as far as that came; NULL: it was there */
+    bool keep_failed;          /* the error is about keeping the encoded video, not about reading or encoding */
 
     /* for reports */
     int subsample;
@@ -215,8 +238,10 @@ typedef struct VmafxResult {
  * A difference that shows only at the end (one input shorter, cut or corrupt) is VMAFX_OK with complete == false,
  * and so is a cancellation.
  *
- * @return VMAFX_ERR_MISMATCH with problems in the result; VMAFX_ERR_INPUT no frame to score; VMAFX_ERR_INVALID; else
- * what models, readers, converter and engine say, result->stage telling who
+ * @param distorted  not looked at when the options have an encode
+ * @return VMAFX_ERR_MISMATCH with problems in the result; VMAFX_ERR_INPUT no frame to score; VMAFX_ERR_INVALID;
+ * VMAFX_ERR_ENCODER whatever the encoder cannot do; else what models, readers, converter and engine say, result->stage
+ * telling who
  */
 VMAFX_CHECK VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const VmafxPairOptions *options,
                                       VmafxResult *result, VmafxErrInfo *reterr);
@@ -224,6 +249,12 @@ void vmafx_result_done(VmafxResult *result);
 
 /** What a series of the result's engine is. From the first call of `scored` on. */
 VmafxSeriesKind vmafx_result_series_kind(const VmafxResult *result, size_t series);
+
+/**
+ * How long each inference of an ONNX model took, in seconds, the first VMAFX_SCORE_INFERENCES_MAX of them; NULL for a
+ * model that is none. Lives as long as the result.
+ */
+const double *vmafx_result_inferences(const VmafxResult *result, size_t model, size_t *ret_n);
 
 /** Fills the writers' view; it borrows from the result. Only for a result with frames. VMAFX_ERR_NOMEM */
 VMAFX_CHECK VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret);

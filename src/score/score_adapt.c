@@ -24,7 +24,11 @@ VmafxErr score_check_pixels(const VmafxResult *result, int64_t most, VmafxErrInf
 
 VmafxErr score_check_pair(VmafxResult *result, const VmafxPairOptions *o, VmafxErrInfo *reterr)
 {
-    result->n_problems = vmafx_pair_check(&result->inputs[REF].info, &result->inputs[DIS].info, o, result->problems);
+    VmafxPairOptions effective = *o;
+
+    effective.ignore_start |= o->encode != NULL; /* what is made of the reference starts with it */
+    result->n_problems =
+        vmafx_pair_check(&result->inputs[REF].info, &result->inputs[DIS].info, &effective, result->problems);
     if (result->n_problems)
         return vmafx_fail(reterr, VMAFX_ERR_MISMATCH, "%s", result->problems[0].sentence);
     return VMAFX_OK;

@@ -65,7 +65,7 @@ static void *digest_inputs(void *arg)
 {
     ScoreDigests *digests = arg;
 
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < (digests->one ? 1u : 2u); i++)
         digest_file(digests, digests->result->inputs[i].path, digests->fds ? &digests->fds[i] : NULL,
                     digests->result->inputs[i].sha256);
     pthread_mutex_lock(&digests->sync.lock);
@@ -81,6 +81,7 @@ VmafxErr score_digests_start(ScorePair *pair)
 
     digests->result = pair->result;
     digests->fds = pair->options->fds;
+    digests->one = pair->options->encode;
     if (!score_sync_init(&digests->sync) || pthread_create(&digests->thread, NULL, digest_inputs, digests))
         return VMAFX_ERR_NOMEM;
     digests->running = true;

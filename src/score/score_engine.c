@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/digest.h"
 #include "score/models.h"
+#include "score/score_onnx.h"
 
 #define MODEL_BYTES_MAX ((size_t)64 << 20)
 
@@ -95,6 +96,26 @@ static VmafxErr record_requests(VmafxResult *result, const VmafxPairOptions *o)
     return err;
 }
 
+/* "NAME=opset 17, ONNX Runtime 1.21.0", of each ONNX model. */
+static VmafxErr record_onnx(VmafxResult *result)
+{
+    VMAFX_AUTO(vmafx_free_p) char *all = NULL;
+    VmafxErr err = VMAFX_OK;
+
+    for (size_t i = 0; i < result->n_models && !err; i++) {
+        const VmafxScoredModel *m = &result->models[i];
+
+        if (!m->onnx)
+            continue;
+        VMAFX_AUTO(vmafx_free_p)
+        char *one =
+            vmafx_sprintf("%s%s=opset %lld, ONNX Runtime %s", all ? "; " : "", m->name,
+                          (long long)vmafx_infer_model_file(m->onnx)->opset, vmafx_infer_model_runtime(m->onnx));
+        err = one ? append(&all, one) : VMAFX_ERR_NOMEM;
+    }
+    return err || !all ? err : record(result, "onnx", false, "%s", all);
+}
+
 static VmafxErr record_options(VmafxResult *result, const VmafxPairOptions *o)
 {
     const struct {
@@ -120,6 +141,9 @@ static VmafxErr record_options(VmafxResult *result, const VmafxPairOptions *o)
     };
     VmafxErr err = record_requests(result, o);
 
+    if (!err)
+        err = record_onnx(result);
+
     for (size_t i = 0; i < VMAFX_LEN(numbers) && !err; i++)
         err = record(result, numbers[i].key, true, "%lld", numbers[i].value);
     if (!err && o->scale == VMAFX_SCALING_SIZE)
@@ -141,14 +165,14 @@ static bool name_taken(const VmafxResult *result, const char *name)
     return false;
 }
 
-/* The file name without folder and .json. */
+/* The file name without folder and .json or .onnx. */
 static char *version_of_path(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *version = vmafx_strdup(slash ? slash + 1 : path);
     size_t len = version ? strlen(version) : 0;
 
-    if (len > 5 && !strcmp(version + len - 5, ".json"))
+    if (len > 5 && (!strcmp(version + len - 5, ".json") || !strcmp(version + len - 5, ".onnx")))
         version[len - 5] = 0;
     return version;
 }
@@ -178,13 +202,20 @@ static VmafxErr take_known(const VmafxModelRegistry *registry, const VmafxModelR
     if (!request->version)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "model '%s': only installed models are taken, by their version",
                           request->path);
-    const VmafxKnownModel *known = vmafx_model_registry_find(registry, request->version, reterr);
-    if (!known)
-        return VMAFX_ERR_NOT_FOUND;
+    const VmafxKnownModel *known;
+    VmafxErr err = vmafx_model_registry_find(registry, request->version, &known, reterr);
+    if (err)
+        return err;
     m->path = vmafx_strdup(known->path);
     m->model = known->model;
+    m->onnx = known->onnx;
     memcpy(m->sha256, known->sha256, sizeof m->sha256);
     return VMAFX_OK;
+}
+
+static bool is_onnx(const VmafxModelRequest *request, const VmafxScoredModel *m)
+{
+    return request->onnx || m->onnx || (!m->model && score_onnx_is_file(m->path));
 }
 
 /* Finds the file and settles the names. */
@@ -207,7 +238,8 @@ static VmafxErr name_model(const VmafxResult *result, const VmafxModelRequest *r
     m->version = request->version ? vmafx_strdup(request->version) : version_of_path(m->path);
     if (!m->version)
         return VMAFX_ERR_NOMEM;
-    m->name = vmafx_strdup(request->name ? request->name : name_taken(result, "vmaf") ? m->version : "vmaf");
+    bool versioned = is_onnx(request, m) || name_taken(result, "vmaf"); /* another model's score is no VMAF */
+    m->name = vmafx_strdup(request->name ? request->name : versioned ? m->version : "vmaf");
     if (!m->name)
         return VMAFX_ERR_NOMEM;
     if (name_taken(result, m->name))
@@ -216,21 +248,31 @@ static VmafxErr name_model(const VmafxResult *result, const VmafxModelRequest *r
     return VMAFX_OK;
 }
 
-static VmafxErr add_model(VmafxResult *result, const VmafxModelRequest *request, const VmafxModelRegistry *registry,
+static VmafxErr load_onnx(VmafxScoredModel *m, VmafxErrInfo *reterr)
+{
+    VmafxErr err = score_onnx_load(m->path, &m->onnx_owned, m->sha256, reterr);
+
+    m->onnx = m->onnx_owned;
+    return err;
+}
+
+static VmafxErr add_model(VmafxResult *result, const VmafxModelRequest *request, const VmafxPairOptions *o,
                           VmafxErrInfo *reterr)
 {
     VMAFX_AUTO(score_model_done) VmafxScoredModel m = { 0 };
-    VmafxErr err = name_model(result, request, registry, &m, reterr);
+    VmafxErr err = name_model(result, request, o->registry, &m, reterr);
 
-    if (!err && !m.model)
-        err = load_model(&m, reterr);
+    if (!err && !m.model && !m.onnx)
+        err = is_onnx(request, &m) ? load_onnx(&m, reterr) : load_model(&m, reterr);
     if (err)
         return err;
 
     /* The engine borrows the model, so it is the result's from here on, whatever comes. */
-    const VmafxScoredModel *kept = &result->models[result->n_models];
+    VmafxScoredModel *kept = &result->models[result->n_models];
     result->models[result->n_models++] = m;
     m = (VmafxScoredModel){ 0 };
+    if (kept->onnx)
+        return score_onnx_add(result, kept, request, o->scored != NULL, reterr);
     return vmafx_engine_add_model(result->engine, kept->model,
                                   &(VmafxModelUse){ .name = kept->name,
                                                     .flags = request->flags,
@@ -241,6 +283,8 @@ static VmafxErr add_model(VmafxResult *result, const VmafxModelRequest *request,
 void score_model_done(VmafxScoredModel *m)
 {
     vmafx_model_free(&m->owned);
+    score_onnx_done(&m->run);
+    vmafx_infer_model_free(&m->onnx_owned);
     free(m->name);
     free(m->version);
     free(m->path);
@@ -263,7 +307,7 @@ VmafxErr score_engine_set_up(VmafxResult *result, const VmafxPairOptions *o, voi
     if (!result->models)
         return VMAFX_ERR_NOMEM;
     for (size_t i = 0; i < o->n_models && !err; i++)
-        err = add_model(result, &o->models[i], o->registry, reterr);
+        err = add_model(result, &o->models[i], o, reterr);
     for (size_t i = 0; i < o->n_features && !err; i++)
         err = vmafx_engine_add_feature(result->engine, o->features[i].name,
                                        o->features[i].options.n ? &o->features[i].options : NULL, o->strict, reterr);

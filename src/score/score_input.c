@@ -18,8 +18,8 @@ VmafxErr score_input_read(ScoreInput *in, VmafxPlane *ret_luma, bool *ret_more, 
 
     clock_gettime(CLOCK_MONOTONIC, &start);
     VmafxErr err = vmafx_reader_next(in->reader, ret_luma, ret_more, reterr);
-    atomic_fetch_add_explicit(&in->decode_ns, (uint64_t)(score_seconds_since(&start, CLOCK_MONOTONIC) * 1e9),
-                              memory_order_relaxed);
+    double decode_s = score_seconds_since(&start, CLOCK_MONOTONIC) - score_encode_seconds(in);
+    atomic_fetch_add_explicit(&in->decode_ns, (uint64_t)(VMAFX_MAX(decode_s, 0.0) * 1e9), memory_order_relaxed);
     return err;
 }
 
@@ -81,11 +81,11 @@ static void *read_frames(void *arg)
     ScoreInput *in = arg;
     VmafxErrInfo info = { 0 };
     VmafxErr err = VMAFX_OK;
+    bool more = true;
     unsigned slot;
 
     while (in->to_give != 0 && wait_for_room(in, &slot)) {
         VmafxPlane luma;
-        bool more;
 
         err = next_frame(in, &luma, &more, &info);
         if (!err && more && in->to_skip == 0 &&
@@ -104,6 +104,8 @@ static void *read_frames(void *arg)
         pthread_cond_broadcast(&in->sync.changed);
         pthread_mutex_unlock(&in->sync.lock);
     }
+    if (in == &in->pair->inputs[DIS])
+        score_encode_ended(in->pair, err, !more);
     pthread_mutex_lock(&in->sync.lock);
     in->ended = true;
     in->err = err;

@@ -6,6 +6,7 @@
  *     score.c            vmafx_score_pair: set up, run, end; calls those below in this order
  *       score_engine.c   models and features → engine; the options for the report
  *       score_open.c     names or descriptors → readers with their first frame
+ *       score_encode.c   the distorted video that is made of the reference: its reader, what became of it
  *       score_adapt.c    may they be compared (score_check.c)? → converters, notes
  *       score_input.c    a thread per input: reader → converter → queue
  *       score_digest.c   a thread for the digests of files
@@ -67,7 +68,8 @@ typedef struct ScoreInput {
     void *memory[SCORE_QUEUE_FRAMES];
     pthread_t thread;
     bool running;
-    atomic_uint_fast64_t decode_ns; /* a plain counter: time spent in the reader */
+    atomic_uint_fast64_t decode_ns; /* a plain counter: time spent in the reader, but not in an encoder */
+    double encode_s;                /* spent in the encoder, as the reader said last; the thread's */
 
     ScoreSync sync; /* its lock covers everything below, and the slots by turns */
     unsigned head, filled;
@@ -80,6 +82,7 @@ typedef struct ScoreInput {
 typedef struct ScoreDigests {
     VmafxResult *result; /* inputs' sha256 are written by the thread */
     const int *fds;      /* as in the options */
+    bool one;            /* of the reference only: the distorted video is no file */
     atomic_bool stop;    /* a plain flag: asks the thread to give up */
     pthread_t thread;
     bool running;
@@ -96,9 +99,10 @@ typedef struct ScorePair {
     struct timespec started;
     int64_t total;
     bool cancelled;
-    uint32_t told;    /* frames that `scored` has heard of */
-    double told_at_s; /* when, since started */
-    atomic_bool stop; /* a plain flag: nobody waits for pipes any more */
+    bool encode_ended; /* by the distorted video's thread, then by the caller */
+    uint32_t told;     /* frames that `scored` has heard of */
+    double told_at_s;  /* when, since started */
+    atomic_bool stop;  /* a plain flag: nobody waits for pipes any more */
     VmafxScoreTrace trace;
 
     ScoreSync opening; /* its lock covers everything below */
@@ -130,6 +134,22 @@ void score_nudge(void *ctx);
 /** Ends the thread. Both inputs' before either is done: a thread nudges at both. */
 void score_input_stop(ScoreInput *in);
 void score_input_done(ScoreInput *in);
+
+/* ---- A distorted video that is made (score_encode.c) ---- */
+
+/** The options' encode makes sense, and the reference can be read twice. Before anything is opened. */
+VMAFX_CHECK VmafxErr score_encode_check(const ScorePair *pair, VmafxErrInfo *reterr);
+/** As vmafx_reader_open_live, for the distorted video; fd is taken over, -1: by name. */
+VMAFX_CHECK VmafxErr score_encode_open(ScorePair *pair, int fd, VmafxErrInfo *reterr);
+/** How much longer the encoder has worked since the last call, in seconds; 0 for readers that do not encode. */
+double score_encode_seconds(ScoreInput *in);
+/**
+ * Keeps in the result what the encode came to and ends its span. By the input's thread at its end, and by the caller
+ * when that thread is gone, or was never there: only the first call counts. Nothing when nothing is encoded.
+ * @param err    why it broke off
+ * @param whole  the encoded video came to its end: what was kept of it is a file
+ */
+void score_encode_ended(ScorePair *pair, VmafxErr err, bool whole);
 
 /* ---- Digests (score_digest.c) ---- */
 

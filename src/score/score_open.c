@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * Opening both inputs: files one after the other, pipes and sockets in a thread each, because whoever fills two pipes
- * by turns would wait for ever for the one that nobody reads yet.
+ * by turns would wait for ever for the one that nobody reads yet; and also where the distorted video is made, so that a
+ * slow encoder does not keep anybody from cancelling.
  */
 
 #include "score/score_internal.h"
@@ -34,8 +35,10 @@ static VmafxErr open_input(ScorePair *pair, int which, VmafxErrInfo *reterr)
 
     if (o->fds && fd < 0)
         return vmafx_fail(reterr, VMAFX_ERR_INPUT, "cannot read '%s': %s", in->path, strerror(errno));
-    VmafxErr err = vmafx_reader_open_live(fd, in->path, which == REF ? o->raw_reference : o->raw_distorted, &live,
-                                          &in->reader, reterr);
+    VmafxErr err = which == DIS && o->encode
+                       ? score_encode_open(pair, fd, reterr)
+                       : vmafx_reader_open_live(fd, in->path, which == REF ? o->raw_reference : o->raw_distorted, &live,
+                                                &in->reader, reterr);
     if (err)
         return err;
     err = score_input_read(in, &in->pending, &more, reterr);
@@ -61,6 +64,8 @@ static void *open_beside(void *arg)
     VmafxErr err = open_input(pair, opening->which, &info);
 
     end_opening(pair, opening, err);
+    if (err && opening->which == DIS)
+        score_encode_ended(pair, err, false);
     pthread_mutex_lock(&pair->opening.lock);
     pair->n_opened++;
     if (err && !pair->open_err) {
@@ -91,13 +96,15 @@ static void wait_for_openings(ScorePair *pair)
     }
 }
 
-/* Both at a time: whoever fills two pipes by turns would wait for ever for the one that nobody reads yet. */
+/* Both at a time: whoever fills two pipes by turns would wait for ever for the one that nobody reads yet, and an
+   encoder may want a hundred frames before it gives one. */
 static VmafxErr open_together(ScorePair *pair, Opening openings[2], VmafxErrInfo *reterr)
 {
     bool started = score_sync_init(&pair->opening);
 
     for (int i = 0; i < 2 && started; i++) {
-        openings[i].span = vmafx_score_trace_input(&pair->trace, score_input_name[i]);
+        if (i == REF || !pair->options->encode)
+            openings[i].span = vmafx_score_trace_input(&pair->trace, score_input_name[i]);
         started = !pthread_create(&openings[i].thread, NULL, open_beside, &openings[i]);
         openings[i].running = started;
     }
@@ -132,7 +139,7 @@ VmafxErr score_open_inputs(ScorePair *pair, VmafxErrInfo *reterr)
     Opening openings[2] = { { .pair = pair, .which = REF }, { .pair = pair, .which = DIS } };
     VmafxErr err = VMAFX_OK;
 
-    if (is_live(pair->inputs[REF].path, fds ? &fds[REF] : NULL) ||
+    if (pair->options->encode || is_live(pair->inputs[REF].path, fds ? &fds[REF] : NULL) ||
         is_live(pair->inputs[DIS].path, fds ? &fds[DIS] : NULL))
         return open_together(pair, openings, reterr);
     for (int i = 0; i < 2 && !err; i++) { /* one after the other: both may be one open file, with one position */

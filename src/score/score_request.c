@@ -61,7 +61,7 @@ static VmafxErr model_switch(unsigned *flags, unsigned flag, const char *key, co
     return VMAFX_OK;
 }
 
-static VmafxErr model_item(VmafxModelRequest *m, char *item, bool bare_version, VmafxErrInfo *reterr)
+static VmafxErr model_item(VmafxModelRequest *m, char *item, bool first, bool bare_version, VmafxErrInfo *reterr)
 {
     char *value = value_of(item);
 
@@ -69,7 +69,11 @@ static VmafxErr model_item(VmafxModelRequest *m, char *item, bool bare_version, 
         return model_switch(&m->flags, VMAFX_MODEL_DISABLE_CLIP, item, value, reterr);
     if (!strcmp(item, "enable_transform"))
         return model_switch(&m->flags, VMAFX_MODEL_ENABLE_TRANSFORM, item, value, reterr);
-    if (!value && bare_version && *item) {
+    if (!value && first && !strcmp(item, "onnx")) {
+        m->onnx = true;
+        return VMAFX_OK;
+    }
+    if (!value && first && bare_version && *item) {
         m->version = item;
         return VMAFX_OK;
     }
@@ -98,10 +102,16 @@ VmafxErr vmafx_model_request_parse(const char *text, bool bare_version, VmafxMod
     VmafxErr err = rest ? VMAFX_OK : VMAFX_ERR_NOMEM;
 
     for (bool first = true; rest && !err; first = false)
-        err = model_item(&m, next_item(&rest), bare_version && first, reterr);
+        err = model_item(&m, next_item(&rest), first, bare_version, reterr);
     if (!err && !m.version == !m.path)
         err = vmafx_fail(reterr, VMAFX_ERR_SYNTAX, "model '%s': %s", text,
                          m.path ? "version and path exclude each other" : "neither version nor path is given");
+    if (!err && m.onnx && !m.path)
+        err = vmafx_fail(
+            reterr, VMAFX_ERR_SYNTAX,
+            "model '%s': onnx wants the file, as in onnx:path=FILE; an installed one is named by its version "
+            "alone",
+            text);
     if (err)
         return err;
     *ret = m;

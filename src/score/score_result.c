@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "score/score_onnx.h"
 
 VmafxErr score_note(VmafxNotes *notes, const char *fmt, ...)
 {
@@ -49,6 +50,7 @@ void vmafx_result_done(VmafxResult *result)
     notes_done(&result->adaptations);
     notes_done(&result->warnings);
     free(result->incomplete_reason);
+    free(result->encode);
     free(result->report_series);
     free(result->report_models);
     *result = (VmafxResult){ 0 };
@@ -72,6 +74,11 @@ static bool is_member_suffix(const char *suffix)
     return strlen(suffix) == 5 && *suffix == '_' && strspn(suffix + 1, "0123456789") == 4;
 }
 
+static bool is_collection(const VmafxScoredModel *m)
+{
+    return m->model && vmafx_model_is_collection(m->model);
+}
+
 static VmafxSeriesKind kind_of(const VmafxResult *result, const char *series)
 {
     for (size_t i = 0; i < result->n_models; i++) {
@@ -80,8 +87,7 @@ static VmafxSeriesKind kind_of(const VmafxResult *result, const char *series)
 
         if (!strcmp(series, name))
             return VMAFX_SERIES_SCORE;
-        if (vmafx_model_is_collection(result->models[i].model) && !strncmp(series, name, len) &&
-            is_member_suffix(series + len))
+        if (is_collection(&result->models[i]) && !strncmp(series, name, len) && is_member_suffix(series + len))
             return VMAFX_SERIES_MEMBER;
     }
     return VMAFX_SERIES_FEATURE;
@@ -116,6 +122,12 @@ VmafxSeriesKind vmafx_result_series_kind(const VmafxResult *result, size_t serie
     return kind_of(result, vmafx_engine_series_name(result->engine, series));
 }
 
+const double *vmafx_result_inferences(const VmafxResult *result, size_t model, size_t *ret_n)
+{
+    *ret_n = 0;
+    return result->models[model].run ? score_onnx_seconds(result->models[model].run, ret_n) : NULL;
+}
+
 VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret)
 {
     size_t n = vmafx_engine_series(result->engine);
@@ -140,7 +152,8 @@ VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret)
                                         .version = m->version,
                                         .path = m->path,
                                         .sha256 = m->sha256,
-                                        .collection = vmafx_model_is_collection(m->model) };
+                                        .collection = is_collection(m),
+                                        .onnx = m->onnx != NULL };
     }
     const VmafxVideoInfo *ref = &result->inputs[REF].info;
     *ret = (VmafxReportData){
@@ -161,6 +174,7 @@ VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret)
         .time_offset_frames = result->skip_ref,
         .rate_num = ref->rate_num,
         .rate_den = ref->rate_den,
+        .encode = result->encode,
         .models = models,
         .n_models = result->n_models,
         .options = result->options,

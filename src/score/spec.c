@@ -79,6 +79,35 @@ static const VmafxRawFormat *raw_from(const Vmafx__V1__Input *input, VmafxRawFor
     return ret;
 }
 
+static VmafxErr recipe_from(VmafxPairSpec *ret, const Vmafx__V1__EncodeRecipe *r)
+{
+    bool bitrate = r->rate_case == VMAFX__V1__ENCODE_RECIPE__RATE_BITRATE;
+    bool crf = r->rate_case == VMAFX__V1__ENCODE_RECIPE__RATE_CRF;
+
+    ret->recipe_options = calloc(VMAFX_MAX(r->n_options, (size_t)1), sizeof *ret->recipe_options);
+    if (!ret->recipe_options)
+        return VMAFX_ERR_NOMEM;
+    for (size_t i = 0; i < r->n_options; i++)
+        ret->recipe_options[i] = (VmafxRecipeOption){ r->options[i]->key, r->options[i]->value };
+    ret->encode = (VmafxPairEncode){
+        .recipe = { .codec = given(r->codec),
+                    .encoder = given(r->encoder),
+                    .preset = given(r->preset),
+                    .has_crf = crf,
+                    .crf = crf ? r->crf : 0,
+                    .bitrate = bitrate ? r->bitrate : 0,
+                    .gop = r->gop,
+                    .pixel_format = given(r->pixel_format),
+                    .w = r->width,
+                    .h = r->height,
+                    .options = ret->recipe_options,
+                    .n_options = r->n_options },
+        .keep_fd = -1,
+    };
+    ret->pair.encode = &ret->encode;
+    return VMAFX_OK;
+}
+
 static void comparison_from(VmafxPairOptions *pair, const Vmafx__V1__Comparison *c)
 {
     static const VmafxScaling scalings[] = { [VMAFX__V1__SCALING__SCALING_NONE] = VMAFX_SCALING_NONE,
@@ -114,9 +143,13 @@ VmafxErr vmafx_pair_spec_init(VmafxPairSpec *ret, const Vmafx__V1__JobSpec *spec
     if (err)
         return err;
     ret->pair.raw_reference = raw_from(spec->reference, &ret->raw[0]);
-    ret->pair.raw_distorted = raw_from(spec->distorted, &ret->raw[1]);
+    if (vmafx_spec_recipe(spec))
+        err = recipe_from(ret, vmafx_spec_recipe(spec));
+    else
+        ret->pair.raw_distorted = raw_from(spec->distorted, &ret->raw[1]);
     comparison_from(&ret->pair, spec->comparison);
-    err = models_from(ret, spec);
+    if (!err)
+        err = models_from(ret, spec);
     if (!err)
         err = features_from(ret, spec);
     if (err)
@@ -132,5 +165,6 @@ void vmafx_pair_spec_done(VmafxPairSpec *spec)
         vmafx_feature_request_done(&spec->features[i]);
     free(spec->models);
     free(spec->features);
+    free(spec->recipe_options);
     *spec = (VmafxPairSpec){ 0 };
 }

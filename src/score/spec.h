@@ -12,11 +12,13 @@ typedef struct VmafxPairSpec {
     VmafxRawFormat raw[2];
     VmafxModelRequest *models; /* their text is NULL: strings are the message's */
     VmafxFeatureRequest *features;
+    VmafxPairEncode encode;
+    VmafxRecipeOption *recipe_options;
 } VmafxPairSpec;
 
 /**
- * Strict, with digests, without threads, progress, descriptors and registry: those are the caller's to set. Without a
- * model it is the default one.
+ * Strict, with digests, without threads, progress, descriptors and registry: those are the caller's to set, and so are
+ * the threads and the descriptor of an encode, which keeps nothing. Without a model it is the default one.
  * @param spec  borrowed as long as the result lives
  * @param path  what the message is called in sentences: "job"
  * @return what vmafx_spec_check_scoring says; VMAFX_ERR_NOMEM

@@ -154,23 +154,45 @@ static bool put_models(VmafxSummary *summary, const VmafxReportData *data)
     return true;
 }
 
-static bool put_options(VmafxSummary *summary, const VmafxReportData *data)
+static bool put_options(VmafxSummary *summary, const VmafxReportOption *options, size_t n, Vmafx__V1__KeyValue ***ret,
+                        size_t *ret_n)
 {
-    Vmafx__V1__KeyValue *items = piece(summary, data->n_options, sizeof *items);
-    Vmafx__V1__KeyValue **list = piece(summary, data->n_options, sizeof *list);
+    Vmafx__V1__KeyValue *items = piece(summary, n, sizeof *items);
+    Vmafx__V1__KeyValue **list = piece(summary, n, sizeof *list);
 
     if (!items || !list)
         return false;
-    for (size_t i = 0; i < data->n_options; i++) {
+    for (size_t i = 0; i < n; i++) {
         list[i] = &items[i];
         items[i] = (Vmafx__V1__KeyValue)VMAFX__V1__KEY_VALUE__INIT;
-        if (!put_text(summary, data->options[i].key, &items[i].key) ||
-            !put_text(summary, data->options[i].value, &items[i].value))
+        if (!put_text(summary, options[i].key, &items[i].key) || !put_text(summary, options[i].value, &items[i].value))
             return false;
     }
-    summary->message.options = list;
-    summary->message.n_options = data->n_options;
+    *ret = list;
+    *ret_n = n;
     return true;
+}
+
+static bool put_encode(VmafxSummary *summary, const VmafxReportEncode *e)
+{
+    Vmafx__V1__EncodeFacts *facts = e ? piece(summary, 1, sizeof *facts) : NULL;
+
+    if (!facts)
+        return !e;
+    *facts = (Vmafx__V1__EncodeFacts)VMAFX__V1__ENCODE_FACTS__INIT;
+    facts->width = e->w;
+    facts->height = e->h;
+    facts->frames = e->frames;
+    facts->size_bytes = e->size_bytes;
+    facts->bit_rate = e->bit_rate;
+    facts->seconds = e->seconds;
+    facts->frame_rate = e->frame_rate;
+    summary->message.encode = facts;
+    return put_text(summary, e->encoder, &facts->encoder) && put_text(summary, e->codec, &facts->codec) &&
+           put_text(summary, e->version, &facts->encoder_version) && put_text(summary, e->reason, &facts->reason) &&
+           put_text(summary, e->preset, &facts->preset) && put_text(summary, e->pixel_format, &facts->pixel_format) &&
+           put_text(summary, e->kept, &facts->kept) &&
+           put_options(summary, e->options, e->n_options, &facts->options, &facts->n_options);
 }
 
 static void put_numbers(Vmafx__V1__Result *m, const VmafxReportData *data)
@@ -194,7 +216,8 @@ static bool fill(VmafxSummary *summary, const VmafxReportData *data, const Vmafx
 
     put_numbers(m, data);
     return put_series(summary, data) && put_inputs(summary, data, facts) && put_models(summary, data) &&
-           put_options(summary, data) && put_text(summary, data->incomplete_reason, &m->incomplete_reason) &&
+           put_options(summary, data->options, data->n_options, &m->options, &m->n_options) &&
+           put_encode(summary, data->encode) && put_text(summary, data->incomplete_reason, &m->incomplete_reason) &&
            put_text(summary, data->kernels, &m->kernel_level) && put_text(summary, data->version, &m->engine_version) &&
            put_text(summary, facts->decoder_versions, &m->decoder_versions) &&
            put_texts(summary, data->adaptations, data->n_adaptations, &m->adaptations, &m->n_adaptations) &&

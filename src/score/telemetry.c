@@ -5,6 +5,7 @@
 
 #include <vmafx/engine.h>
 
+#include "base/encoders.h"
 #include "otel/api/metrics.h"
 #include "signals/instruments.h"
 
@@ -59,6 +60,40 @@ void vmafx_score_trace_input_done(VmafxSpan **span, const VmafxVideoInfo *info, 
     if (err)
         set_error(*span, err, vmafx_err_text(err));
     vmafx_span_end(span);
+}
+
+void vmafx_score_trace_encode(VmafxScoreTrace *trace, const VmafxRecipe *recipe)
+{
+    VmafxSpan *span = vmafx_span_start(tracer(), VMAFX_SPAN_NAME_ENCODER_DISPATCH);
+
+    trace->encode = span;
+    if (recipe->codec && vmafx_codec_is_known(recipe->codec))
+        vmafx_span_set_str(span, VMAFX_KEY_ENCODER_CODEC, recipe->codec);
+    if (recipe->encoder && vmafx_encoder_name_find(recipe->encoder))
+        vmafx_span_set_str(span, VMAFX_KEY_ENCODER_NAME, recipe->encoder);
+    if (recipe->preset && *recipe->preset)
+        vmafx_span_set_str(span, VMAFX_KEY_ENCODER_PRESET, recipe->preset);
+    if (recipe->has_crf)
+        vmafx_span_set_double(span, VMAFX_KEY_ENCODER_CRF, recipe->crf);
+    if (recipe->bitrate)
+        vmafx_span_set_int(span, VMAFX_KEY_ENCODER_BIT_RATE, recipe->bitrate);
+}
+
+void vmafx_score_trace_encoded(VmafxScoreTrace *trace, const VmafxReportEncode *facts, VmafxErr err)
+{
+    VmafxSpan *span = trace->encode;
+
+    if (facts) {
+        vmafx_span_set_str(span, VMAFX_KEY_ENCODER_CODEC, facts->codec);
+        vmafx_span_set_str(span, VMAFX_KEY_ENCODER_NAME, facts->encoder);
+        vmafx_span_set_str(span, VMAFX_KEY_ENCODER_REASON, facts->reason);
+        vmafx_span_set_int(span, VMAFX_KEY_ENCODER_SIZE, facts->size_bytes);
+        vmafx_span_set_double(span, VMAFX_KEY_ENCODER_TIME, facts->seconds);
+        vmafx_span_set_int(span, VMAFX_KEY_FRAME_COUNT, facts->frames);
+    }
+    if (err)
+        set_error(span, err, vmafx_err_text(err));
+    vmafx_span_end(&trace->encode);
 }
 
 static void end_run(VmafxScoreTrace *trace, uint32_t frames, double elapsed_s, const VmafxScoreTimes *now)
@@ -122,6 +157,14 @@ void vmafx_score_measure(const VmafxScoreEnd *end)
                                 (VmafxAttrs){ attrs + first, last - first }, NULL);
     if (end->frames && end->elapsed_s > 0)
         vmafx_histogram_record(vmafx_signal_histogram(meter, VMAFX_METRIC_ID_FRAME_RATE), end->frames / end->elapsed_s);
+    if (end->encoder) {
+        const VmafxAttr encoder = VMAFX_ATTR_STR(VMAFX_KEY_ENCODER_NAME, end->encoder);
+
+        vmafx_counter_add_with(vmafx_signal_counter(meter, VMAFX_METRIC_ID_ENCODER_FRAMES), end->encoded_frames,
+                               (VmafxAttrs){ &encoder, 1 }, NULL);
+        vmafx_counter_add_with(vmafx_signal_counter(meter, VMAFX_METRIC_ID_ENCODER_IO), end->encoded_bytes,
+                               (VmafxAttrs){ &encoder, 1 }, NULL);
+    }
     if (end->has_score)
         vmafx_histogram_record_with(vmafx_signal_histogram(meter, VMAFX_METRIC_ID_SCORE), end->score,
                                     (VmafxAttrs){ attrs + first, 1 - first }, NULL);

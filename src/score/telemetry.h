@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * What a scoring tells an operator: the span vmafx.scoring with a child for each input that is opened and for each run
- * of frames (closed at least every five seconds), and the metrics of frames, time and score. Without an SDK all of it
- * is next to nothing.
+ * What a scoring tells an operator: the span vmafx.scoring with a child for each input that is opened, for an encode
+ * and for each run of frames (closed at least every five seconds), and the metrics of frames, time and score. Without
+ * an SDK all of it is next to nothing.
  *
  * Names of people's files are in none of it: which input is at fault is said by its role, why by a class and a text of
  * few variants (signals.h, vmafx_status_check). The sentence with the path is in the result.
@@ -23,7 +23,7 @@ typedef struct VmafxScoreTimes {
 
 /** One scoring. The storage is the caller's; used by one thread. */
 typedef struct VmafxScoreTrace {
-    VmafxSpan *scoring, *run;
+    VmafxSpan *scoring, *run, *encode;
     VmafxContextToken token;
     bool flat;
     uint32_t run_first;
@@ -45,6 +45,11 @@ void vmafx_score_trace_opened(VmafxScoreTrace *trace, double elapsed_s);
 VmafxSpan *vmafx_score_trace_input(const VmafxScoreTrace *trace, const char *role);
 void vmafx_score_trace_input_done(VmafxSpan **span, const VmafxVideoInfo *info, VmafxErr err);
 
+/** Starts vmafx.encoder.dispatch: an encoder is chosen and encodes. */
+void vmafx_score_trace_encode(VmafxScoreTrace *trace, const VmafxRecipe *recipe);
+/** Ends it. facts NULL: it came to nothing. Any one thread. */
+void vmafx_score_trace_encoded(VmafxScoreTrace *trace, const VmafxReportEncode *facts, VmafxErr err);
+
 /** A frame has been taken on: `frames` so far, `elapsed_s` since begin. Opens and closes runs. */
 void vmafx_score_trace_frame(VmafxScoreTrace *trace, uint32_t frames, double elapsed_s, const VmafxScoreTimes *times);
 
@@ -59,6 +64,8 @@ typedef struct VmafxScoreEnd {
     VmafxScoreTimes times;
     bool complete;
     VmafxEnding ending;
+    const char *encoder; /* that made the distorted video, one of base/encoders.h; NULL: none did */
+    int64_t encoded_frames, encoded_bytes;
     const char *ended_first; /* the input that made it SHORTER or BROKEN: "reference", "distorted"; else NULL */
 } VmafxScoreEnd;
 

@@ -20,6 +20,7 @@ import threading
 import time
 
 from fleet import FOLDER, Fleet, Process, program
+from harness import is_task
 
 PROXY_CHUNK = 16384
 SLOW_BYTES, SLOW_PAUSE_S = 256, 0.05
@@ -49,7 +50,7 @@ def children(pid):
     for path in glob.glob(f"/proc/{pid}/task/*/children"):
         try:
             with open(path, encoding="utf-8") as f:
-                found += [int(word) for word in f.read().split()]
+                found += [int(word) for word in f.read().split() if is_task(word)]
         except OSError:
             pass
     return found

@@ -46,6 +46,15 @@ PROGRAM = os.path.abspath(sys.argv[1])
 ONLY = sys.argv[2:] if sys.argv[2:] and all(a.isidentifier() for a in sys.argv[2:]) else []
 
 
+def is_task(pid):
+    """Not the child in which a scorer tries its encoders after its start."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as f:
+            return f.read().strip() != "vmafx-encoders"
+    except OSError:
+        return True
+
+
 def built_with(sanitizer, program=None):
     """Whether a program (ours) was built with "asan" or "tsan"."""
     with open(program or PROGRAM, "rb") as f:

@@ -3,7 +3,9 @@
  * The runner, driven line by line from standard input by test_scorer.py:
  *
  *     run TAG REFERENCE DISTORTED [key=value …]     as_mib cpu_s wall_ms threads model trace nested raw subsample count
- * live stop TAG quit
+ * live encoder preset crf keep keep_bytes
+ *     stop TAG
+ *     quit
  *
  * Every event is one JSON object on a line of standard output.
  */
@@ -160,6 +162,18 @@ static void print_frames(const VmafxRunEnd *end)
     vmafx_columns_done(&columns);
 }
 
+static void print_encode(const Vmafx__V1__EncodeFacts *encode)
+{
+    printf(", \"encode\": {\"frames\": %" PRId64 ", \"size\": %" PRId64 ", \"seconds\": %g", encode->frames,
+           encode->size_bytes, encode->seconds);
+    text("encoder", encode->encoder);
+    text("codec", encode->codec);
+    text("version", encode->encoder_version);
+    text("reason", encode->reason);
+    text("pixel_format", encode->pixel_format);
+    putchar('}');
+}
+
 static void print_result(const Vmafx__V1__Result *result)
 {
     printf(", \"complete\": %s, \"frames\": %" PRId64 ", \"pooled\": {", result->complete ? "true" : "false",
@@ -180,6 +194,8 @@ static void print_result(const Vmafx__V1__Result *result)
     putchar(']');
     text("kernels", result->kernel_level);
     text("model_sha256", result->n_models ? result->models[0]->sha256 : "");
+    if (result->encode)
+        print_encode(result->encode);
 }
 
 static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *end)
@@ -201,6 +217,19 @@ static void on_changed(void *ctx, bool ready, const char *message)
     end_line();
 }
 
+static void on_encoders(void *ctx)
+{
+    VmafxRunner **runner = ctx;
+    const char *names[VMAFX_ENCODERS_MAX];
+    VmafxEncoderSet set = 0;
+    bool known = vmafx_runner_encoders(*runner, &set);
+
+    begin_line("encoders", 0);
+    printf(", \"known\": %s", known ? "true" : "false");
+    texts("names", names, vmafx_encoder_set_names(set, names));
+    end_line();
+}
+
 /* What a line asks for, with room for what the message points to. */
 typedef struct Order {
     VmafxRunTask task;
@@ -209,6 +238,7 @@ typedef struct Order {
     Vmafx__V1__RawFormat raw;
     Vmafx__V1__ModelRequest model, *models[1];
     Vmafx__V1__Comparison comparison;
+    Vmafx__V1__EncodeRecipe recipe;
 } Order;
 
 static void order_init(Order *order)
@@ -217,7 +247,8 @@ static void order_init(Order *order)
                       .inputs = { VMAFX__V1__INPUT__INIT, VMAFX__V1__INPUT__INIT },
                       .raw = VMAFX__V1__RAW_FORMAT__INIT,
                       .model = VMAFX__V1__MODEL_REQUEST__INIT,
-                      .comparison = VMAFX__V1__COMPARISON__INIT };
+                      .comparison = VMAFX__V1__COMPARISON__INIT,
+                      .recipe = VMAFX__V1__ENCODE_RECIPE__INIT };
     order->models[0] = &order->model;
     order->spec.reference = &order->inputs[0];
     order->spec.distorted = &order->inputs[1];
@@ -243,6 +274,31 @@ static void raw_format(Order *order, const char *value)
     order->inputs[0].raw = order->inputs[1].raw = &order->raw;
 }
 
+/* One of a recipe's; false: it is something else. */
+static bool recipe_option(Order *order, const char *word, char *value)
+{
+    Vmafx__V1__EncodeRecipe *recipe = &order->recipe;
+
+    if (!strcmp(word, "encoder")) {
+        recipe->encoder = value;
+        order->spec.distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_ENCODE;
+        order->spec.encode = recipe;
+    } else if (!strcmp(word, "preset")) {
+        recipe->preset = value;
+    } else if (!strcmp(word, "crf")) {
+        recipe->rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_CRF;
+        recipe->crf = strtod(value, NULL);
+    } else if (!strcmp(word, "keep")) {
+        recipe->keep = true;
+        order->task.keep_fd = open(value, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    } else if (!strcmp(word, "keep_bytes")) {
+        order->task.keep_bytes = strtoll(value, NULL, 10);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void option(Order *order, char *word)
 {
     char *value = strchr(word, '=');
@@ -250,6 +306,8 @@ static void option(Order *order, char *word)
     if (!value)
         return;
     *value++ = 0;
+    if (recipe_option(order, word, value))
+        return;
     if (!strcmp(word, "as_mib"))
         order->task.limits.address_space_bytes = strtoll(value, NULL, 10) << 20;
     else if (!strcmp(word, "cpu_s"))
@@ -290,7 +348,10 @@ static void run(VmafxRunner *runner, char **words, size_t n)
     }
     for (size_t i = 4; i < n; i++)
         option(&order, words[i]);
-    if (!vmafx_runner_run(runner, &order.task, &info))
+    VmafxErr err = vmafx_runner_run(runner, &order.task, &info);
+    if (order.recipe.keep)
+        close(order.task.keep_fd);
+    if (!err)
         return;
     begin_line("not_run", order.task.tag);
     text("message", info.message);
@@ -316,8 +377,10 @@ int main(void)
     VmafxRunner *runner = NULL;
     VmafxErrInfo info = { 0 };
     char line[16384];
-    VmafxErr err =
-        vmafx_runner_start(&(VmafxRunnerConfig){ .tasks_max = TASKS_MAX, .changed = on_changed }, &runner, &info);
+    const VmafxRunnerConfig config = {
+        .tasks_max = TASKS_MAX, .changed = on_changed, .encoders = on_encoders, .ctx = &runner
+    };
+    VmafxErr err = vmafx_runner_start(&config, &runner, &info);
 
     if (err) {
         begin_line("no_start", 0);

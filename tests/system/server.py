@@ -10,7 +10,7 @@ import sys
 import time
 
 from fleet import DEADLINE_S, Process, program
-from harness import PROGRAM, Skip, need_models, run
+from harness import PROGRAM, Skip, is_task, need_models, run
 
 
 class Server:
@@ -92,7 +92,7 @@ def children_of(pid):
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as f:
-                found += [int(p) for p in f.read().split()]
+                found += [int(p) for p in f.read().split() if is_task(p)]
     except OSError:
         pass  # it has ended
     return found

@@ -10,7 +10,7 @@ import threading
 import time
 
 from fleet import Fleet
-from harness import absolute_pair, case, expect, load, long_pair, main, run, write_y4m
+from harness import absolute_pair, case, expect, is_task, load, long_pair, main, pair, run, write_y4m
 from otlp import Receiver
 from trees import check_tree, spans_by_trace
 
@@ -129,7 +129,7 @@ def children(pid):
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{task}/children", encoding="utf-8") as f:
-                found += [int(word) for word in f.read().split()]
+                found += [int(word) for word in f.read().split() if is_task(word)]
     except (FileNotFoundError, ProcessLookupError):
         pass
     return found

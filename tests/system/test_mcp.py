@@ -497,18 +497,18 @@ def over_pipes_so_many_calls_run_and_wait_and_the_rest_is_refused():
     with Mcp("--threads", 1) as mcp:
         job = last_of_many(lambda: mcp.ok("start_job", reference=reference, distorted=distorted)["job_id"])
         calls = [mcp.begin("tools/call", wait_call(job)) for _ in range(running + waiting + more)]
-        for call in calls[-more:]:  # in their order: the others have found a place
-            error = mcp.answer(call)["error"]
-            assert error["code"] == -32000 and "too many" in error["message"], error
         assert mcp.request("ping") == {} and len(mcp.request("tools/list")["tools"]) > 10, "what takes no time has to go on"
-        for call in calls[:-more]:
+        refused = [call for call in calls if call in mcp.answers]
+        assert len(refused) in (more, more + 1), refused  # start_job has its place a moment longer than its answer
+        for answer in [mcp.answers.pop(call) for call in refused]:
+            assert answer.get("error", {}).get("code") == -32000 and "too many" in answer["error"]["message"], answer
+        accepted = [call for call in calls if call not in refused]
+        for call in accepted:
             mcp.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}})
         wait_until(lambda: "result" in mcp.answer(mcp.begin("tools/call", {"name": "job_status", "arguments": {"job_id": job}})),
                    "there is room again")
         assert mcp.ok("cancel_job", job_id=job)["state"] == "cancelled"
-        answered = [mcp.answers[call] for call in calls if call in mcp.answers]
-        assert all("error" in answer for answer in answered), "a cancelled call was answered"
-        assert len(answered) <= 1, "refused while there was room"  # start_job has its place a moment longer than its answer
+        assert not [call for call in accepted if call in mcp.answers], "a cancelled call was answered"
 
 
 @case

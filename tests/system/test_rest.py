@@ -285,7 +285,7 @@ def what_is_not_a_job_is_refused_with_what_and_where():
                 (400, "job.priority", {**good, "priority": "1"}), (400, "job.priority", {**good, "priority": 101}),
                 (400, "job.comparison.subsample", {**good, "comparison": {"subsample": -1}}),
                 (400, "job.encode", {**good, "encode": {"encoder": "libx264"}}),
-                (501, "encode", {"reference": {"uri": "/a"}, "encode": {"encoder": "libx264", "crf": 23}}),
+                (400, "job.encode.codec", {"reference": {"uri": "/a"}, "encode": {"codec": "mpeg2", "crf": 23}}),
                 (400, "deadline_unix_us", {**good, "deadline_unix_us": 1}),
                 (400, "65536", {**good, "models": [{"version": "v" * 100, "overloads": [
                     {"key": f"e.o{i}", "value": "v" * 250} for i in range(60)]}] * 6})):

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from harness import Skip, built_with, case, expect, ffmpeg, load, main, need_models, pair, run, write_y4m, write_yuv
+from harness import Skip, built_with, case, expect, ffmpeg, is_task, load, main, need_models, pair, run, write_y4m, write_yuv
 
 SCORER, DRIVER, PROBE = (os.path.abspath(path) for path in sys.argv[2:5])
 SUCCEEDED, FAILED, CANCELLED, TIMEOUT = 1, 2, 3, 5
@@ -31,7 +31,7 @@ def children(pid):
             continue
         try:
             with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as f:
-                if int(f.read().rsplit(")", 1)[1].split()[1]) == pid:
+                if int(f.read().rsplit(")", 1)[1].split()[1]) == pid and is_task(entry):
                     found.append(int(entry))
         except OSError:
             pass
@@ -684,6 +684,7 @@ def a_hundred_tasks_leave_no_descriptor_thread_or_zombie():
                 for pid in (runner.process.pid, runner.scorer)}
 
     with Runner() as runner:
+        runner.wait("encoders")  # of the child that tries them nothing is left
         assert runner.score(1)["outcome"] == SUCCEEDED
         before = held()
         assert before[runner.scorer][1] == 1, "a program that forks has a single thread"
@@ -773,6 +774,127 @@ def an_unprivileged_user_scores_too():
             assert "seccomp" in runner.ready["layers"] and "landlock" in runner.ready["layers"], runner.ready
     finally:
         shutil.rmtree(folder)
+
+
+# ---- Encoding ----
+
+
+def moving(path="ref.y4m", n=20, pix_fmt="yuv420p"):
+    ffmpeg("-f", "lavfi", "-i", f"testsrc2=s=256x128:r=25:d={n / 25}", "-pix_fmt", pix_fmt, "-strict", "-1", path)
+    return path
+
+
+@case
+def encoders_are_tried_inside_the_sandbox_after_the_start():
+    models()
+    with Runner() as runner:
+        known = runner.wait("encoders")
+        assert known["known"]
+        listed = json.loads(expect(run("encoders", "--json"), 0).stdout)["encoders"]
+        software = [e["encoder"] for e in listed if e["works"] and not e["hardware"]]
+        assert [name for name in known["names"] if name in software] == software, (known, software)
+        os.kill(runner.scorer, signal.SIGKILL)  # and the next scorer tries again
+        assert runner.wait("encoders")["names"] == known["names"]
+
+
+@case
+def every_encoder_gives_in_the_sandbox_what_it_gives_outside():
+    models()
+    moving()
+    with Runner() as runner:
+        for number, name in enumerate(runner.wait("encoders")["names"], 1):
+            end = runner.score(number, "ref.y4m", "ref.y4m", encoder=name, threads=2, trace=TRACE)
+            assert end["outcome"] == 1, (name, end["message"])
+            outside = json.loads(expect(run("encode-score", "-r", "ref.y4m", "-e", name, "--threads", "2", "--json"), 0).stdout)
+            assert end["pooled"]["vmaf"] == outside["verdict"]["score"], (name, end["pooled"]["vmaf"], outside["verdict"])
+            assert end["encode"]["size"] == outside["encode"]["size_bytes"] and end["encode"]["frames"] == 20
+            assert end["encode"]["encoder"] == name and end["encode"]["reason"] and end["encode"]["version"]
+            assert end["inputs"][1]["size"] == 0 and not end["inputs"][1]["sha256"], end["inputs"]
+            spans = {s["name"]: s for s in runner.kept if s["event"] == "span" and s["tag"] == number}
+            keys = spans["vmafx.encoder.dispatch"]["keys"]
+            for key in ("codec", "name", "reason", "size", "time"):
+                assert "vmafx.encoder." + key in keys, keys
+            assert "vmafx.frame.count" in keys and "vmafx.scoring" in spans and "vmafx.frame.extraction" in spans
+
+
+@case
+def ten_bits_are_encoded_in_the_sandbox_too():
+    models()
+    moving(pix_fmt="yuv420p10le")
+    with Runner() as runner:
+        for number, name in enumerate([n for n in runner.wait("encoders")["names"] if n in ("libx265", "libsvtav1")], 1):
+            end = runner.score(number, "ref.y4m", "ref.y4m", encoder=name)
+            assert end["outcome"] == 1 and end["encode"]["pixel_format"] == "yuv420p10le", (name, end)
+
+
+@case
+def what_is_encoded_can_be_kept_within_a_limit():
+    models()
+    moving()
+    with Runner() as runner:
+        end = runner.score(1, "ref.y4m", "ref.y4m", encoder="libx264", crf=20, keep=os.path.abspath("a.mkv"), keep_bytes=10**7)
+        assert end["outcome"] == 1, end["message"]
+        by_file = json.loads(expect(run("score", "-r", "ref.y4m", "-d", "a.mkv", "--json", "--ignore-start"), 0).stdout)
+        assert by_file["verdict"]["score"] == end["pooled"]["vmaf"]
+        end = runner.score(2, "ref.y4m", "ref.y4m", encoder="libx264", crf=1, keep=os.path.abspath("b.mkv"), keep_bytes=9000)
+        assert (end["outcome"], end["failure"]) == (2, 4) and "9000" in end["message"], end  # ENCODER
+        assert os.path.getsize("b.mkv") <= 9000
+        end = runner.score(3, "ref.y4m", "ref.y4m", encoder="libx264", keep=os.path.abspath("c.mkv"))
+        assert end["failure"] == 4 and "no place" in end["message"], end
+
+
+@case
+def a_full_disk_is_no_fault_of_the_encoders():
+    models()
+    moving()
+    os.mkdir("small")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", "small"], capture_output=True, check=False).returncode:
+        raise Skip("no tmpfs can be mounted here: that takes root")
+    try:
+        with Runner() as runner:
+            end = runner.score(1, "ref.y4m", "ref.y4m", encoder="libx264", crf=1, keep=os.path.abspath("small/a.mkv"),
+                               keep_bytes=10**8)
+            assert (end["outcome"], end["failure"]) == (2, 5) and "space" in end["message"], end  # RESOURCE
+    finally:
+        subprocess.run(["umount", "small"], check=True)
+
+
+@case
+def what_an_encoder_refuses_is_of_its_class():
+    models()
+    moving()
+    with Runner() as runner:
+        for tag, (words, options) in enumerate([("preset", {"encoder": "libx264", "preset": "quick"}),
+                                                ("crf", {"encoder": "libx264", "crf": 200}),
+                                                ("h264_nvenc", {"encoder": "h264_nvenc"}),
+                                                ("not known", {"encoder": "libx777"})], 1):
+            end = runner.score(tag, "ref.y4m", "ref.y4m", **options)
+            assert (end["outcome"], end["failure"]) == (2, 4) and words in end["message"], end
+        live = Endless("fifo")
+        runner.run(9, "fifo", "fifo", encoder="libx264")
+        end = runner.wait("ended", 9)
+        assert end["failure"] == 1 and "only once" in end["message"], end
+        live.over.set()
+
+
+@case
+def a_child_that_is_killed_while_it_encodes_is_told_of():
+    models()
+    moving(n=100)
+    with Runner() as runner:
+        runner.wait("encoders")
+        runner.run(1, "ref.y4m", "ref.y4m", encoder="libaom-av1", preset=0)
+        os.kill(runner.child(), signal.SIGKILL)
+        end = runner.wait("ended", 1)
+        assert (end["outcome"], end["failure"]) == (2, 5), end
+        runner.run(2, "ref.y4m", "ref.y4m", encoder="libaom-av1", preset=0)
+        runner.child()
+        os.kill(runner.scorer, signal.SIGKILL)
+        end = runner.wait("ended", 2)
+        assert (end["outcome"], end["failure"]) == (2, 6), end  # NODE: worth another try
+        runner.run(3, "ref.y4m", "ref.y4m", encoder="libaom-av1", preset=0)
+        runner.tell("stop", 3)
+        assert runner.wait("ended", 3)["outcome"] == 3
 
 
 if built_with("tsan", SCORER):

@@ -32,7 +32,7 @@ def check_tree(spans, whole=True):
     for span in spans:
         if span[2] in ("vmafx.job.queue", "vmafx.task.run", "vmafx.result.store"):
             assert span[1] == job[0], span
-        if span[2] in ("vmafx.input.open", "vmafx.scoring", "vmafx.frame.extraction"):
+        if span[2] in ("vmafx.input.open", "vmafx.encoder.dispatch", "vmafx.scoring", "vmafx.frame.extraction"):
             assert span[1] in runs, f"{span[2]} is not a child of an attempt"
     opened = [span[1] for span in spans if span[2] == "vmafx.input.open"]
     assert all(opened.count(run) <= 2 for run in runs), "an input was opened more than once in one attempt"

@@ -24,6 +24,7 @@
 #include "base/config.h"
 #include "base/cpus.h"
 #include "base/digest.h"
+#include "base/kept_file.h"
 
 enum { PATH_TEXT = 512 };
 
@@ -684,6 +685,82 @@ static void errors_have_a_grpc_and_an_http_status_and_may_be_worth_another_try(v
     }
 }
 
+/* ---- files that get their name in the end ---- */
+
+static void keep(const char *text)
+{
+    VmafxKeptFile file = VMAFX_KEPT_FILE_NONE;
+
+    assert_int_equal(vmafx_kept_file_open(in_folder("kept"), &file, NULL), VMAFX_OK);
+    assert_int_equal(write(file.fd, text, strlen(text)), strlen(text));
+    assert_int_equal(vmafx_kept_file_commit(&file, NULL), VMAFX_OK);
+    vmafx_kept_file_done(&file);
+}
+
+static void a_kept_file_has_its_name_once_it_is_whole(void **state)
+{
+    VmafxKeptFile file = VMAFX_KEPT_FILE_NONE;
+
+    assert_int_equal(vmafx_kept_file_open(in_folder("kept"), &file, NULL), VMAFX_OK);
+    assert_int_equal(write(file.fd, "hello", 5), 5);
+    assert_int_equal(access(in_folder("kept"), F_OK), -1);
+    assert_int_equal(vmafx_kept_file_commit(&file, NULL), VMAFX_OK);
+    vmafx_kept_file_done(&file);
+    assert_holds("kept", "hello");
+    assert_int_equal(files_in_folder(), 1);
+}
+
+static void a_kept_file_that_is_given_up_leaves_what_was_there(void **state)
+{
+    VmafxKeptFile file = VMAFX_KEPT_FILE_NONE;
+
+    keep("old");
+    keep("new"); /* takes its place */
+    assert_int_equal(vmafx_kept_file_open(in_folder("kept"), &file, NULL), VMAFX_OK);
+    assert_int_equal(write(file.fd, "half", 4), 4);
+    vmafx_kept_file_done(&file);
+    assert_holds("kept", "new");
+    assert_int_equal(files_in_folder(), 1);
+}
+
+static void where_no_file_can_be_kept_the_path_is_named(void **state)
+{
+    static const char *const paths[] = { "none/kept.bin", ".", "/dev/null" };
+
+    for (size_t i = 0; i < VMAFX_LEN(paths); i++) {
+        VmafxKeptFile file = VMAFX_KEPT_FILE_NONE;
+        VmafxErrInfo info = { 0 };
+
+        assert_int_equal(vmafx_kept_file_open(paths[i], &file, &info), VMAFX_ERR_IO);
+        assert_non_null(strstr(info.message, paths[i]));
+        vmafx_kept_file_done(&file);
+    }
+}
+
+static void a_file_is_opened_again_with_a_position_of_its_own(void **state)
+{
+    char first[4] = "", second[4] = "";
+    int ends[2];
+    FILE *f = fopen(in_folder("twice"), "w+e");
+
+    assert_non_null(f);
+    assert_true(fputs("abcdef", f) >= 0 && fflush(f) == 0);
+    assert_int_equal(unlink(in_folder("twice")), 0); /* one without a name too */
+    int fd = fileno(f), again = vmafx_reopen(fd);
+    assert_true(again >= 0);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_int_equal(read(fd, first, 3), 3);
+    assert_int_equal(read(again, second, 3), 3);
+    assert_string_equal(first, second);
+    close(again);
+    fclose(f);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(vmafx_reopen(ends[0]), -1);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(vmafx_reopen(-1), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -703,6 +780,10 @@ int main(void)
         FOLDER_TEST(permissions_are_those_of_umask_or_of_the_earlier_file),
         FOLDER_TEST(a_link_stays_and_what_it_points_to_is_written),
         FOLDER_TEST(what_cannot_be_written_is_named_with_the_reason),
+        FOLDER_TEST(a_kept_file_has_its_name_once_it_is_whole),
+        FOLDER_TEST(a_kept_file_that_is_given_up_leaves_what_was_there),
+        FOLDER_TEST(where_no_file_can_be_kept_the_path_is_named),
+        FOLDER_TEST(a_file_is_opened_again_with_a_position_of_its_own),
         cmocka_unit_test(a_device_is_written_directly),
         cmocka_unit_test(a_full_disk_is_an_error_of_commit),
         FOLDER_TEST(a_pipe_gets_every_byte_and_its_end),

@@ -24,13 +24,18 @@ typedef Vmafx__Scorer__V1__ChildMessage Message;
 
 /* What the callbacks saw. */
 typedef struct Seen {
-    int begun, progress, spans, logs;
+    int begun, progress, spans, logs, inferences;
     uint64_t span_start, span_end;
 } Seen;
 
 static void on_begun(void *ctx, const Vmafx__Scorer__V1__Begun *begun)
 {
     ((Seen *)ctx)->begun++;
+}
+
+static void on_inferences(void *ctx, const Vmafx__Scorer__V1__Inferences *inferences)
+{
+    ((Seen *)ctx)->inferences += (int)inferences->n_seconds;
 }
 
 static void on_progress(void *ctx, const Vmafx__Scorer__V1__ChildProgress *progress)
@@ -64,12 +69,16 @@ typedef struct Talk {
     Vmafx__Scorer__V1__Attribute attribute, *attributes[2];
     Vmafx__Scorer__V1__SpanRecord span;
     Vmafx__Scorer__V1__LogRecord log;
+    Vmafx__Scorer__V1__Inferences inferences;
+    double seconds[VMAFX_CHILD_INFERENCES_MAX + 1];
     uint8_t *packed;
     size_t packed_len;
     Vmafx__Scorer__V1__FrameBlock block;
     Vmafx__V1__SeriesSummary series[2], *series_list[2];
     Vmafx__V1__InputFacts inputs[2], *inputs_list[2];
     Vmafx__V1__ModelFacts model, *models[1];
+    Vmafx__V1__EncodeFacts encode;
+    Vmafx__V1__KeyValue option, *options[VMAFX_CHILD_RECIPE_OPTIONS_MAX + 1];
     Vmafx__V1__Result summary;
     Vmafx__Scorer__V1__ChildResult result;
     Vmafx__Scorer__V1__ChildFailure failure;
@@ -119,15 +128,19 @@ static void prepare_result(Talk *t)
     t->failure.message = say("'video.mp4' is not a video");
 }
 
-static void open_talk(Talk *t, size_t frames_max, bool nested)
+static void open_talk_with(Talk *t, size_t frames_max, bool nested, bool encodes)
 {
     *t = (Talk){ .span_id = { 1 } };
-    const VmafxChildReaderSettings settings = {
-        .frames_max = frames_max,
-        .nested = nested,
-        .started_unix_ns = STARTED,
-        .events = { .begun = on_begun, .progress = on_progress, .span = on_span, .log = on_log, .ctx = &t->seen }
-    };
+    const VmafxChildReaderSettings settings = { .frames_max = frames_max,
+                                                .nested = nested,
+                                                .encodes = encodes,
+                                                .started_unix_ns = STARTED,
+                                                .events = { .begun = on_begun,
+                                                            .progress = on_progress,
+                                                            .span = on_span,
+                                                            .log = on_log,
+                                                            .inferences = on_inferences,
+                                                            .ctx = &t->seen } };
 
     assert_int_equal(vmafx_child_reader_new(&settings, &t->reader), VMAFX_OK);
     t->begun = (Vmafx__Scorer__V1__Begun)VMAFX__SCORER__V1__BEGUN__INIT;
@@ -150,7 +163,38 @@ static void open_talk(Talk *t, size_t frames_max, bool nested)
     t->log.severity = 9;
     t->log.body = say("scoring ended");
     t->log.time_unix_ns = 1500;
+    t->inferences = (Vmafx__Scorer__V1__Inferences)VMAFX__SCORER__V1__INFERENCES__INIT;
+    t->inferences.model = say("vmafx_features_v1");
+    t->inferences.seconds = t->seconds;
+    t->inferences.n_seconds = 2;
     prepare_result(t);
+}
+
+static void open_talk(Talk *t, size_t frames_max, bool nested)
+{
+    open_talk_with(t, frames_max, nested, false);
+}
+
+/* Of a task with a recipe. */
+static void open_encode_talk(Talk *t)
+{
+    open_talk_with(t, 0, false, true);
+    t->encode = (Vmafx__V1__EncodeFacts)VMAFX__V1__ENCODE_FACTS__INIT;
+    t->encode.encoder = say("libx264");
+    t->encode.codec = say("h264");
+    t->encode.reason = say("the first choice for h264");
+    t->encode.width = t->encode.height = 64;
+    t->encode.frames = 3;
+    t->encode.size_bytes = 1000;
+    t->encode.seconds = 0.1;
+    t->option = (Vmafx__V1__KeyValue)VMAFX__V1__KEY_VALUE__INIT;
+    t->option.key = say("crf");
+    t->option.value = say("23");
+    for (size_t i = 0; i < VMAFX_LEN(t->options); i++)
+        t->options[i] = &t->option;
+    t->encode.options = t->options;
+    t->encode.n_options = 1;
+    t->summary.encode = &t->encode;
 }
 
 static void close_talk(Talk *t)
@@ -198,6 +242,11 @@ static VmafxErr feed_log(Talk *t)
     return FEED(t, log, LOG);
 }
 
+static VmafxErr feed_inferences(Talk *t)
+{
+    return FEED(t, inferences, INFERENCES);
+}
+
 static VmafxErr feed_frames(Talk *t)
 {
     Message message = VMAFX__SCORER__V1__CHILD_MESSAGE__INIT;
@@ -241,6 +290,42 @@ static void a_whole_conversation_is_taken(void **state)
     assert_int_equal(t.seen.progress, 1);
     assert_int_equal(t.seen.spans, 1);
     assert_int_equal(t.seen.logs, 1);
+    close_talk(&t);
+}
+
+static void times_of_inferences_are_numbers_of_a_model(void **state)
+{
+    static const double bad[] = { -1e-9, INFINITY, NAN };
+    Talk t;
+
+    open_talk(&t, 0, false);
+    assert_int_equal(feed_begun(&t), VMAFX_OK);
+    t.inferences.n_seconds = VMAFX_CHILD_INFERENCES_MAX;
+    for (int i = 0; i < VMAFX_CHILD_INFERRING_MAX; i++)
+        assert_int_equal(feed_inferences(&t), VMAFX_OK);
+    assert_int_equal(t.seen.inferences, VMAFX_CHILD_INFERRING_MAX * VMAFX_CHILD_INFERENCES_MAX);
+    assert_int_equal(feed_inferences(&t), VMAFX_ERR_LIMIT);
+    close_talk(&t);
+
+    open_talk(&t, 0, false);
+    assert_int_equal(feed_begun(&t), VMAFX_OK);
+    t.inferences.n_seconds = VMAFX_CHILD_INFERENCES_MAX + 1;
+    assert_int_equal(feed_inferences(&t), VMAFX_ERR_LIMIT);
+    close_talk(&t);
+
+    for (size_t i = 0; i < VMAFX_LEN(bad); i++) {
+        open_talk(&t, 0, false);
+        assert_int_equal(feed_begun(&t), VMAFX_OK);
+        t.seconds[1] = bad[i];
+        assert_int_equal(feed_inferences(&t), VMAFX_ERR_SYNTAX);
+        close_talk(&t);
+    }
+
+    open_talk(&t, 0, false);
+    assert_int_equal(feed_begun(&t), VMAFX_OK);
+    t.inferences.model = say("");
+    assert_int_equal(feed_inferences(&t), VMAFX_ERR_SYNTAX);
+    assert_int_equal(t.seen.inferences, 0);
     close_talk(&t);
 }
 
@@ -590,6 +675,66 @@ static void what_is_not_as_it_must_be_is_refused(void **state)
     }
 }
 
+#define SPOIL(name, statement)                                                                                         \
+    static void name(Talk *t)                                                                                          \
+    {                                                                                                                  \
+        statement;                                                                                                     \
+    }
+
+SPOIL(encode_is_as_it_should_be, )
+SPOIL(encode_is_missing, t->summary.encode = NULL)
+SPOIL(encoder_is_unknown, t->encode.encoder = say("x264"))
+SPOIL(encoder_makes_something_else, t->encode.codec = say("av1"))
+SPOIL(encode_says_where_it_is_kept, t->encode.kept = say("/etc/passwd"))
+SPOIL(encode_moves_the_cursor, t->encode.reason = say("\x1b[2J"))
+SPOIL(encode_is_of_no_size, t->encode.width = 0)
+SPOIL(encode_has_fewer_bytes_than_none, t->encode.size_bytes = -1)
+SPOIL(encode_takes_for_ever, t->encode.seconds = INFINITY)
+SPOIL(encode_has_no_rate, t->encode.bit_rate = NAN)
+SPOIL(encode_has_too_many_options, t->encode.n_options = VMAFX_CHILD_RECIPE_OPTIONS_MAX + 1)
+SPOIL(encode_has_an_option_of_two_lines, t->option.value = say("a\nb"))
+
+static void what_is_said_of_an_encode_is_checked(void **state)
+{
+    static void (*const spoil[])(Talk * t) = {
+        encode_is_as_it_should_be,    encode_is_missing,
+        encoder_is_unknown,           encoder_makes_something_else,
+        encode_says_where_it_is_kept, encode_moves_the_cursor,
+        encode_is_of_no_size,         encode_has_fewer_bytes_than_none,
+        encode_takes_for_ever,        encode_has_no_rate,
+        encode_has_too_many_options,  encode_has_an_option_of_two_lines,
+    };
+
+    for (size_t i = 0; i < VMAFX_LEN(spoil); i++) {
+        Talk t;
+
+        open_encode_talk(&t);
+        spoil[i](&t);
+        assert_int_equal(feed_begun(&t), VMAFX_OK);
+        assert_int_equal(feed_frames(&t), VMAFX_OK);
+        VmafxErr err = feed_result(&t);
+        if (err != (i ? VMAFX_ERR_SYNTAX : VMAFX_OK))
+            fail_msg("case %zu gave %s (%s)", i, vmafx_err_name(err), t.info.message);
+        close_talk(&t);
+    }
+}
+
+static void nobody_encodes_what_nobody_asked_for(void **state)
+{
+    Talk t;
+
+    open_talk(&t, 0, false);
+    t.encode = (Vmafx__V1__EncodeFacts)VMAFX__V1__ENCODE_FACTS__INIT;
+    t.encode.encoder = say("libx264");
+    t.encode.codec = say("h264");
+    t.encode.width = t.encode.height = 64;
+    t.summary.encode = &t.encode;
+    assert_int_equal(feed_begun(&t), VMAFX_OK);
+    assert_int_equal(feed_frames(&t), VMAFX_OK);
+    assert_int_equal(feed_result(&t), VMAFX_ERR_SYNTAX);
+    close_talk(&t);
+}
+
 static void progress_never_goes_back(void **state)
 {
     Talk t;
@@ -665,7 +810,10 @@ int main(void)
         cmocka_unit_test(times_are_brought_between_start_and_now),
         cmocka_unit_test(spans_name_a_parent_only_where_they_may),
         cmocka_unit_test(what_is_not_as_it_must_be_is_refused),
+        cmocka_unit_test(what_is_said_of_an_encode_is_checked),
+        cmocka_unit_test(nobody_encodes_what_nobody_asked_for),
         cmocka_unit_test(progress_never_goes_back),
+        cmocka_unit_test(times_of_inferences_are_numbers_of_a_model),
         cmocka_unit_test(bytes_that_are_no_message_are_refused),
         cmocka_unit_test(everything_has_a_limit),
     };

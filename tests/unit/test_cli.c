@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/nearest.h"
 #include "programs/cli/cli.h"
 
 #define WORDS_MAX 6
@@ -234,16 +235,16 @@ static void the_nearest_word_is_found_and_far_ones_are_not(void **state)
     char long_word[300];
 
     for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
-        const char *nearest = cli_nearest(cases[i].word, words, VMAFX_LEN(words));
+        const char *nearest = vmafx_nearest(cases[i].word, words, VMAFX_LEN(words));
 
         if ((nearest == NULL) != (cases[i].nearest == NULL) || (nearest && strcmp(nearest, cases[i].nearest) != 0))
             fail_msg("'%s': '%s'", cases[i].word, nearest ? nearest : "(none)");
     }
     memset(long_word, 's', sizeof long_word - 1);
     long_word[sizeof long_word - 1] = 0;
-    assert_null(cli_nearest(long_word, words, VMAFX_LEN(words)));
+    assert_null(vmafx_nearest(long_word, words, VMAFX_LEN(words)));
     const char *const long_words[] = { long_word };
-    assert_null(cli_nearest("ssssssss", long_words, 1));
+    assert_null(vmafx_nearest("ssssssss", long_words, 1));
 }
 
 /* ---- exit codes ---- */

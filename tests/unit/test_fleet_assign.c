@@ -199,11 +199,14 @@ static void what_a_node_lacks_is_named(void **s)
         const char *lacks;
     } rows[] = {
         { "nothing special", { 0 }, 0, NULL },
-        { "all that it has", { 64, "libx265", models, 1 }, 0, NULL },
-        { "an encoder", { 0, "libaom", models, 1 }, VMAFX_FAILURE_ENCODER, "libaom" },
-        { "part of a name", { 0, "libx26", models, 1 }, VMAFX_FAILURE_ENCODER, "libx26" },
-        { "the second model", { 0, NULL, other, 2 }, VMAFX_FAILURE_MODEL, "vmaf_4k_v0.6.1" },
-        { "memory", { 65, NULL, NULL, 0 }, VMAFX_FAILURE_RESOURCE, "memory" },
+        { "all that it has", { 64, "libx265", "hevc", models, 1 }, 0, NULL },
+        { "an encoder", { 0, "libaom", NULL, models, 1 }, VMAFX_FAILURE_ENCODER, "libaom" },
+        { "part of a name", { 0, "libx26", NULL, models, 1 }, VMAFX_FAILURE_ENCODER, "libx26" },
+        { "any encoder of a codec", { 0, NULL, "h264", models, 1 }, 0, NULL },
+        { "a codec", { 0, NULL, "av1", models, 1 }, VMAFX_FAILURE_ENCODER, "av1" },
+        { "an encoder of another codec", { 0, "libx264", "hevc", models, 1 }, VMAFX_FAILURE_ENCODER, "libx264" },
+        { "the second model", { .models = other, .n_models = 2 }, VMAFX_FAILURE_MODEL, "vmaf_4k_v0.6.1" },
+        { "memory", { .memory_mib = 65 }, VMAFX_FAILURE_RESOURCE, "memory" },
     };
     VmafxNodeView node = { .encoders = encoders, .n_encoders = 2, .models = models, .n_models = 1, .memory_mib = 64 };
 
@@ -241,6 +244,20 @@ static void a_misfit_is_tried_again_only_where_another_node_could(void **s)
     assert_true(vmafx_assign_misfit(nodes, 2, 0, &needs, &report, &lacks));
     assert_false(report.may_pass);
     assert_false(vmafx_assign_misfit(nodes, 2, 1, &needs, &report, &lacks));
+}
+
+static void a_node_that_does_not_know_its_encoders_yet_may_have_any(void **s)
+{
+    VmafxNodeView nodes[2] = { idle_node(1), idle_node(1) };
+    VmafxNeeds needs = { .codec = "av1" };
+    VmafxAttemptReport report;
+    const char *lacks;
+
+    nodes[1].encoders_later = true;
+    assert_false(vmafx_assign_misfit(nodes, 2, 1, &needs, &report, &lacks));
+    assert_true(vmafx_assign_misfit(nodes, 2, 0, &needs, &report, &lacks));
+    assert_true(report.may_pass);
+    assert_string_equal(lacks, "av1");
 }
 
 static void a_node_that_comes_back_is_compared_with_the_store(void **s)
@@ -335,6 +352,7 @@ int main(void)
         cmocka_unit_test(the_plan_is_as_even_as_can_be),
         cmocka_unit_test(what_a_node_lacks_is_named),
         cmocka_unit_test(a_misfit_is_tried_again_only_where_another_node_could),
+        cmocka_unit_test(a_node_that_does_not_know_its_encoders_yet_may_have_any),
         cmocka_unit_test(a_node_that_comes_back_is_compared_with_the_store),
         cmocka_unit_test(leases_end_only_after_a_grace_that_is_on_disk),
         cmocka_unit_test(the_answer_to_a_grace_from_before_a_stall_does_not_count),

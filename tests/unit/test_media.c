@@ -377,6 +377,30 @@ static void y4m_headers_are_understood(void **state)
     }
 }
 
+static void y4m_headers_tell_where_chroma_lies_and_how_wide_a_sample_is(void **state)
+{
+    static const struct {
+        const char *line;
+        VmafxSiting siting;
+        int num, den;
+    } cases[] = {
+        { "YUV4MPEG2 W4 H4 F25:1", VMAFX_SITING_UNKNOWN, 0, 1 },
+        { "YUV4MPEG2 W4 H4 F25:1 C420jpeg A1:1", VMAFX_SITING_CENTRE, 1, 1 },
+        { "YUV4MPEG2 W4 H4 F25:1 C420 A64:45", VMAFX_SITING_CENTRE, 64, 45 },
+        { "YUV4MPEG2 W4 H4 F25:1 C420mpeg2 A0:0", VMAFX_SITING_LEFT, 0, 1 },
+        { "YUV4MPEG2 W4 H4 F25:1 C420paldv A4:0", VMAFX_SITING_TOP_LEFT, 0, 1 },
+        { "YUV4MPEG2 W4 H4 F25:1 C422 A4", VMAFX_SITING_UNKNOWN, 0, 1 },
+        { "YUV4MPEG2 W4 H4 F25:1 C420p10 A9999999999:1", VMAFX_SITING_UNKNOWN, 0, 1 },
+    };
+
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        VmafxY4mHeader h;
+        CHECK(!vmafx_y4m_parse_header(cases[i].line, &h, NULL), "%s", cases[i].line);
+        CHECK(h.siting == cases[i].siting && h.aspect_num == cases[i].num && h.aspect_den == cases[i].den,
+              "%s: %d, %d:%d", cases[i].line, (int)h.siting, h.aspect_num, h.aspect_den);
+    }
+}
+
 static void y4m_headers_that_cannot_be_used_are_refused_with_the_reason(void **state)
 {
     static const struct {
@@ -1327,6 +1351,7 @@ int main(void)
         cmocka_unit_test(raw_comes_through_pipes_too),
         cmocka_unit_test(names_of_descriptors_are_understood),
         cmocka_unit_test(y4m_headers_are_understood),
+        cmocka_unit_test(y4m_headers_tell_where_chroma_lies_and_how_wide_a_sample_is),
         cmocka_unit_test(y4m_headers_that_cannot_be_used_are_refused_with_the_reason),
         cmocka_unit_test(y4m_frames_are_cut_at_the_right_bytes),
         cmocka_unit_test(y4m_cut_at_any_byte_is_reported_unless_between_frames),

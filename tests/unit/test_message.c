@@ -222,9 +222,10 @@ static void json_has_names_as_in_the_files_and_all_plain_fields(void **state)
     pair.value = (char *)"tab\t, line\n, bell\x07, ä";
     assert_json(&pair.base, "{\"key\":\"a\\\"b\\\\c\",\"value\":\"tab\\u0009, line\\n, bell\\u0007, ä\"}");
     recipe.encoder = (char *)"libx264";
-    assert_json(&recipe.base, "{\"encoder\":\"libx264\",\"preset\":\"\",\"options\":[]}");
+#define REST ",\"options\":[],\"codec\":\"\",\"gop\":0,\"pixel_format\":\"\",\"width\":0,\"height\":0,\"keep\":false}"
+    assert_json(&recipe.base, "{\"encoder\":\"libx264\",\"preset\":\"\"" REST);
     recipe.rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_CRF; /* of a oneof, zero is a value */
-    assert_json(&recipe.base, "{\"encoder\":\"libx264\",\"preset\":\"\",\"crf\":0,\"options\":[]}");
+    assert_json(&recipe.base, "{\"encoder\":\"libx264\",\"preset\":\"\",\"crf\":0" REST);
     attempt.job_id = (char *)"j";
     chunk.attempt = &attempt;
     static const char *const base64[] = { "", "AP8=", "AP8Q" };

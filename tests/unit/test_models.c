@@ -18,7 +18,9 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "onnx_bytes.h"
 #include "score/models.h"
+#include "score/registry.h"
 
 enum { PATH_TEXT = 512, MIB = 1 << 20 };
 
@@ -32,8 +34,8 @@ static const char small[] =
 
 static char folder[64];
 
-static const char *const variables[] = { "HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "VMAFX_CONFIG",
-                                         "VMAFX_MODEL_PATH" };
+static const char *const variables[] = { "HOME",         "XDG_DATA_HOME",    "XDG_CONFIG_HOME",
+                                         "VMAFX_CONFIG", "VMAFX_MODEL_PATH", "VMAFX_ONNXRUNTIME" };
 static char *before[VMAFX_LEN(variables)];
 
 static int set_up(void **state)
@@ -318,6 +320,96 @@ static void the_list_has_the_first_of_each_version_and_models_only(void **state)
     }
 }
 
+static void put_onnx(const char *name, bool for_us)
+{
+    RpcOut graph = a_linear_graph(1, 1, 0, 0);
+    RpcOut model = for_us ? a_linear_model(1, 1, 0, 0) : a_model(&graph);
+
+    free(graph.ptr);
+    put_bytes(name, (const char *)model.ptr, model.len);
+    free(model.ptr);
+}
+
+static void models_in_onnx_form_are_listed_and_found_after_the_published_ones(void **state)
+{
+    VMAFX_AUTO(vmafx_models_done) VmafxModelFiles files = { 0 };
+    VmafxErrInfo info = { 0 };
+    char *path = NULL;
+
+    make("first");
+    make("second");
+    put("first/zz_both.json", small);
+    put_onnx("first/zz_both.onnx", true);
+    put_onnx("first/zz_net.onnx", true);
+    put_onnx("first/zz_plain.onnx", false);
+    put("first/zz_text.onnx", "text");
+    put_onnx("second/zz_far.onnx", true);
+    search("first", "second");
+    assert_int_equal(vmafx_models_list(&files), VMAFX_OK);
+    assert_string_equal(listed(&files, "zz_both")->path, in_folder("first/zz_both.json"));
+    assert_string_equal(listed(&files, "zz_net")->path, in_folder("first/zz_net.onnx"));
+    assert_non_null(listed(&files, "zz_far"));
+    assert_null(listed(&files, "zz_plain")); /* its metadata do not say what it is for */
+    assert_null(listed(&files, "zz_text"));
+    assert_int_equal(vmafx_model_find("zz_far", &path, NULL), VMAFX_OK);
+    assert_string_equal(path, in_folder("second/zz_far.onnx"));
+    vmafx_free_p(&path);
+    assert_int_equal(vmafx_model_find("zz_fat", &path, &info), VMAFX_ERR_NOT_FOUND);
+    assert_non_null(strstr(info.message, "nearest one is 'zz_far'"));
+}
+
+static void whoever_has_only_onnx_models_is_told_how_to_import(void **state)
+{
+    VmafxErrInfo info = { 0 };
+    char *path = NULL;
+
+    make("first");
+    put_onnx("first/ours.onnx", true);
+    search("first", "none");
+    assert_int_equal(vmafx_model_find("vmaf_v0.6.1", &path, &info), VMAFX_ERR_NOT_FOUND);
+    assert_non_null(strstr(info.message, "vmafx models import FILE"));
+}
+
+/* Without a runtime the registry has the others, and says of these why not. */
+static void what_cannot_be_run_is_not_in_the_registry_but_its_reason_is(void **state)
+{
+    VMAFX_AUTO(vmafx_model_registry_free) VmafxModelRegistry *registry = NULL;
+    const VmafxKnownModel *known;
+    VmafxErrInfo info = { 0 };
+
+    make("first");
+    put("first/aa_one.json", small);
+    put_onnx("first/zz_net.onnx", true);
+    search("first", "none");
+    setenv("VMAFX_ONNXRUNTIME", "/nonexistent/lib.so", 1);
+    assert_int_equal(vmafx_model_registry_load(&registry, &info), VMAFX_OK);
+    assert_int_equal(vmafx_model_registry_find(registry, "aa_one", &known, &info), VMAFX_OK);
+    assert_non_null(known->model);
+    assert_int_equal(vmafx_model_registry_find(registry, "zz_net", &known, &info), VMAFX_ERR_UNSUPPORTED);
+    assert_non_null(strstr(info.message, "/nonexistent/lib.so"));
+    for (size_t i = 0; i < vmafx_model_registry_count(registry); i++)
+        assert_string_not_equal(vmafx_model_registry_at(registry, i)->version, "zz_net");
+    assert_int_equal(vmafx_model_registry_find(registry, "zz_nest", &known, &info), VMAFX_ERR_NOT_FOUND);
+}
+
+static void an_onnx_model_is_imported_as_it_is(void **state)
+{
+    VmafxErrInfo info = { 0 };
+    char source[PATH_TEXT], target[PATH_TEXT];
+    struct stat st;
+    size_t n;
+
+    put_onnx("net.onnx", true);
+    put_onnx("plain.onnx", false);
+    snprintf(source, sizeof source, "%s", in_folder("net.onnx"));
+    snprintf(target, sizeof target, "%s", in_folder("into"));
+    assert_int_equal(vmafx_models_import(source, target, NULL, NULL, &n, &info), VMAFX_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(stat(in_folder("into/net.onnx"), &st), 0);
+    assert_int_equal(vmafx_models_import(in_folder("plain.onnx"), target, NULL, NULL, &n, &info), VMAFX_ERR_MODEL);
+    assert_non_null(strstr(info.message, "vmafx.format"));
+}
+
 static void a_version_is_found_in_the_first_folder_that_has_it(void **state)
 {
     VMAFX_AUTO(vmafx_free_p) char *path = NULL;
@@ -556,6 +648,10 @@ int main(void)
         MODELS_TEST(the_settings_file_may_name_folders),
         MODELS_TEST(a_broken_settings_file_is_an_error_when_a_model_is_wanted),
         MODELS_TEST(the_list_has_the_first_of_each_version_and_models_only),
+        MODELS_TEST(models_in_onnx_form_are_listed_and_found_after_the_published_ones),
+        MODELS_TEST(whoever_has_only_onnx_models_is_told_how_to_import),
+        MODELS_TEST(what_cannot_be_run_is_not_in_the_registry_but_its_reason_is),
+        MODELS_TEST(an_onnx_model_is_imported_as_it_is),
         MODELS_TEST(a_version_is_found_in_the_first_folder_that_has_it),
         MODELS_TEST(a_wrong_version_is_told_the_nearest_one),
         MODELS_TEST(without_any_model_import_is_recommended),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* JobSpec: what is refused with which path, and what options it becomes. */
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/encoders.h"
 #include "rpc/spec_check.h"
 #include "score/spec.h"
 
@@ -25,6 +27,7 @@ typedef struct Job {
     Vmafx__V1__KeyValue overload, *overloads[1], option, *options[1], label, *labels[33];
     Vmafx__V1__Comparison comparison;
     Vmafx__V1__EncodeRecipe recipe;
+    Vmafx__V1__KeyValue setting, *settings[65];
     char long_text[70000];
 } Job;
 
@@ -84,6 +87,29 @@ static void job_init(Job *j)
     j->spec.labels = j->labels;
     j->spec.n_labels = 1;
     j->recipe = (Vmafx__V1__EncodeRecipe)VMAFX__V1__ENCODE_RECIPE__INIT;
+    j->recipe.codec = say("hevc");
+    j->recipe.encoder = say("libx265");
+    j->recipe.preset = say("fast");
+    j->recipe.rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_CRF;
+    j->recipe.crf = 0; /* a value as any other */
+    j->recipe.gop = 50;
+    j->recipe.pixel_format = say("yuv422p10le");
+    j->recipe.width = 320;
+    j->recipe.height = 180;
+    j->setting = (Vmafx__V1__KeyValue)VMAFX__V1__KEY_VALUE__INIT;
+    j->setting.key = say("x265-params");
+    j->setting.value = say("aq-mode=3:rd=4");
+    for (size_t i = 0; i < VMAFX_LEN(j->settings); i++)
+        j->settings[i] = &j->setting;
+    j->recipe.options = j->settings;
+    j->recipe.n_options = 1;
+}
+
+/* The same with a recipe in place of the distorted video. */
+static void encode(Job *j)
+{
+    j->spec.distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_ENCODE;
+    j->spec.encode = &j->recipe;
 }
 
 #define CHANGE(name, statement)                                                                                        \
@@ -94,8 +120,27 @@ static void job_init(Job *j)
 
 CHANGE(no_reference, j->spec.reference = NULL)
 CHANGE(no_distorted, j->spec.distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE__NOT_SET)
-CHANGE(encode, j->spec.distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_ENCODE;
-       j->spec.encode = &j->recipe)
+CHANGE(recipe_none, encode(j); j->spec.encode = NULL)
+CHANGE(recipe_empty, encode(j); j->recipe.codec = j->recipe.encoder = NULL)
+CHANGE(recipe_codec, encode(j); j->recipe.codec = say("mpeg2"))
+CHANGE(recipe_encoder, encode(j); j->recipe.encoder = say("libx256"))
+CHANGE(recipe_far_encoder, encode(j); j->recipe.encoder = say("a-new-one"))
+CHANGE(recipe_other_codec, encode(j); j->recipe.codec = say("av1"))
+CHANGE(recipe_word, encode(j); j->recipe.encoder = say("lib x264"))
+CHANGE(recipe_preset, encode(j); j->recipe.preset = say("../fast"))
+CHANGE(recipe_crf, encode(j); j->recipe.crf = 256)
+CHANGE(recipe_nan, encode(j); j->recipe.crf = NAN)
+CHANGE(recipe_no_bitrate, encode(j); j->recipe.rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_BITRATE)
+CHANGE(recipe_bitrate, encode(j); j->recipe.rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_BITRATE;
+       j->recipe.bitrate = INT64_MAX)
+CHANGE(recipe_gop, encode(j); j->recipe.gop = -1)
+CHANGE(recipe_format, encode(j); j->recipe.pixel_format = say("yuv420p;"))
+CHANGE(recipe_width, encode(j); j->recipe.width = 65537)
+CHANGE(recipe_one_side, encode(j); j->recipe.height = 0)
+CHANGE(recipe_key, encode(j); j->setting.key = say("a=b"))
+CHANGE(recipe_value, encode(j); j->setting.value = say("a\nb"))
+CHANGE(recipe_twice, encode(j); j->recipe.n_options = 2)
+CHANGE(recipe_many, encode(j); j->recipe.n_options = 65)
 CHANGE(uri_empty, j->inputs[1].uri = say(""))
 CHANGE(uri_relative, j->inputs[1].uri = say("dis.mp4"))
 CHANGE(uri_remote, j->inputs[0].uri = say("https://u:SECRET@example.org:x/a.mp4?SECRET"))
@@ -148,7 +193,26 @@ static void a_job_that_cannot_be_is_refused_by_the_path_of_its_field(void **stat
     } cases[] = {
         { "job.reference: missing", no_reference, VMAFX_ERR_INVALID },
         { "job.distorted: missing", no_distorted, VMAFX_ERR_INVALID },
-        { "job.encode: this version does not encode", encode, VMAFX_ERR_UNSUPPORTED },
+        { "job.encode: missing", recipe_none, VMAFX_ERR_ENCODER },
+        { "job.encode.codec: missing; give one of h264, hevc", recipe_empty, VMAFX_ERR_ENCODER },
+        { "job.encode.codec: 'mpeg2' is none of h264, hevc", recipe_codec, VMAFX_ERR_ENCODER },
+        { "job.encode.encoder: 'libx256' is not known; did you mean 'libx265'?", recipe_encoder, VMAFX_ERR_ENCODER },
+        { "job.encode.encoder: 'a-new-one' is not known", recipe_far_encoder, VMAFX_ERR_ENCODER },
+        { "job.encode.encoder: 'libx265' makes hevc, and codec is 'av1'", recipe_other_codec, VMAFX_ERR_ENCODER },
+        { "job.encode.encoder: 'lib x264' has a character", recipe_word, VMAFX_ERR_ENCODER },
+        { "job.encode.preset: '../fast' has a character", recipe_preset, VMAFX_ERR_ENCODER },
+        { "job.encode.crf: 256 is not between -64 and 255", recipe_crf, VMAFX_ERR_ENCODER },
+        { "job.encode.crf: nan is not between", recipe_nan, VMAFX_ERR_ENCODER },
+        { "job.encode.bitrate: 0 is below 1", recipe_no_bitrate, VMAFX_ERR_ENCODER },
+        { "job.encode.bitrate: 9223372036854775807 is above", recipe_bitrate, VMAFX_ERR_ENCODER },
+        { "job.encode.gop: -1 is below 0", recipe_gop, VMAFX_ERR_ENCODER },
+        { "job.encode.pixel_format: 'yuv420p;' has a character", recipe_format, VMAFX_ERR_ENCODER },
+        { "job.encode.width: 65537 is above", recipe_width, VMAFX_ERR_ENCODER },
+        { "job.encode.width, height: give both", recipe_one_side, VMAFX_ERR_ENCODER },
+        { "job.encode.options[0].key: 'a=b' has a character", recipe_key, VMAFX_ERR_ENCODER },
+        { "job.encode.options[0].value: has a control character", recipe_value, VMAFX_ERR_ENCODER },
+        { "job.encode.options[1].key: 'x265-params' is there twice", recipe_twice, VMAFX_ERR_ENCODER },
+        { "job.encode.options: 65 items, at most 64", recipe_many, VMAFX_ERR_LIMIT },
         { "job.distorted.uri: missing", uri_empty, VMAFX_ERR_INVALID },
         { "job.distorted.uri: 'dis.mp4' is neither", uri_relative, VMAFX_ERR_INVALID },
         { "job.reference.uri: 'https://\xe2\x80\xa6': the port", uri_remote, VMAFX_ERR_INVALID },
@@ -231,6 +295,18 @@ static void a_job_as_it_should_be_passes(void **state)
     assert_int_equal(vmafx_spec_check(&j.spec, "jobs[3]", &info), VMAFX_ERR_INVALID);
     assert_string_equal(info.message, "jobs[3].reference.uri: missing");
     assert_int_equal(vmafx_spec_check_scoring(&j.spec, "jobs[3]", &info), VMAFX_OK);
+    encode(&j);
+    assert_int_equal(vmafx_spec_check_scoring(&j.spec, "jobs[3]", &info), VMAFX_OK);
+    j.inputs[0].uri = say("/videos/ref.yuv");
+    assert_int_equal(vmafx_spec_check(&j.spec, "jobs[3]", &info), VMAFX_OK);
+    j.recipe.codec = j.recipe.preset = j.recipe.pixel_format = NULL; /* the encoder alone is enough */
+    j.recipe.rate_case = VMAFX__V1__ENCODE_RECIPE__RATE__NOT_SET;
+    j.recipe.width = j.recipe.height = j.recipe.gop = 0;
+    j.recipe.n_options = 0;
+    assert_int_equal(vmafx_spec_check(&j.spec, "jobs[3]", &info), VMAFX_OK);
+    j.recipe.codec = say("vp9"); /* and so is the codec */
+    j.recipe.encoder = say("");
+    assert_int_equal(vmafx_spec_check(&j.spec, "jobs[3]", &info), VMAFX_OK);
 }
 
 static void a_job_becomes_options(void **state)
@@ -273,6 +349,64 @@ static void a_job_becomes_options(void **state)
     assert_string_equal(p->features[0].options.items[0].key, "debug");
 }
 
+static void a_recipe_becomes_options(void **state)
+{
+    static Job j;
+    VmafxErrInfo info = { 0 };
+    VMAFX_AUTO(vmafx_pair_spec_done) VmafxPairSpec spec = { 0 };
+    VMAFX_AUTO(vmafx_pair_spec_done) VmafxPairSpec other = { 0 };
+
+    job_init(&j);
+    encode(&j);
+    assert_null(vmafx_spec_distorted(&j.spec));
+    assert_ptr_equal(vmafx_spec_recipe(&j.spec), &j.recipe);
+    assert_int_equal(vmafx_pair_spec_init(&spec, &j.spec, "job", &info), VMAFX_OK);
+    const VmafxPairEncode *e = spec.pair.encode;
+    assert_non_null(e);
+    assert_null(spec.pair.raw_distorted);
+    assert_string_equal(e->recipe.codec, "hevc");
+    assert_string_equal(e->recipe.encoder, "libx265");
+    assert_string_equal(e->recipe.preset, "fast");
+    assert_true(e->recipe.has_crf && e->recipe.crf == 0);
+    assert_int_equal(e->recipe.bitrate, 0);
+    assert_int_equal(e->recipe.gop, 50);
+    assert_string_equal(e->recipe.pixel_format, "yuv422p10le");
+    assert_int_equal(e->recipe.w, 320);
+    assert_int_equal(e->recipe.h, 180);
+    assert_int_equal(e->recipe.n_options, 1);
+    assert_string_equal(e->recipe.options[0].value, "aq-mode=3:rd=4");
+    assert_int_equal(e->keep_fd, -1);
+
+    j.recipe.rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_BITRATE;
+    j.recipe.bitrate = 2500000;
+    j.recipe.preset = say("");
+    assert_int_equal(vmafx_pair_spec_init(&other, &j.spec, "job", &info), VMAFX_OK);
+    assert_false(other.encode.recipe.has_crf);
+    assert_int_equal(other.encode.recipe.bitrate, 2500000);
+    assert_null(other.encode.recipe.preset);
+}
+
+static void names_of_encoders_belong_to_codecs(void **state)
+{
+    size_t n;
+    const VmafxEncoderName *names = vmafx_encoder_names(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        assert_true(vmafx_codec_is_known(names[i].codec));
+        assert_non_null(strstr(VMAFX_CODECS_TEXT, names[i].codec));
+        assert_true(strlen(names[i].name) <= VMAFX_ENCODER_NAME_MAX);
+        assert_ptr_equal(vmafx_encoder_name_find(names[i].name), &names[i]);
+    }
+    assert_null(vmafx_encoder_name_find("mpeg2video"));
+    assert_true(vmafx_encoder_fits("libx264", "libx264", NULL));
+    assert_true(vmafx_encoder_fits("libx264", "", "h264"));
+    assert_true(vmafx_encoder_fits("libx264", "libx264", "h264"));
+    assert_true(vmafx_encoder_fits("from-tomorrow", "from-tomorrow", ""));
+    assert_false(vmafx_encoder_fits("libx264", "h264_qsv", "h264"));
+    assert_false(vmafx_encoder_fits("libx264", NULL, "hevc"));
+    assert_false(vmafx_encoder_fits("from-tomorrow", NULL, "h264"));
+}
+
 static void a_job_without_model_has_the_default_one(void **state)
 {
     static Job j;
@@ -294,6 +428,8 @@ int main(void)
         cmocka_unit_test(a_job_that_cannot_be_is_refused_by_the_path_of_its_field),
         cmocka_unit_test(a_job_as_it_should_be_passes),
         cmocka_unit_test(a_job_becomes_options),
+        cmocka_unit_test(a_recipe_becomes_options),
+        cmocka_unit_test(names_of_encoders_belong_to_codecs),
         cmocka_unit_test(a_job_without_model_has_the_default_one),
     };
 

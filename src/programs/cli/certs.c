@@ -10,6 +10,7 @@
 
 #include "auth/certs.h"
 #include "base/base.h"
+#include "base/nearest.h"
 #include "base/config.h"
 #include "programs/cli/cli.h"
 #include "report/report.h"
@@ -349,7 +350,7 @@ static int run_action(Arguments *a)
             return EXIT_USAGE;
         return find_folder_and_run(a, actions[i].run);
     }
-    const char *nearest = cli_nearest(a->words[0], names, VMAFX_LEN(names));
+    const char *nearest = vmafx_nearest(a->words[0], names, VMAFX_LEN(names));
     fprintf(stderr, "vmafx certs: there is no '%s'", a->words[0]);
     if (nearest)
         fprintf(stderr, "; did you mean '%s'?\n", nearest);

@@ -22,6 +22,8 @@ enum {
     EXIT_REMOTE = 8,
     EXIT_JOB_FAILED = 9,
     EXIT_CANCELLED = 10, /* cancelled or timed out */
+    EXIT_ENCODER = 11,   /* the encoder cannot be used, or has failed */
+    EXIT_TARGET = 12,    /* no recipe reaches the target */
     EXIT_DEFECT = 70,
 };
 
@@ -47,7 +49,8 @@ typedef struct CliCommand {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; the result is the exit code */
 } CliCommand;
 
-extern const CliCommand cli_score, cli_vmaf, cli_models, cli_certs, cli_tokens, cli_doctor, cli_completion, cli_man;
+extern const CliCommand cli_score, cli_encode_score, cli_ladder, cli_encoders, cli_vmaf, cli_models, cli_certs,
+    cli_tokens, cli_doctor, cli_completion, cli_man;
 extern const CliCommand cli_submit, cli_jobs, cli_job, cli_watch, cli_cancel, cli_retry, cli_delete, cli_result,
     cli_nodes, cli_drain, cli_trace, cli_dev;
 
@@ -84,12 +87,6 @@ void cli_help(const CliCommand *command); /* to stdout, examples first */
 
 /** A whole number lo … hi, or a sentence on stderr naming the option. */
 bool cli_int(const char *option, const char *text, long long lo, long long hi, long long *ret);
-
-/**
- * The nearest of n words by edit distance (one for a letter too much, missing, wrong or swapped with its neighbour; one
- * for a beginning), or NULL when none is near. The first of equals.
- */
-const char *cli_nearest(const char *word, const char *const *words, int n);
 
 /** The exit code for an error found while opening or scoring. */
 int cli_exit_for(VmafxErr err);

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/cpus.h"
+#include "infer/infer.h"
 #include "media/decoders.h"
 #include "programs/cli/cli.h"
 #include "report/report.h"
@@ -135,6 +136,18 @@ static char *check_models(Doctor *doctor)
         report(doctor, VERDICT_FAIL, EXIT_MODEL, "models", "%zu found, but not the usual one: %s", files.n,
                *info.message ? info.message : vmafx_err_text(err));
     return err ? NULL : path;
+}
+
+/* Only ONNX models need it. */
+static void check_onnx(Doctor *doctor)
+{
+    VmafxErrInfo info = { 0 };
+    char version[32];
+
+    if (vmafx_infer_runtime_version(version, &info))
+        report(doctor, VERDICT_WARN, 0, "onnx", "models in ONNX form cannot be used: %s", info.message);
+    else
+        report(doctor, VERDICT_OK, 0, "onnx", "ONNX Runtime %s runs models in ONNX form", version);
 }
 
 /* ---- self-test ---- */
@@ -279,6 +292,7 @@ static int examine(Doctor *doctor)
     check_threads(doctor);
     check_decoders(doctor);
     VMAFX_AUTO(vmafx_free_p) char *path = check_models(doctor);
+    check_onnx(doctor);
     check_engine(doctor, path);
     if (doctor->json)
         printf("\n], \"exit\": %d}\n", doctor->code);

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "fleet/fleet.h"
 #include "programs/cli/remote.h"
+#include "rpc/spec_check.h"
 
 #define IDS_MAX    1000
 #define PAGE       200
@@ -103,9 +104,24 @@ static bool jobs_argument(void *ctx, int id, const char *value)
     }
 }
 
+/* "libx264 fast crf 23 960x540" */
+static void recipe_text(const Vmafx__V1__EncodeRecipe *recipe, char *ret, size_t size)
+{
+    char rate[32] = "", pixels[32] = "";
+
+    if (recipe->rate_case == VMAFX__V1__ENCODE_RECIPE__RATE_CRF)
+        snprintf(rate, sizeof rate, " crf %g", recipe->crf);
+    else if (recipe->rate_case == VMAFX__V1__ENCODE_RECIPE__RATE_BITRATE)
+        snprintf(rate, sizeof rate, " %g kbit/s", (double)recipe->bitrate / 1000);
+    if (recipe->width)
+        snprintf(pixels, sizeof pixels, " %dx%d", recipe->width, recipe->height);
+    snprintf(ret, size, "%.64s%s%.64s%s%s", *recipe->encoder ? recipe->encoder : recipe->codec,
+             *recipe->preset ? " " : "", recipe->preset, rate, pixels);
+}
+
 static void print_row(const Vmafx__V1__Job *job)
 {
-    char created[32], took[32] = "", score[32] = "";
+    char created[32], took[32] = "", score[32] = "", distorted[256] = "";
     const Vmafx__V1__JobSpec *spec = job->spec;
 
     remote_time(job->created_unix_us, created, sizeof created);
@@ -117,10 +133,12 @@ static void print_row(const Vmafx__V1__Job *job)
         snprintf(score, sizeof score, "%d %%", (int)(100 * job->progress->frames / job->progress->frames_total));
     else if (job->failure_class)
         snprintf(score, sizeof score, "%s", remote_failure_name(job->failure_class));
+    if (spec && vmafx_spec_distorted(spec))
+        snprintf(distorted, sizeof distorted, "%s", remote_base_name(vmafx_spec_distorted(spec)->uri));
+    else if (spec && vmafx_spec_recipe(spec))
+        recipe_text(vmafx_spec_recipe(spec), distorted, sizeof distorted);
     printf("%-36s  %-9s  %8s  %-19s  %8s  %s\n", job->id, remote_state_name(job->state), score, created, took,
-           spec && spec->distorted_source_case == VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED
-               ? remote_base_name(spec->distorted->uri)
-               : "");
+           distorted);
 }
 
 static int print_page(const Remote *remote, const VmafxMessage *message, long long *left, bool *ret_more)
@@ -200,8 +218,14 @@ static void print_spec(const Vmafx__V1__JobSpec *spec)
     if (!spec)
         return;
     print_field("reference", spec->reference ? spec->reference->uri : NULL);
-    if (spec->distorted_source_case == VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED)
-        print_field("distorted", spec->distorted->uri);
+    if (vmafx_spec_distorted(spec))
+        print_field("distorted", vmafx_spec_distorted(spec)->uri);
+    if (vmafx_spec_recipe(spec)) {
+        char recipe[256];
+
+        recipe_text(vmafx_spec_recipe(spec), recipe, sizeof recipe);
+        print_field("encode", recipe);
+    }
     for (size_t i = 0; i < spec->n_models; i++)
         print_field(i ? "" : "model", spec->models[i]->version);
     for (size_t i = 0; i < spec->n_features; i++)

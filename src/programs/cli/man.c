@@ -20,6 +20,8 @@ static const struct {
     { EXIT_OUTPUT, "output could not be written" },
     { EXIT_PARTIAL, "partial: the scores cover only the first part" },
     { EXIT_CANCELLED, "cancelled or timed out" },
+    { EXIT_ENCODER, "encoder not usable, or it failed" },
+    { EXIT_TARGET, "no recipe of a ladder reaches the target" },
     { EXIT_DEFECT, "a defect of vmafx, or no memory" },
 };
 
@@ -242,6 +244,8 @@ static void print_overview_page(void)
     puts(".PP\n\\fBvmafx vmaf\\fR, and a link to vmafx named vmaf, have the exit codes of the reference tool instead.");
     puts(".SH ENVIRONMENT");
     print_term("VMAFX_MODEL_PATH", "Folders with model files, separated by colons, searched before all others.");
+    print_term("VMAFX_ONNXRUNTIME",
+               "The library of ONNX Runtime, which models in ONNX form need; the system's when not set.");
     print_term("VMAFX_CERTS", "The folder in which `vmafx certs` keeps a private authority and its certificates.");
     print_term("VMAFX_TOKENS", "The file of hashes that `vmafx tokens` changes and servers read.");
     print_term("XDG_CONFIG_HOME",

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/nearest.h"
 #include "base/digest.h"
 #include "engine/model/model.h"
 #include "programs/cli/cli.h"
+#include "programs/cli/models_onnx.h"
 #include "report/report.h"
 #include "score/models.h"
 
@@ -108,28 +110,91 @@ static int no_models(bool json)
     return EXIT_MODEL;
 }
 
-static void list_json(const VmafxModelFile *file, const Loaded *loaded, bool first)
+/* A row of the list as both kinds of models have it. */
+typedef struct Row {
+    const VmafxModelFile *file;
+    const char *format, *kind; /* kind NULL: there are no kinds */
+    size_t inputs, members;
+    bool collection, usable;
+    const char *reason, *sha256;
+} Row;
+
+static void list_json(const Row *row, bool first)
 {
     printf("%s\n  {\"version\": ", first ? "" : ",");
-    vmafx_json_string(stdout, file->version);
-    printf(", \"inputs\": %zu, \"members\": %zu, \"collection\": %s, \"usable\": %s",
-           vmafx_model_inputs(loaded->model, 0), vmafx_model_members(loaded->model),
-           vmafx_model_is_collection(loaded->model) ? "true" : "false", loaded->usable ? "true" : "false");
-    if (!loaded->usable) {
+    vmafx_json_string(stdout, row->file->version);
+    printf(", \"format\": \"%s\", ", row->format);
+    if (row->kind)
+        printf("\"kind\": \"%s\", ", row->kind);
+    printf("\"inputs\": %zu, \"members\": %zu, \"collection\": %s, \"usable\": %s", row->inputs, row->members,
+           row->collection ? "true" : "false", row->usable ? "true" : "false");
+    if (!row->usable) {
         fputs(", \"reason\": ", stdout);
-        vmafx_json_string(stdout, loaded->reason);
+        vmafx_json_string(stdout, row->reason);
     }
-    printf(", \"sha256\": \"%s\", \"path\": ", loaded->sha256);
-    vmafx_json_string(stdout, file->path);
+    printf(", \"sha256\": \"%s\", \"path\": ", row->sha256);
+    vmafx_json_string(stdout, row->file->path);
     putchar('}');
 }
 
-static void list_text(const VmafxModelFile *file, const Loaded *loaded, int width)
+static void list_text(const Row *row, int width)
 {
-    printf("%-*s %6zu %7zu  %s\n", width, file->version, vmafx_model_inputs(loaded->model, 0),
-           vmafx_model_members(loaded->model), file->path);
-    if (!loaded->usable)
-        printf("  not usable: %s\n", loaded->reason);
+    printf("%-*s %6zu %7zu  %s\n", width, row->file->version, row->inputs, row->members, row->file->path);
+    if (!row->usable)
+        printf("  not usable: %s\n", row->reason);
+}
+
+static void list_row(const Arguments *a, const Row *row, int width, bool *first)
+{
+    if (a->json)
+        list_json(row, *first);
+    else
+        list_text(row, width);
+    *first = false;
+}
+
+static VmafxErr list_onnx(const Arguments *a, const VmafxModelFile *file, int width, bool *first, VmafxErrInfo *reterr)
+{
+    VMAFX_AUTO(onnx_loaded_done) OnnxLoaded loaded = { 0 };
+    VmafxErr err = onnx_load(file->path, &loaded, reterr);
+    const Row row = { .file = file,
+                      .format = "onnx",
+                      .kind = vmafx_onnx_kind_name(loaded.file.kind),
+                      .inputs = onnx_inputs(&loaded),
+                      .members = 1,
+                      .usable = loaded.usable,
+                      .reason = loaded.reason,
+                      .sha256 = loaded.sha256 };
+
+    if (!err)
+        list_row(a, &row, width, first);
+    return err;
+}
+
+static VmafxErr list_one(const Arguments *a, const VmafxModelFile *file, int width, bool *first, VmafxErrInfo *reterr)
+{
+    VMAFX_AUTO(loaded_done) Loaded loaded = { 0 };
+    VmafxErr err = load(file->path, &loaded, reterr);
+
+    if (err)
+        return err;
+    const Row row = { .file = file,
+                      .format = "json",
+                      .inputs = vmafx_model_inputs(loaded.model, 0),
+                      .members = vmafx_model_members(loaded.model),
+                      .collection = vmafx_model_is_collection(loaded.model),
+                      .usable = loaded.usable,
+                      .reason = loaded.reason,
+                      .sha256 = loaded.sha256 };
+    list_row(a, &row, width, first);
+    return VMAFX_OK;
+}
+
+static bool is_onnx_file(const char *path)
+{
+    size_t len = strlen(path);
+
+    return len > 5 && !strcmp(path + len - 5, ".onnx");
 }
 
 static int list_models(const Arguments *a)
@@ -150,19 +215,12 @@ static int list_models(const Arguments *a)
     else
         printf("%-*s %6s %7s  %s\n", width, "version", "inputs", "members", "path");
     for (size_t i = 0; i < files.n; i++) {
-        VMAFX_AUTO(loaded_done) Loaded loaded = { 0 };
         VmafxErrInfo info = { 0 };
 
-        err = load(files.items[i].path, &loaded, &info);
-        if (err) { /* it was a model a moment ago */
+        err = is_onnx_file(files.items[i].path) ? list_onnx(a, &files.items[i], width, &first, &info)
+                                                : list_one(a, &files.items[i], width, &first, &info);
+        if (err) /* it was a model a moment ago */
             VMAFX_IGNORE(fail(err, 0, &info));
-            continue;
-        }
-        if (a->json)
-            list_json(&files.items[i], &loaded, first);
-        else
-            list_text(&files.items[i], &loaded, width);
-        first = false;
     }
     if (a->json)
         puts("\n]}");
@@ -239,8 +297,8 @@ static void show_json(const char *path, const Loaded *loaded)
 
     fputs("{\"schema\": \"vmafx.model\", \"schema_version\": 1, \"path\": ", stdout);
     vmafx_json_string(stdout, path);
-    printf(", \"sha256\": \"%s\", \"members\": %zu, \"collection\": %s, \"usable\": %s", loaded->sha256,
-           vmafx_model_members(model), vmafx_model_is_collection(model) ? "true" : "false",
+    printf(", \"sha256\": \"%s\", \"format\": \"json\", \"members\": %zu, \"collection\": %s, \"usable\": %s",
+           loaded->sha256, vmafx_model_members(model), vmafx_model_is_collection(model) ? "true" : "false",
            loaded->usable ? "true" : "false");
     if (!loaded->usable) {
         fputs(", \"reason\": ", stdout);
@@ -270,7 +328,22 @@ static bool is_file_name(const char *text)
 {
     size_t len = strlen(text);
 
-    return strchr(text, '/') || (len > 5 && !strcmp(text + len - 5, ".json"));
+    return strchr(text, '/') || is_onnx_file(text) || (len > 5 && !strcmp(text + len - 5, ".json"));
+}
+
+static int show_onnx(const Arguments *a, const char *path)
+{
+    VMAFX_AUTO(onnx_loaded_done) OnnxLoaded loaded = { 0 };
+    VmafxErrInfo info = { 0 };
+    VmafxErr err = onnx_load(path, &loaded, &info);
+
+    if (err)
+        return fail(err, cli_exit_for(err), &info);
+    if (a->json)
+        onnx_show_json(path, &loaded);
+    else
+        onnx_show_text(path, &loaded);
+    return EXIT_COMPLETE;
 }
 
 static int show_model(const Arguments *a)
@@ -294,6 +367,8 @@ static int show_model(const Arguments *a)
             return fail_model(err, &info);
         path = found;
     }
+    if (is_onnx_file(path))
+        return show_onnx(a, path);
     err = load(path, &loaded, &info);
     if (err)
         return fail(err, cli_exit_for(err), &info);
@@ -431,7 +506,7 @@ static int run_action(const Arguments *a)
             return EXIT_USAGE;
         return actions[i].run(a);
     }
-    const char *nearest = cli_nearest(a->words[0], names, VMAFX_LEN(names));
+    const char *nearest = vmafx_nearest(a->words[0], names, VMAFX_LEN(names));
     fprintf(stderr, "vmafx models: there is no '%s'", a->words[0]);
     if (nearest)
         fprintf(stderr, "; did you mean '%s'?\n", nearest);

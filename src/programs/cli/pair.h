@@ -35,9 +35,8 @@ enum {
 #define PAIR_OPTION_MODEL                                                                                              \
     {                                                                                                                  \
         PAIR_MODEL, 'm', "model", "MODEL",                                                                             \
-            "VERSION or path=FILE, then any of :name=N, :disable_clip, :enable_transform, :extractor.option=value. "   \
-            "May be "                                                                                                  \
-            "repeated; VMAFX_MODEL, else vmaf_v0.6.1, when not given.",                                                \
+            "VERSION, path=FILE or onnx:path=FILE, then any of :name=N, :disable_clip, :enable_transform, "            \
+            ":extractor.option=value. May be repeated; VMAFX_MODEL, else vmaf_v0.6.1, when not given.",                \
             "vmaf_v0.6.1 vmaf_v0.6.1neg vmaf_4k_v0.6.1 vmaf_4k_v0.6.1neg vmaf_b_v0.6.3"                                \
     }
 #define PAIR_OPTION_FEATURE                                                                                            \

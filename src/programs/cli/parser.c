@@ -7,18 +7,17 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/nearest.h"
 #include "programs/cli/cli.h"
 
-#define HELP_WIDTH    80
-#define HELP_COLUMN   30 /* where the options' sentences begin */
-#define WORD_MAX      64 /* longer words are near to nothing */
-#define OPTIONS_MAX   128
-#define NEAR_DISTANCE 3 /* at most, for long words */
+#define HELP_WIDTH  80
+#define HELP_COLUMN 30 /* where the options' sentences begin */
+#define OPTIONS_MAX 128
 
 const CliCommand *const cli_commands[] = {
-    &cli_score,  &cli_submit, &cli_jobs,   &cli_job,   &cli_watch,      &cli_result, &cli_trace,
-    &cli_cancel, &cli_retry,  &cli_delete, &cli_nodes, &cli_drain,      &cli_models, &cli_certs,
-    &cli_tokens, &cli_dev,    &cli_doctor, &cli_vmaf,  &cli_completion, &cli_man,    NULL,
+    &cli_score, &cli_encode_score, &cli_ladder, &cli_submit, &cli_jobs,  &cli_job,        &cli_watch,  &cli_result,
+    &cli_trace, &cli_cancel,       &cli_retry,  &cli_delete, &cli_nodes, &cli_drain,      &cli_models, &cli_encoders,
+    &cli_certs, &cli_tokens,       &cli_dev,    &cli_doctor, &cli_vmaf,  &cli_completion, &cli_man,    NULL,
 };
 
 const CliCommand *cli_command_find(const char *name)
@@ -38,7 +37,7 @@ int cli_command_unknown(const char *name)
         names[n++] = cli_commands[i]->name;
     names[n++] = "help";
 
-    const char *nearest = cli_nearest(name, names, n);
+    const char *nearest = vmafx_nearest(name, names, n);
     fprintf(stderr, "vmafx: there is no command '%s'", name);
     if (nearest)
         fprintf(stderr, "; did you mean '%s'", nearest);
@@ -88,7 +87,7 @@ static int unknown_option(const CliParser *parser, const char *name, size_t len)
     for (const CliOption *o = parser->command->options; o && o->name && n < OPTIONS_MAX; o++)
         names[n++] = o->name;
 
-    const char *nearest = word ? cli_nearest(word, names, n) : NULL;
+    const char *nearest = word ? vmafx_nearest(word, names, n) : NULL;
     if (nearest)
         return refuse(parser, "there is no option '--%s'; did you mean '--%s'?", word, nearest);
     return refuse(parser, "there is no option '--%s';", word ? word : "");
@@ -197,52 +196,6 @@ bool cli_int(const char *option, const char *text, long long lo, long long hi, l
     return true;
 }
 
-/* ---- nearest words ---- */
-
-/* Letters to add, leave out, change or swap with their neighbour (optimal string alignment); both words are short. */
-static int edit_distance(const char *a, const char *b)
-{
-    int d[3][WORD_MAX + 1]; /* row i of the table is d[i % 3] */
-    int n_a = (int)strlen(a), n_b = (int)strlen(b);
-
-    for (int j = 0; j <= n_b; j++)
-        d[0][j] = j;
-    for (int i = 1; i <= n_a; i++) {
-        int *row = d[i % 3];
-        const int *above = d[(i + 2) % 3], *above2 = d[(i + 1) % 3];
-
-        row[0] = i;
-        for (int j = 1; j <= n_b; j++) {
-            row[j] = VMAFX_MIN(above[j - 1] + (a[i - 1] != b[j - 1]), VMAFX_MIN(above[j], row[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                row[j] = VMAFX_MIN(row[j], above2[j - 2] + 1);
-        }
-    }
-    return d[n_a % 3][n_b];
-}
-
-const char *cli_nearest(const char *word, const char *const *words, int n)
-{
-    int len = (int)strnlen(word, WORD_MAX + 1);
-    int best = VMAFX_MIN(VMAFX_MAX((len + 1) / 3, 1), NEAR_DISTANCE) + 1; /* one more than still counts as near */
-    const char *nearest = NULL;
-
-    if (len == 0 || len > WORD_MAX)
-        return NULL;
-    for (int i = 0; i < n; i++) {
-        if (strlen(words[i]) > WORD_MAX)
-            continue;
-        int distance = edit_distance(word, words[i]);
-        if (len > 1 && distance > 1 && !strncmp(word, words[i], (size_t)len))
-            distance = 1;
-        if (distance < best && distance < len) {
-            best = distance;
-            nearest = words[i];
-        }
-    }
-    return nearest;
-}
-
 /* ---- help ---- */
 
 /* Columns that so many bytes of UTF-8 take. */
@@ -337,6 +290,8 @@ int cli_exit_for(VmafxErr err)
         return EXIT_COMPLETE;
     case VMAFX_ERR_MISMATCH:
         return EXIT_INCOMPARABLE;
+    case VMAFX_ERR_ENCODER:
+        return EXIT_ENCODER;
     case VMAFX_ERR_MODEL:
     case VMAFX_ERR_FEATURE:
     case VMAFX_ERR_SYNTAX:

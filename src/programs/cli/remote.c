@@ -118,6 +118,8 @@ int remote_exit_for(const Vmafx__V1__Job *job)
         return EXIT_INCOMPARABLE;
     case VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MODEL:
         return EXIT_MODEL;
+    case VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER:
+        return EXIT_ENCODER;
     case VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_TIMEOUT:
         return EXIT_CANCELLED;
     default:

@@ -131,6 +131,18 @@ static int receive(Remote *remote, const char *id, bool summary_only, Received *
 
 /* ---- Printing ---- */
 
+static void print_encode(const Vmafx__V1__EncodeFacts *e)
+{
+    printf("  %-12s %s (%s), %s, %dx%d", "encoder", e->encoder, e->encoder_version, e->pixel_format, e->width,
+           e->height);
+    for (size_t i = 0; i < e->n_options; i++)
+        printf("%s %s=%s", i ? "," : ":", e->options[i]->key, e->options[i]->value);
+    printf("\n  %-12s %" PRId64 " bytes, %.1f kbit/s, %.2f s, %.1f frames/s\n", "encoded", e->size_bytes,
+           e->bit_rate / 1000, e->seconds, e->frame_rate);
+    if (*e->kept)
+        printf("  %-12s %s\n", "kept", e->kept);
+}
+
 static void print_summary(const Vmafx__V1__Result *s)
 {
     printf("%" PRId64 " frames of %dx%d, %d bits%s%s\n\n", s->frames, s->width, s->height, s->bit_depth,
@@ -150,6 +162,8 @@ static void print_summary(const Vmafx__V1__Result *s)
                s->inputs[i]->sha256);
     for (size_t i = 0; i < s->n_models; i++)
         printf("  %-12s %s  %s\n", "model", s->models[i]->version, s->models[i]->sha256);
+    if (s->encode)
+        print_encode(s->encode);
     printf("  %-12s %s, %s, %.1f s\n", "node", s->node, s->kernel_level, s->wall_seconds);
     for (size_t i = 0; i < s->n_adaptations; i++)
         printf("  %-12s %s\n", "adapted", s->adaptations[i]);

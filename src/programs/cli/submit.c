@@ -12,6 +12,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "programs/cli/pair.h"
+#include "programs/cli/recipe.h"
 #include "programs/cli/remote.h"
 #include "programs/cli/submit_spec.h"
 #include "programs/cli/submit_upload.h"
@@ -31,6 +32,7 @@ enum {
     O_FROM,
     O_QUIET,
     O_UPLOAD,
+    O_KEEP,
 };
 
 static const CliOption submit_options[] = {
@@ -52,6 +54,8 @@ static const CliOption submit_options[] = {
     { O_LABEL, 'l', "label", "KEY=VALUE", "A label to find it by. May be repeated.", NULL },
     { O_KEY, 0, "idempotency-key", "KEY",
       "The same key and request again give the same job, so that submitting twice is harmless.", NULL },
+    RECIPE_OPTIONS,
+    { O_KEEP, 'k', "keep", NULL, "Keep the encoded video on the node, where it keeps such (VMAFX_NODE_KEEP).", NULL },
     PAIR_OPTION_MODEL,
     PAIR_OPTION_FEATURE,
     PAIR_OPTIONS_COMPARISON,
@@ -62,16 +66,18 @@ static const CliOption submit_options[] = {
 
 typedef struct Arguments {
     PairArguments what;
+    RecipeArguments recipe;
     Remote remote;
     SubmitSpec spec;
     const char *from;
-    bool wait, quiet, upload;
+    bool wait, quiet, upload, keep;
     Uploader uploader;
 } Arguments;
 
 static void arguments_done(Arguments *a)
 {
     pair_arguments_done(&a->what);
+    recipe_arguments_done(&a->recipe);
     remote_done(&a->remote);
     submit_spec_done(&a->spec);
 }
@@ -80,7 +86,11 @@ static bool argument(Arguments *a, int id, const char *value)
 {
     long long v;
 
+    if (is_recipe_option(id))
+        return recipe_argument(&a->recipe, &a->what, id, value);
     switch (id) {
+    case O_KEEP:
+        return a->keep = true;
     case O_FROM:
         a->from = value;
         return true;
@@ -121,6 +131,24 @@ static bool argument(Arguments *a, int id, const char *value)
     }
 }
 
+/* What can only be seen once all arguments are there: two videos, or one and how the other is made of it. */
+static bool settle(Arguments *a)
+{
+    bool encodes = recipe_is_given(&a->recipe) || a->keep;
+
+    if (a->from && (a->what.reference || a->what.distorted || encodes))
+        return pair_usage_error(&a->what, "--from and --reference, --distorted or --codec exclude each other");
+    if (a->from)
+        return true;
+    if (encodes && a->what.distorted)
+        return pair_usage_error(&a->what, "--distorted and --codec exclude each other: the one is made by the other");
+    if (encodes && !recipe_settle(&a->recipe, &a->what))
+        return false;
+    if (encodes)
+        a->what.distorted = a->what.reference; /* nobody looks at it */
+    return pair_settle(&a->what);
+}
+
 static int read_arguments(Arguments *a, int argc, char **argv)
 {
     CliParser parser;
@@ -138,11 +166,7 @@ static int read_arguments(Arguments *a, int argc, char **argv)
         if (!argument(a, id, value))
             return CLI_ERROR;
     }
-    if (a->from && (a->what.reference || a->what.distorted)) {
-        pair_usage_error(&a->what, "--from and --reference or --distorted exclude each other");
-        return CLI_ERROR;
-    }
-    return a->from || pair_settle(&a->what) ? CLI_END : CLI_ERROR;
+    return settle(a) ? CLI_END : CLI_ERROR;
 }
 
 /* ---- One job ---- */
@@ -167,7 +191,8 @@ static int submit_one(Arguments *a)
     Vmafx__V1__SubmitJobRequest request = VMAFX__V1__SUBMIT_JOB_REQUEST__INIT;
     VmafxErrInfo info = { 0 };
 
-    if (submit_spec_from(&a->spec, &a->what, &info)) {
+    const VmafxRecipe *recipe = a->recipe.recipe.codec || a->recipe.recipe.encoder ? &a->recipe.recipe : NULL;
+    if (submit_spec_from(&a->spec, &a->what, recipe, a->keep, &info)) {
         pair_usage_error(&a->what, "%s", info.message);
         return EXIT_USAGE;
     }
@@ -352,13 +377,15 @@ static int run_submit(int argc, char **argv)
 const CliCommand cli_submit = {
     .name = "submit",
     .summary = "give a controller a job to do",
-    .usage = "--reference FILE --distorted FILE [options]",
+    .usage = "--reference FILE (--distorted FILE | --codec CODEC) [options]",
     .examples = "# submit and go on; prints the job's id\n"
                 "vmafx submit --reference /media/master.mp4 --distorted /media/encode.mp4\n"
                 "# submit and wait for the score\n"
                 "vmafx submit --reference /media/master.mp4 --distorted /media/encode.mp4 --wait\n"
                 "# the files are here, and the nodes elsewhere\n"
                 "vmafx submit --upload --reference master.mp4 --distorted encode.mp4 --wait\n"
+                "# let the node make the distorted video\n"
+                "vmafx submit --reference /media/master.mp4 --codec hevc --preset medium --crf 24 --wait\n"
                 "# many at once\n"
                 "vmafx submit --from jobs.ndjson --wait\n",
     .notes =

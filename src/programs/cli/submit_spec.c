@@ -186,19 +186,59 @@ static VmafxErr comparison_from(SubmitSpec *spec, const VmafxPairOptions *pair)
     return VMAFX_OK;
 }
 
-VmafxErr submit_spec_from(SubmitSpec *spec, const PairArguments *a, VmafxErrInfo *reterr)
+static char *text_or_empty(const char *text)
+{
+    return (char *)(uintptr_t)(text ? text : "");
+}
+
+static VmafxErr recipe_from(SubmitSpec *spec, const VmafxRecipe *recipe, bool keep)
+{
+    Vmafx__V1__EncodeRecipe *to = take(spec, sizeof *to);
+
+    if (!to)
+        return VMAFX_ERR_NOMEM;
+    vmafx__v1__encode_recipe__init(to);
+    to->codec = text_or_empty(recipe->codec);
+    to->encoder = text_or_empty(recipe->encoder);
+    to->preset = text_or_empty(recipe->preset);
+    to->pixel_format = text_or_empty(recipe->pixel_format);
+    if (recipe->has_crf) {
+        to->rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_CRF;
+        to->crf = recipe->crf;
+    } else if (recipe->bitrate) {
+        to->rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_BITRATE;
+        to->bitrate = recipe->bitrate;
+    }
+    to->gop = recipe->gop;
+    to->width = recipe->w;
+    to->height = recipe->h;
+    to->keep = keep;
+    to->options = take(spec, (recipe->n_options + 1) * sizeof *to->options);
+    for (size_t i = 0; to->options && i < recipe->n_options; i++, to->n_options++)
+        if (!(to->options[i] = key_value(spec, recipe->options[i].key, recipe->options[i].value)))
+            return VMAFX_ERR_NOMEM;
+    spec->message.encode = to;
+    spec->message.distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_ENCODE;
+    return to->options ? VMAFX_OK : VMAFX_ERR_NOMEM;
+}
+
+VmafxErr submit_spec_from(SubmitSpec *spec, const PairArguments *a, const VmafxRecipe *recipe, bool keep,
+                          VmafxErrInfo *reterr)
 {
     const VmafxPairOptions *pair = &a->pair;
     Vmafx__V1__JobSpec *m = &spec->message;
     VmafxErr err = input_from(spec, a->reference, pair->raw_reference, &m->reference, reterr);
 
-    if (!err)
+    if (!err && recipe)
+        err = recipe_from(spec, recipe, keep);
+    else if (!err) {
+        m->distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED;
         err = input_from(spec, a->distorted, pair->raw_distorted, &m->distorted, reterr);
+    }
     if (!err)
         err = models_from(spec, pair, reterr);
     if (!err)
         err = comparison_from(spec, pair);
-    m->distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED;
     return err == VMAFX_ERR_NOMEM ? vmafx_fail(reterr, err, "out of memory") : err;
 }
 

@@ -3,6 +3,7 @@
 #ifndef VMAFX_PROGRAMS_CLI_SUBMIT_SPEC_H
 #define VMAFX_PROGRAMS_CLI_SUBMIT_SPEC_H
 
+#include "media/encode.h"
 #include "programs/cli/pair.h"
 #include "rpc/message.h"
 
@@ -21,8 +22,10 @@ void submit_spec_done(SubmitSpec *spec);
 /** "KEY=VALUE"; false: not that, or too many. */
 bool submit_spec_label(SubmitSpec *spec, const char *text);
 
-/** Inputs, models, features and comparison from arguments that were settled. */
-VMAFX_CHECK VmafxErr submit_spec_from(SubmitSpec *spec, const PairArguments *a, VmafxErrInfo *reterr);
+/** Inputs, models, features and comparison from arguments that were settled. recipe: instead of the distorted video;
+    NULL: that is there. */
+VMAFX_CHECK VmafxErr submit_spec_from(SubmitSpec *spec, const PairArguments *a, const VmafxRecipe *recipe, bool keep,
+                                      VmafxErrInfo *reterr);
 
 /** Another uri for the reference or the distorted input, which is there. False: no memory. */
 bool submit_spec_set_uri(SubmitSpec *spec, bool distorted, const char *uri);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/nearest.h"
 #include "base/config.h"
 #include "base/folders.h"
 #include "programs/cli/cli.h"
@@ -307,7 +308,7 @@ static int run_action(Arguments *a)
             return misuse(names[i], "--role, --tenant or --days");
         return find_file_and_run(a, actions[i].run);
     }
-    const char *nearest = cli_nearest(a->words[0], names, VMAFX_LEN(names));
+    const char *nearest = vmafx_nearest(a->words[0], names, VMAFX_LEN(names));
     fprintf(stderr, "vmafx tokens: there is no '%s'", a->words[0]);
     if (nearest)
         fprintf(stderr, "; did you mean '%s'?\n", nearest);

@@ -133,6 +133,9 @@ static void connect_message(void *state, VmafxRpcStream *stream, const void *dat
     case VMAFX__V1__NODE_MESSAGE__KIND_DRAINING:
         on_draining(session, m->draining);
         break;
+    case VMAFX__V1__NODE_MESSAGE__KIND_ENCODERS:
+        connect_encoders(session, m->encoders);
+        break;
     default:
         break; /* a newer version's message: passed over */
     }

@@ -88,12 +88,32 @@ static bool take_hello(Session *session, const Vmafx__V1__Hello *hello)
     session->slots = session->slots_free = (uint32_t)hello->slots;
     session->memory_mib = hello->memory_bytes >> 20;
     session->draining = hello->draining;
+    session->encoders_later = hello->encoders_later && !hello->n_encoders;
     session->connected = session->seen = vmafx_store_now(session->table->config.store);
     session->seen_ns = vmafx_monotonic_ns();
     return session->version && session->cpu_level && session->address &&
            copy_texts(hello->models, hello->n_models, session->models, NODE_MODELS_MAX, &session->n_models) &&
            copy_texts(hello->encoders, hello->n_encoders, session->encoders, NODE_ENCODERS_MAX, &session->n_encoders) &&
            copy_texts(hello->backends, hello->n_backends, session->backends, NODE_BACKENDS_MAX, &session->n_backends);
+}
+
+void connect_encoders(Session *session, const Vmafx__V1__NodeEncoders *encoders)
+{
+    NodeTable *table = session->table;
+    VmafxErrInfo info = { 0 };
+    size_t n = 0;
+
+    if (!session->encoders_later)
+        return; /* said already */
+    VmafxErr err = check_texts(encoders->names, encoders->n_names, NODE_ENCODERS_MAX, "encoders", &info);
+    if (!err && !copy_texts(encoders->names, encoders->n_names, session->encoders, NODE_ENCODERS_MAX, &n))
+        err = VMAFX_ERR_NOMEM;
+    pthread_mutex_lock(&table->lock);
+    session->n_encoders = n;
+    session->encoders_later = false;
+    pthread_mutex_unlock(&table->lock);
+    if (err)
+        connect_refuse(session, err, *info.message ? info.message : vmafx_err_text(err));
 }
 
 /** Takes the place of an earlier stream of that node. */

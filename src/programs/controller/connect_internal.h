@@ -27,6 +27,8 @@ void toll_give(Session *session, const Toll *toll);
 
 /* connect_hello.c */
 void connect_hello(Session *session, const Vmafx__V1__Hello *hello);
+/** The names are fixed from now on: whoever looks at them has the number of them from under the lock. */
+void connect_encoders(Session *session, const Vmafx__V1__NodeEncoders *encoders);
 
 /* connect_lease.c */
 void connect_heartbeat(Session *session, const Vmafx__V1__Heartbeat *heartbeat);

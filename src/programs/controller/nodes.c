@@ -18,6 +18,7 @@
 #include "otel/api/propagation.h"
 #include "programs/controller/convert.h"
 #include "programs/controller/nodes_internal.h"
+#include "rpc/spec_check.h"
 #include "signals/signals.h"
 
 #define FORGET_NS ((uint64_t)600 * 1000000000) /* a node that is gone stays listed this long */
@@ -121,6 +122,7 @@ static void view_of(const Session *s, uint64_t generation, VmafxNodeView *ret)
         .load = s->cpu,
         .encoders = (const char *const *)s->encoders,
         .n_encoders = s->n_encoders,
+        .encoders_later = s->encoders_later,
         .models = (const char *const *)s->models,
         .n_models = s->n_models,
     };
@@ -133,6 +135,16 @@ static size_t views_of(NodeTable *table, VmafxNodeView *views)
     return table->n_sessions;
 }
 
+static void recipe_needs(const Vmafx__V1__JobSpec *spec, VmafxNeeds *needs)
+{
+    const Vmafx__V1__EncodeRecipe *recipe = vmafx_spec_recipe(spec);
+
+    if (!recipe)
+        return;
+    needs->encoder = *recipe->encoder ? recipe->encoder : NULL;
+    needs->codec = *recipe->codec ? recipe->codec : NULL;
+}
+
 /** Another node may have what this one lacks; all of them are looked at only when this one lacks something. */
 static bool fits(NodeTable *table, const Session *session, const Vmafx__V1__JobSpec *spec, int32_t memory_mib,
                  VmafxAttemptReport *report, char *message, size_t size)
@@ -142,11 +154,13 @@ static bool fits(NodeTable *table, const Session *session, const Vmafx__V1__JobS
     VmafxNeeds needs = { .memory_mib = memory_mib, .models = models };
     VmafxNodeView view;
 
-    for (size_t i = 0; i < spec->n_models && i < VMAFX_LEN(models); i++)
+    /* One that does not say which models it has finds out by itself. */
+    for (size_t i = 0; session->n_models && i < spec->n_models && i < VMAFX_LEN(models); i++)
         models[needs.n_models++] = spec->models[i]->version;
+    recipe_needs(spec, &needs);
     view_of(session, table->generation, &view);
-    if (!session->n_models || !vmafx_node_fits(&view, &needs, NULL, NULL))
-        return true; /* one that does not say which models it has finds out by itself */
+    if (!vmafx_node_fits(&view, &needs, NULL, NULL))
+        return true;
 
     views = calloc(table->n_sessions, sizeof *views);
     size_t n = views ? views_of(table, views) : 0, own = 0;
@@ -154,7 +168,11 @@ static bool fits(NodeTable *table, const Session *session, const Vmafx__V1__JobS
         own++;
     if (own == n || !vmafx_assign_misfit(views, n, own, &needs, report, &lacks))
         return true;
-    snprintf(message, size, "node %s has no '%s'", session->name, lacks);
+    snprintf(message, size, "node %s has no %s'%s'", session->name,
+             report->failure != VMAFX_FAILURE_ENCODER ? ""
+             : needs.encoder                          ? "encoder "
+                                                      : "encoder for ",
+             lacks);
     return false;
 }
 

@@ -36,7 +36,7 @@ typedef struct Session {
     char name[VMAFX_NODE_NAME_MAX];
     char *version, *cpu_level, *address;
     char *models[NODE_MODELS_MAX], *encoders[NODE_ENCODERS_MAX], *backends[NODE_BACKENDS_MAX];
-    size_t n_models, n_encoders, n_backends;
+    size_t n_models, n_backends;
     uint32_t slots;
     int64_t memory_mib;
     VmafxWall connected;
@@ -45,9 +45,11 @@ typedef struct Session {
     size_t n_missing;
 
     /* Under the table's lock. */
-    bool listed; /* in the table */
-    bool ready;  /* welcomed */
-    bool gone;   /* the stream is closed; stays listed for a while as LOST */
+    size_t n_encoders;   /* set once, when the names are there: by Hello, or later */
+    bool encoders_later; /* NodeEncoders is to come */
+    bool listed;         /* in the table */
+    bool ready;          /* welcomed */
+    bool gone;           /* the stream is closed; stays listed for a while as LOST */
     bool draining;
     uint32_t slots_free, asked;
     uint64_t starved; /* the generation in which the store had nothing for it; 0: none */

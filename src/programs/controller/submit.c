@@ -20,6 +20,10 @@
 #define MEMORY_BASE_MIB  192 /* decoders, models, code */
 #define MEMORY_GUESS_MIB 320 /* where nothing says how large the pictures are */
 #define FRAMES_IN_FLIGHT 40  /* of both inputs together, generously */
+/* With a recipe, besides: what encoders hold back, with their chroma, and their threads and tables. */
+#define ENCODER_FRAMES    150
+#define ENCODER_BASE_MIB  256
+#define ENCODER_GUESS_MIB 512
 
 static void audit(const JobsApi *jobs, const ApiCall *call, const char *action, const VmafxJobId *job)
 {
@@ -55,8 +59,13 @@ static int64_t picture_mib(const Vmafx__V1__Input *input)
 static int32_t memory_need(const Vmafx__V1__JobSpec *spec)
 {
     int64_t picture = picture_mib(spec->reference);
+    bool encodes = vmafx_spec_recipe(spec);
+    int64_t frames = FRAMES_IN_FLIGHT + (encodes ? ENCODER_FRAMES : 0);
+    int64_t base = MEMORY_BASE_MIB + (encodes ? ENCODER_BASE_MIB : 0);
 
-    return picture ? (int32_t)VMAFX_MIN(MEMORY_BASE_MIB + FRAMES_IN_FLIGHT * picture, INT32_MAX) : MEMORY_GUESS_MIB;
+    if (!picture)
+        return MEMORY_GUESS_MIB + (encodes ? ENCODER_GUESS_MIB : 0);
+    return (int32_t)VMAFX_MIN(base + frames * picture, INT32_MAX);
 }
 
 static VmafxErr pack_spec(const Vmafx__V1__JobSpec *spec, Draft *draft, VmafxErrInfo *reterr)

@@ -9,6 +9,12 @@
 
 #include "base/base.h"
 
+void job_view_encode(JobView *job, const Vmafx__V1__EncodeRecipe *recipe)
+{
+    snprintf(job->distorted, sizeof job->distorted, "the reference, encoded by %.64s",
+             *recipe->encoder ? recipe->encoder : recipe->codec);
+}
+
 void job_result_done(JobResult *result)
 {
     vmafx_message_free(&result->message);

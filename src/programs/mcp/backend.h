@@ -42,6 +42,9 @@ static inline bool job_has_ended(const JobView *job)
     return job->state >= VMAFX__V1__JOB_STATE__JOB_STATE_SUCCEEDED;
 }
 
+/** What stands for the distorted video where a recipe makes it: "the reference, encoded by libx264". */
+void job_view_encode(JobView *job, const Vmafx__V1__EncodeRecipe *recipe);
+
 /** What a job found out. values[c * n_rows + r]: series c of the summary, frame r; NaN: absent. */
 typedef struct JobResult {
     VmafxMessage *message;

@@ -5,15 +5,18 @@
  */
 
 #include <pthread.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/kept_file.h"
 #include "base/cpus.h"
 #include "inputs/inputs.h"
 #include "programs/mcp/backend.h"
 #include "programs/mcp/local_jobs.h"
+#include "rpc/spec_check.h"
 #include "score/models.h"
 #include "score/runner.h"
 #include "signals/signals.h"
@@ -140,11 +143,12 @@ static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *end)
 static VmafxErr hand_over(Run *run, VmafxRunner *runner, VmafxInput inputs[2], VmafxErrInfo *reterr)
 {
     const Vmafx__V1__JobSpec *spec = local_job_spec(run->job);
+    const Vmafx__V1__Input *distorted = vmafx_spec_distorted(spec);
     char names[2][256], parent[VMAFX_TRACEPARENT_SIZE];
     bool traced = vmafx_traceparent_format(&run->span, parent);
 
     vmafx_uri_name(spec->reference->uri, names[0], sizeof names[0]);
-    vmafx_uri_name(spec->distorted->uri, names[1], sizeof names[1]);
+    vmafx_uri_name((distorted ? distorted : spec->reference)->uri, names[1], sizeof names[1]);
     VmafxRunTask task = {
         .tag = local_job_tag(run->job),
         .spec = spec,
@@ -162,6 +166,16 @@ static VmafxErr hand_over(Run *run, VmafxRunner *runner, VmafxInput inputs[2], V
     return vmafx_runner_run(runner, &task, reterr);
 }
 
+/* The reference once more, for whoever encodes it. */
+static VmafxErr open_again(const VmafxInput *reference, VmafxInput *ret, VmafxErrInfo *reterr)
+{
+    ret->fd = vmafx_reopen(reference->fd);
+    return ret->fd < 0 ? vmafx_fail(reterr, VMAFX_ERR_INPUT,
+                                    "the reference cannot be read twice, as an encode does (%s): it has to be a file",
+                                    strerror(errno))
+                       : VMAFX_OK;
+}
+
 static void run_job(void *ctx, LocalJob *job)
 {
     const Vmafx__V1__JobSpec *spec = local_job_spec(job);
@@ -175,7 +189,9 @@ static void run_job(void *ctx, LocalJob *job)
     vmafx_context_span(local_job_context(job), &run.span);
     if (!err)
         err = open_input(&run, "reference", spec->reference, &inputs[0], &info);
-    if (!err)
+    if (!err && vmafx_spec_recipe(spec))
+        err = open_again(&inputs[0], &inputs[1], &info);
+    else if (!err)
         err = open_input(&run, "distorted", spec->distorted, &inputs[1], &info);
     failure = failure_of(err);
     if (!err) {

@@ -8,6 +8,7 @@
 #include "client/client.h"
 #include "inputs/inputs.h"
 #include "programs/mcp/backend.h"
+#include "rpc/spec_check.h"
 
 #define FRAME_VALUES_MAX ((uint64_t)16 << 20) /* doubles: 128 MiB */
 #define GIVEN_UP_MS      200                  /* how often those who wait are asked whether they still do */
@@ -48,8 +49,10 @@ static void view_of(const Vmafx__V1__Job *job, JobView *ret)
     snprintf(ret->trace_id, sizeof ret->trace_id, "%s", job->trace_id);
     if (job->spec) {
         copy_input(job->spec->reference, ret->reference, sizeof ret->reference);
-        if (job->spec->distorted_source_case == VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED)
+        if (vmafx_spec_distorted(job->spec))
             copy_input(job->spec->distorted, ret->distorted, sizeof ret->distorted);
+        else if (vmafx_spec_recipe(job->spec))
+            job_view_encode(ret, vmafx_spec_recipe(job->spec));
     }
     if (job->progress) {
         ret->frames = job->progress->frames;

@@ -12,6 +12,7 @@
 #include "client/client.h"
 #include "programs/mcp/backend.h"
 #include "programs/mcp/local_jobs.h"
+#include "rpc/spec_check.h"
 
 #define FRAME_VALUES_MAX ((uint64_t)8 << 20)
 #define STOP_CHECK_MS    200
@@ -105,7 +106,8 @@ static VmafxErr listen_to(Server *server, LocalJob *job, Heard *heard, VmafxErrI
     Vmafx__V1__ScoreRequest request = VMAFX__V1__SCORE_REQUEST__INIT;
 
     request.reference = spec->reference;
-    request.distorted = spec->distorted;
+    request.distorted = (Vmafx__V1__Input *)(uintptr_t)vmafx_spec_distorted(spec);
+    request.encode = (Vmafx__V1__EncodeRecipe *)(uintptr_t)vmafx_spec_recipe(spec);
     request.n_models = spec->n_models;
     request.models = spec->models;
     request.n_features = spec->n_features;

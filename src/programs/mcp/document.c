@@ -158,6 +158,32 @@ static json_t *inputs_document(const Vmafx__V1__Result *result)
     return array;
 }
 
+static json_t *encode_document(const Vmafx__V1__EncodeFacts *e)
+{
+    json_t *options = json_array();
+    json_t *d =
+        json_pack("{s:s, s:s, s:i, s:i, s:I, s:I}", "encoder", e->encoder, "codec", e->codec, "width", e->width,
+                  "height", e->height, "frames", (json_int_t)e->frames, "size_bytes", (json_int_t)e->size_bytes);
+
+    set_text(d, "version", e->encoder_version);
+    set_text(d, "reason", e->reason);
+    set_text(d, "preset", e->preset);
+    set_text(d, "pixel_format", e->pixel_format);
+    set_text(d, "kept", e->kept);
+    if (e->bit_rate > 0)
+        set(d, "bits_per_second", json_integer((json_int_t)llround(e->bit_rate)));
+    set_number(d, "seconds", e->seconds);
+    if (e->frame_rate > 0)
+        set_number(d, "frames_per_second", e->frame_rate);
+    for (size_t i = 0; i < e->n_options; i++) {
+        VMAFX_AUTO(vmafx_free_p) char *text = vmafx_sprintf("%s=%s", e->options[i]->key, e->options[i]->value);
+
+        VMAFX_IGNORE(json_array_append_new(options, json_string(text ? text : "")));
+    }
+    set(d, "options", options);
+    return d;
+}
+
 static json_t *texts(char **from, size_t n)
 {
     json_t *array = json_array();
@@ -197,6 +223,8 @@ static void add_result(const Catalogue *catalogue, json_t *d, const Vmafx__V1__R
     set(d, "scores", scores);
     set(d, "features", features);
     set(d, "inputs", inputs_document(r));
+    if (r->encode)
+        set(d, "encode", encode_document(r->encode));
     set(d, "adaptations", texts(r->adaptations, r->n_adaptations));
     set(d, "warnings", texts(r->warnings, r->n_warnings));
 }

@@ -2,6 +2,7 @@
 /* Jobs that live in this process: one list, newest last, under one lock. */
 
 #include "programs/mcp/local_jobs.h"
+#include "rpc/spec_check.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -255,7 +256,10 @@ static void fill_view(LocalJob *job)
     job->view.created_us = now_us();
     make_id(job->view.created_us, job->view.id);
     vmafx_url_redact(spec->reference->uri, job->view.reference, sizeof job->view.reference);
-    vmafx_url_redact(spec->distorted->uri, job->view.distorted, sizeof job->view.distorted);
+    if (vmafx_spec_distorted(spec))
+        vmafx_url_redact(spec->distorted->uri, job->view.distorted, sizeof job->view.distorted);
+    else if (vmafx_spec_recipe(spec))
+        job_view_encode(&job->view, vmafx_spec_recipe(spec));
     if (vmafx_context_span(job->context, &span))
         for (int i = 0; i < VMAFX_TRACE_ID_BYTES; i++)
             snprintf(job->view.trace_id + 2 * i, 3, "%02x", span.trace_id[i]);

@@ -170,12 +170,80 @@ static void fill_raw(Request *r, const json_t *raw)
     r->reference.raw = r->distorted.raw = &r->raw;
 }
 
+/* ---- How the distorted video is made ---- */
+
+static char *word(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return (char *)(uintptr_t)(text ? text : "");
+}
+
+/* "KEY=VALUE" */
+static VmafxErr fill_setting(Request *r, size_t i, const char *text, VmafxErrInfo *reterr)
+{
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text || (size_t)(equals - text) >= sizeof r->setting_keys[i])
+        return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "encode.options[%zu]: '%.100s' is not of the form KEY=VALUE", i,
+                          text);
+    snprintf(r->setting_keys[i], sizeof r->setting_keys[i], "%.*s", (int)(equals - text), text);
+    vmafx__v1__key_value__init(&r->settings[i]);
+    r->settings[i].key = r->setting_keys[i];
+    r->settings[i].value = (char *)(uintptr_t)(equals + 1);
+    r->setting_list[i] = &r->settings[i];
+    return VMAFX_OK;
+}
+
+static VmafxErr fill_recipe(Request *r, const json_t *encode, VmafxErrInfo *reterr)
+{
+    const json_t *crf = json_object_get(encode, "crf"), *options = json_object_get(encode, "options");
+    Vmafx__V1__EncodeRecipe *to = &r->recipe;
+    VmafxErr err = VMAFX_OK;
+
+    vmafx__v1__encode_recipe__init(to);
+    to->codec = word(encode, "codec");
+    to->encoder = word(encode, "encoder");
+    to->preset = word(encode, "preset");
+    to->pixel_format = word(encode, "pixel_format");
+    to->gop = (int32_t)number(encode, "gop");
+    to->width = (int32_t)number(encode, "width");
+    to->height = (int32_t)number(encode, "height");
+    if (crf && json_object_get(encode, "bits_per_second"))
+        return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "encode: give crf or bits_per_second, not both");
+    if (crf) {
+        to->rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_CRF;
+        to->crf = json_number_value(crf);
+    } else if (json_object_get(encode, "bits_per_second")) {
+        to->rate_case = VMAFX__V1__ENCODE_RECIPE__RATE_BITRATE;
+        to->bitrate = number(encode, "bits_per_second");
+    }
+    for (size_t i = 0; i < VMAFX_MIN(json_array_size(options), (size_t)REQUEST_SETTINGS_MAX) && !err; i++) {
+        err = fill_setting(r, i, json_string_value(json_array_get(options, i)), reterr);
+        to->n_options = i + 1;
+    }
+    to->options = r->setting_list;
+    r->spec.distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_ENCODE;
+    r->spec.encode = to;
+    if (to->width && r->comparison.scaling == VMAFX__V1__SCALING__SCALING_NONE)
+        r->comparison.scaling = VMAFX__V1__SCALING__SCALING_REFERENCE; /* what else could be meant */
+    return err;
+}
+
 VmafxErr request_init(Request *r, const RequestPlace *place, const char *reference, const char *distorted,
                       const json_t *arguments, VmafxErrInfo *reterr)
 {
+    const json_t *encode = json_object_get(arguments, "encode");
+
     memset(r, 0, sizeof *r);
+    if (!distorted == !encode)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID,
+                          distorted
+                              ? "arguments.encode makes distorted: give either of them, not both"
+                              : "arguments.distorted is missing, the video to judge; or give encode, to make it of "
+                                "the reference");
     VmafxErr err = request_path(place, reference, r->uris[0], reterr);
-    if (!err)
+    if (!err && distorted)
         err = request_path(place, distorted, r->uris[1], reterr);
     if (err)
         return err;
@@ -191,6 +259,10 @@ VmafxErr request_init(Request *r, const RequestPlace *place, const char *referen
     fill_features(r, arguments);
     fill_comparison(r, arguments);
     fill_raw(r, json_object_get(arguments, "raw"));
+    if (encode)
+        err = fill_recipe(r, encode, reterr);
+    if (err)
+        return err;
     r->spec.priority = (int32_t)number(arguments, "priority");
     r->spec.timeout_ms = number(arguments, "timeout_seconds") * 1000;
     return vmafx_spec_check(&r->spec, "arguments", reterr);

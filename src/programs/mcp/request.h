@@ -7,7 +7,8 @@
 
 #include "rpc/message.h"
 
-#define REQUEST_URI_MAX 4097 /* with the terminating zero */
+#define REQUEST_URI_MAX      4097 /* with the terminating zero */
+#define REQUEST_SETTINGS_MAX 32   /* of an encoder */
 
 /** The job and what it points into: texts are the arguments' and its own. It may not move once it is filled. */
 typedef struct Request {
@@ -17,6 +18,9 @@ typedef struct Request {
     Vmafx__V1__ModelRequest models[8], *model_list[8];
     Vmafx__V1__FeatureRequest features[16], *feature_list[16];
     Vmafx__V1__Comparison comparison;
+    Vmafx__V1__EncodeRecipe recipe;
+    Vmafx__V1__KeyValue settings[REQUEST_SETTINGS_MAX], *setting_list[REQUEST_SETTINGS_MAX];
+    char setting_keys[REQUEST_SETTINGS_MAX][128];
     char uris[2][REQUEST_URI_MAX];
 } Request;
 
@@ -27,8 +31,8 @@ typedef struct RequestPlace {
 } RequestPlace;
 
 /**
- * @param reference, distorted  what the tool was given for them
- * @return VMAFX_ERR_INVALID, VMAFX_ERR_FORBIDDEN (roots), VMAFX_ERR_LIMIT, with a sentence
+ * @param reference, distorted  what the tool was given for them; without distorted the arguments have an "encode"
+ * @return VMAFX_ERR_INVALID, VMAFX_ERR_ENCODER, VMAFX_ERR_FORBIDDEN (roots), VMAFX_ERR_LIMIT, with a sentence
  */
 VMAFX_CHECK VmafxErr request_init(Request *ret, const RequestPlace *place, const char *reference, const char *distorted,
                                   const json_t *arguments, VmafxErrInfo *reterr);

@@ -90,6 +90,8 @@ static void send_hello(Node *node)
     Vmafx__V1__NodeMessage message = VMAFX__V1__NODE_MESSAGE__INIT;
     const VmafxRunnerFacts *facts = vmafx_runner_facts(node->runner);
     char *backends[] = { (char *)"cpu" };
+    const char *encoders[VMAFX_ENCODERS_MAX];
+    VmafxEncoderSet set = 0;
     VMAFX_AUTO(ref_list_done) RefList held;
 
     if (!held_list(node, &held)) {
@@ -103,6 +105,10 @@ static void send_hello(Node *node)
     hello.cpu_level = (char *)facts->kernel_level;
     hello.backends = backends;
     hello.n_backends = VMAFX_LEN(backends);
+    node->encoders_owed = !vmafx_runner_encoders(node->runner, &set);
+    hello.encoders_later = node->encoders_owed;
+    hello.n_encoders = vmafx_encoder_set_names(node->encoders_owed ? 0 : set, encoders);
+    hello.encoders = (char **)(uintptr_t)encoders;
     hello.models = (char **)facts->models;
     hello.n_models = facts->n_models;
     hello.memory_bytes = node->config.memory_bytes;
@@ -112,6 +118,24 @@ static void send_hello(Node *node)
     message.kind_case = VMAFX__V1__NODE_MESSAGE__KIND_HELLO;
     message.hello = &hello;
     connection_send(node, &message);
+}
+
+/* What the hello left open. */
+static void send_encoders(Node *node)
+{
+    Vmafx__V1__NodeEncoders encoders = VMAFX__V1__NODE_ENCODERS__INIT;
+    Vmafx__V1__NodeMessage message = VMAFX__V1__NODE_MESSAGE__INIT;
+    const char *names[VMAFX_ENCODERS_MAX];
+    VmafxEncoderSet set;
+
+    if (!vmafx_runner_encoders(node->runner, &set))
+        return;
+    encoders.n_names = vmafx_encoder_set_names(set, names);
+    encoders.names = (char **)(uintptr_t)names;
+    message.kind_case = VMAFX__V1__NODE_MESSAGE__KIND_ENCODERS;
+    message.encoders = &encoders;
+    connection_send(node, &message);
+    node->encoders_owed = false;
 }
 
 static void send_heartbeat(Node *node, uint64_t now)
@@ -381,15 +405,24 @@ static size_t refs_from(Vmafx__V1__AttemptRef **list, size_t n, VmafxAttemptRef 
     return found;
 }
 
+/* The controller does not count an attempt: what was kept of it goes. */
+static void lost(Node *node, const VmafxAttemptRef *refs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        keep_remove(node->config.keep, &refs[i]);
+}
+
 static void on_welcome(Node *node, const Vmafx__V1__Welcome *welcome, uint64_t now)
 {
-    VMAFX_AUTO(vmafx_free_p) VmafxAttemptRef *lost = calloc(welcome->n_lost + 1, sizeof *lost);
+    VMAFX_AUTO(vmafx_free_p) VmafxAttemptRef *refs = calloc(welcome->n_lost + 1, sizeof *refs);
 
-    if (!lost) {
+    if (!refs) {
         vmafx_rpc_client_stream_cancel(node->stream);
         return;
     }
-    vmafx_holdings_welcome(&node->holdings, lost, refs_from(welcome->lost, welcome->n_lost, lost));
+    size_t n = refs_from(welcome->lost, welcome->n_lost, refs);
+    vmafx_holdings_welcome(&node->holdings, refs, n);
+    lost(node, refs, n);
     node->welcomed = true;
     node->failures = 0;
     node->complained = false;
@@ -424,8 +457,10 @@ static void on_heartbeat_ack(Node *node, const Vmafx__V1__HeartbeatAck *ack)
 {
     for (size_t i = 0; i < ack->n_lost; i++) {
         VmafxAttemptRef ref;
-        if (ref_from(ack->lost[i], &ref))
-            vmafx_holdings_cancel(&node->holdings, &ref);
+        if (!ref_from(ack->lost[i], &ref))
+            continue;
+        vmafx_holdings_cancel(&node->holdings, &ref);
+        lost(node, &ref, 1);
     }
 }
 
@@ -445,12 +480,17 @@ void connection_message(Node *node, const InboxItem *item, uint64_t now)
         on_assign(node, m->assign, (InboxItem *)item);
         break;
     case VMAFX__V1__CONTROLLER_MESSAGE__KIND_CANCEL:
-        if (ref_from(m->cancel->attempt, &ref))
+        if (ref_from(m->cancel->attempt, &ref)) {
             vmafx_holdings_cancel(&node->holdings, &ref);
+            lost(node, &ref, 1);
+        }
         break;
     case VMAFX__V1__CONTROLLER_MESSAGE__KIND_END_ACK:
-        if (ref_from(m->end_ack->attempt, &ref))
-            vmafx_holdings_ack(&node->holdings, &ref, m->end_ack->resend);
+        if (!ref_from(m->end_ack->attempt, &ref))
+            break;
+        vmafx_holdings_ack(&node->holdings, &ref, m->end_ack->resend);
+        if (!m->end_ack->kept && !m->end_ack->resend)
+            lost(node, &ref, 1);
         break;
     case VMAFX__V1__CONTROLLER_MESSAGE__KIND_DRAIN:
         node_drain(node, m->drain->finish);
@@ -479,6 +519,8 @@ void connection_turn(Node *node, uint64_t now)
         vmafx_rpc_client_stream_cancel(node->stream); /* closed comes through the inbox */
         return;
     }
+    if (node->welcomed && node->encoders_owed)
+        send_encoders(node);
     if (node->welcomed && now >= node->heartbeat_at)
         send_heartbeat(node, now);
     if (send_ends(node))

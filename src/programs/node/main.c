@@ -37,6 +37,10 @@ static const VmafxSetting settings_table[] = {
       "for all tasks together; 0: three quarters of what the machine has" },
     { "VMAFX_NODE_TASK_MEMORY", "task-memory", "SIZE", VMAFX_SETTING_BYTES, "8GiB", 0, 0, false,
       "address space of one task; 0: no limit" },
+    { "VMAFX_NODE_KEEP", "keep", "DIR", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
+      "where encoded videos are kept, for jobs that say so: JOB-ATTEMPT.mkv; nowhere when not set" },
+    { "VMAFX_NODE_KEEP_BYTES_MAX", "keep-bytes-max", "SIZE", VMAFX_SETTING_BYTES, "16GiB", 0, 0, false,
+      "of one encoded video that is kept" },
     { "VMAFX_NODE_HTTP", "http", "ADDRESS", VMAFX_SETTING_TEXT, "127.0.0.1:7820", 0, 0, false,
       "probes and metrics; empty: none" },
     VMAFX_SERVICE_TLS_SETTINGS,
@@ -119,6 +123,8 @@ static VmafxErr make_node(Program *p, VmafxErrInfo *reterr)
     const char *controller = vmafx_settings_text(s, "VMAFX_CONTROLLER");
     const char *roots = vmafx_settings_text(s, "VMAFX_NODE_INPUT_ROOTS");
     int64_t slots = vmafx_settings_int(s, "VMAFX_NODE_SLOTS"), memory = vmafx_settings_int(s, "VMAFX_NODE_MEMORY");
+    const char *keep = vmafx_settings_text(s, "VMAFX_NODE_KEEP");
+    int64_t keep_max = vmafx_settings_int(s, "VMAFX_NODE_KEEP_BYTES_MAX");
     VmafxServiceTls tls = vmafx_service_tls(s);
     VmafxErr err = find_names(p, reterr);
 
@@ -126,6 +132,11 @@ static VmafxErr make_node(Program *p, VmafxErrInfo *reterr)
         return err;
     if (!controller)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "--controller is empty");
+    if (keep && (*keep != '/' || strlen(keep) > 4000 || access(keep, W_OK | X_OK)))
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID,
+                          "--keep '%.200s' is no absolute path of a folder that can be written to", keep);
+    if (keep_max < 1)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "--keep-bytes-max is below 1");
     if (!roots && vmafx_auth_target_is_loopback(controller))
         roots = "/";
     if (!roots)
@@ -148,6 +159,8 @@ static VmafxErr make_node(Program *p, VmafxErrInfo *reterr)
             .threads = (int)vmafx_settings_int(s, "VMAFX_NODE_THREADS"),
             .memory_bytes = memory ? memory : memory_default(),
             .task_memory_bytes = vmafx_settings_int(s, "VMAFX_NODE_TASK_MEMORY"),
+            .keep = keep,
+            .keep_bytes_max = keep_max,
             .log = p->log,
             .wake = wake,
             .wake_ctx = p->service,

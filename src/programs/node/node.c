@@ -107,6 +107,13 @@ static void check_deadlines(Node *node, uint64_t now)
 
 /* ---- The scorer's start ---- */
 
+static void encoders_known(void *ctx)
+{
+    Node *node = ctx;
+
+    node->config.wake(node->config.wake_ctx); /* the connection tells the controller */
+}
+
 static void scorer_changed(void *ctx, bool ready, const char *message)
 {
     Node *node = ctx;
@@ -124,7 +131,8 @@ static VmafxErr start_runner(Node *node, uint64_t now, VmafxErrInfo *reterr)
 {
     VmafxErrInfo info = { 0 };
     VmafxErr err = vmafx_runner_start(
-        &(VmafxRunnerConfig){ .tasks_max = VMAFX_RUNNER_TASKS_MAX, .changed = scorer_changed, .ctx = node },
+        &(VmafxRunnerConfig){
+            .tasks_max = VMAFX_RUNNER_TASKS_MAX, .changed = scorer_changed, .encoders = encoders_known, .ctx = node },
         &node->runner, &info);
     uint64_t wait_ns = START_BACKOFF_MIN_NS << VMAFX_MIN(node->runner_failures, 6u);
 

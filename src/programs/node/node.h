@@ -14,6 +14,7 @@
 #include "otel/api/log.h"
 #include "otel/api/trace.h"
 #include "programs/node/inbox.h"
+#include "programs/node/keep.h"
 #include "programs/node/load.h"
 #include "programs/node/spool.h"
 #include "rpc/client.h"
@@ -36,6 +37,8 @@ typedef struct Task {
     bool running;          /* the runner has it */
     atomic_bool stop;      /* wanted while it was opening; that thread looks at it */
     VmafxSpanContext span; /* the attempt's, made by the controller */
+    VmafxKeptFile kept;    /* of what is encoded; set by the thread that opens, before it says that it has */
+    bool untried;          /* it was begun before anybody knew which encoders work here */
 } Task;
 
 typedef struct NodeConfig {
@@ -47,6 +50,8 @@ typedef struct NodeConfig {
     int threads;               /* of the engine, for each task */
     int64_t memory_bytes;      /* for all tasks together */
     int64_t task_memory_bytes; /* RLIMIT_AS of a child; 0: none */
+    const char *keep;          /* folder for encoded videos; NULL: none are kept */
+    int64_t keep_bytes_max;    /* of each */
     VmafxLogger *log;
     void (*wake)(void *ctx);
     void *wake_ctx;
@@ -65,15 +70,16 @@ typedef struct Node {
     VmafxHolding items[VMAFX_HOLDINGS_MAX];
     VmafxHoldings holdings;
     Task *tasks;
-    atomic_int n_opening; /* threads that open inputs and will speak to the inbox */
+    atomic_int n_opening; /* threads that open inputs, or put a file in place, and will speak to the inbox */
     uint64_t last_tag;
 
     VmafxRpcChannel *channel;
     VmafxRpcClientStream *stream;
     uint64_t stream_tag; /* of the stream that stands; messages of earlier ones are passed over */
     bool welcomed;
-    unsigned failures; /* connections in a row that came to nothing */
-    bool complained;   /* said that the controller is away */
+    bool encoders_owed; /* the hello could not say which encoders work */
+    unsigned failures;  /* connections in a row that came to nothing */
+    bool complained;    /* said that the controller is away */
     uint64_t connect_at, heartbeat_at, heartbeat_ns, seen_ns;
     int64_t sequence;
     LoadMeter meter;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * Attempts on their way: inputs opened by a thread of their own (a file system may hang, a download takes its time),
- * then the runner, then the spool. Spans and log records of the scorer's children are handed on as they come.
+ * then the runner, then, where an encoded video is kept, another thread that puts it in place, then the spool. Spans
+ * and log records of the scorer's children are handed on as they come.
  */
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -11,6 +13,7 @@
 #include "base/text.h"
 #include "programs/node/node.h"
 #include "programs/node/uploads.h"
+#include "rpc/spec_check.h"
 #include "signals/signals.h"
 
 #define WALL_GRACE_MS 2000 /* the node's own clock comes first; the scorer's limit is the second line */
@@ -44,6 +47,7 @@ void task_free(Task *task)
         }
     vmafx_tracestate_unref(&task->span.state);
     vmafx_message_free(&task->assign);
+    vmafx_kept_file_done(&task->kept);
     free(task);
 }
 
@@ -55,6 +59,7 @@ Task *task_new(Node *node, const Vmafx__V1__Assign *assign, VmafxMessage **messa
         free(task);
         return NULL;
     }
+    task->kept = (VmafxKeptFile)VMAFX_KEPT_FILE_NONE;
     task->node = node;
     task->tag = ++node->last_tag;
     task->spec = assign->spec;
@@ -138,6 +143,30 @@ static void open_one(Opening *opening, const char *role, const Vmafx__V1__Input 
     vmafx_span_set_status(span, VMAFX_STATUS_ERROR, vmafx_err_text(item->err));
 }
 
+/* The reference once more, with a position of its own, and the file for what is encoded. */
+static void open_encode(Opening *opening, const Vmafx__V1__EncodeRecipe *recipe, InboxItem *item)
+{
+    Task *task = opening->task;
+    VmafxErrInfo info = { 0 };
+
+    item->fds[1] = vmafx_reopen(item->fds[0]);
+    if (item->fds[1] < 0) {
+        item->err = VMAFX_ERR_INPUT;
+        item->failure = VMAFX_FAILURE_INPUT;
+        snprintf(item->text, sizeof item->text,
+                 "the reference cannot be read twice, as an encode does (%s): it has to be a file", strerror(errno));
+        return;
+    }
+    if (!recipe->keep)
+        return;
+    item->err = keep_open(opening->node->config.keep, &task->ref, &task->kept, &info);
+    if (!item->err)
+        return;
+    item->failure = item->err == VMAFX_ERR_ENCODER ? VMAFX_FAILURE_ENCODER : VMAFX_FAILURE_RESOURCE;
+    item->may_pass = item->err != VMAFX_ERR_ENCODER;
+    snprintf(item->text, sizeof item->text, "%s", *info.message ? info.message : vmafx_err_text(item->err));
+}
+
 static void *open_inputs(void *arg)
 {
     Opening *opening = arg;
@@ -145,7 +174,9 @@ static void *open_inputs(void *arg)
 
     if (item) { /* without memory the attempt times out; nothing better can be said then */
         open_one(opening, "reference", opening->task->spec->reference, &item->fds[0], item);
-        if (!item->err)
+        if (!item->err && vmafx_spec_recipe(opening->task->spec))
+            open_encode(opening, vmafx_spec_recipe(opening->task->spec), item);
+        else if (!item->err)
             open_one(opening, "distorted", opening->task->spec->distorted, &item->fds[1], item);
         inbox_put(&opening->node->inbox, item);
     }
@@ -198,6 +229,8 @@ static void end(Task *task, VmafxOutcome outcome, VmafxFailure failure, bool may
     VmafxErrInfo info = { 0 };
     VmafxErr err = vmafx_holdings_ended(&node->holdings, &task->ref, outcome, &reported);
 
+    if (err || reported != VMAFX_OUTCOME_SUCCEEDED)
+        keep_remove(node->config.keep, &task->ref);
     if (err) { /* of no use any more */
         task_free(task);
         return;
@@ -254,15 +287,75 @@ static void on_progress(void *ctx, uint64_t tag, const Vmafx__Scorer__V1__ChildP
     inbox_put(&((Task *)ctx)->node->inbox, item);
 }
 
-static VmafxErr pack_result(const Node *node, const VmafxRunEnd *run_end, uint8_t **ret, size_t *ret_len)
+static VmafxErr pack_result(const Node *node, const VmafxRunEnd *run_end, const char *kept, uint8_t **ret,
+                            size_t *ret_len)
 {
     Vmafx__V1__StoredResult stored = VMAFX__V1__STORED_RESULT__INIT;
     Vmafx__V1__Result summary = *run_end->result; /* a copy, to add what only we know */
+    Vmafx__V1__EncodeFacts encode;
 
     summary.node = (char *)node->config.name;
+    if (kept && summary.encode) {
+        encode = *summary.encode;
+        encode.kept = (char *)(uintptr_t)kept;
+        summary.encode = &encode;
+    }
     stored.summary = &summary;
     stored.frames = (ProtobufCBinaryData){ run_end->frames_len, (uint8_t *)run_end->frames };
     return vmafx_message_pack(&stored.base, ret, ret_len);
+}
+
+static void fail_item(InboxItem *item, VmafxFailure failure, const char *text)
+{
+    item->outcome = VMAFX_OUTCOME_FAILED;
+    item->failure = failure;
+    snprintf(item->text, sizeof item->text, "%s", text);
+}
+
+/* ---- What was encoded is put in place: bringing it to disk takes its time ---- */
+
+typedef struct Keeping {
+    Task *task; /* stays until the item has been taken */
+    InboxItem *item;
+} Keeping;
+
+static void keep(const Keeping *keeping)
+{
+    VmafxErrInfo info = { 0 };
+
+    if (vmafx_kept_file_commit(&keeping->task->kept, &info))
+        fail_item(keeping->item, VMAFX_FAILURE_RESOURCE, info.message);
+    inbox_put(&keeping->task->node->inbox, keeping->item);
+}
+
+static void *keep_in_thread(void *arg)
+{
+    Keeping *keeping = arg;
+    Node *node = keeping->task->node;
+
+    keep(keeping);
+    free(keeping);
+    atomic_fetch_sub(&node->n_opening, 1);
+    return NULL;
+}
+
+static void start_keeping(Task *task, InboxItem *item)
+{
+    Keeping *keeping = malloc(sizeof *keeping);
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    atomic_fetch_add(&task->node->n_opening, 1);
+    if (keeping)
+        *keeping = (Keeping){ task, item };
+    if (!keeping || pthread_create(&thread, &attr, keep_in_thread, keeping)) {
+        atomic_fetch_sub(&task->node->n_opening, 1);
+        free(keeping);
+        keep(&(const Keeping){ task, item }); /* in the runner's thread: the others wait for once */
+    }
+    pthread_attr_destroy(&attr);
 }
 
 static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *run_end)
@@ -276,10 +369,15 @@ static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *run_end)
     item->outcome = (VmafxOutcome)run_end->outcome;
     item->failure = (VmafxFailure)run_end->failure;
     snprintf(item->text, sizeof item->text, "%s", run_end->message);
-    if (run_end->result && pack_result(task->node, run_end, &item->result, &item->result_len)) {
-        item->outcome = VMAFX_OUTCOME_FAILED;
-        item->failure = VMAFX_FAILURE_RESOURCE;
-        snprintf(item->text, sizeof item->text, "the node had no memory for the result");
+    if (item->failure == VMAFX_FAILURE_ENCODER)
+        item->may_pass = task->untried; /* another node may have what this one turned out to lack */
+    bool keeps = task->kept.fd >= 0 && item->outcome == VMAFX_OUTCOME_SUCCEEDED;
+    if (run_end->result &&
+        pack_result(task->node, run_end, keeps ? task->kept.path : NULL, &item->result, &item->result_len))
+        fail_item(item, VMAFX_FAILURE_RESOURCE, "the node had no memory for the result");
+    else if (keeps) {
+        start_keeping(task, item);
+        return;
     }
     inbox_put(&task->node->inbox, item);
 }
@@ -287,17 +385,22 @@ static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *run_end)
 static void run(Task *task, int fds[2])
 {
     Node *node = task->node;
+    const Vmafx__V1__Input *distorted = vmafx_spec_distorted(task->spec);
     char names[2][256]; /* what the result says of where they came from: nothing secret */
+    VmafxEncoderSet encoders;
     VmafxErrInfo info = { 0 };
 
+    task->untried = !vmafx_runner_encoders(node->runner, &encoders);
     vmafx_uri_name(task->spec->reference->uri, names[0], sizeof names[0]);
-    vmafx_uri_name(task->spec->distorted->uri, names[1], sizeof names[1]);
+    vmafx_uri_name(distorted ? distorted->uri : task->spec->reference->uri, names[1], sizeof names[1]);
     VmafxErr err = vmafx_runner_run(
         node->runner,
         &(VmafxRunTask){
             .tag = task->tag,
             .spec = task->spec,
             .fds = { fds[0], fds[1] },
+            .keep_fd = task->kept.fd,
+            .keep_bytes = task->kept.fd >= 0 ? node->config.keep_bytes_max : 0,
             .names = { names[0], names[1] },
             .threads = node->config.threads,
             .traceparent = task->traceparent[0] ? task->traceparent : NULL,
@@ -321,8 +424,8 @@ static void run(Task *task, int fds[2])
 void task_start(Task *task, uint64_t now)
 {
     task->deadline_ns = task->timeout_ms > 0 ? now + (uint64_t)task->timeout_ms * 1000000u : 0;
-    if (task->spec->distorted_source_case != VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED || !task->spec->reference)
-        fail(task, VMAFX_FAILURE_ENCODER, false, "this node cannot encode");
+    if (!task->spec->reference || (!vmafx_spec_distorted(task->spec) && !vmafx_spec_recipe(task->spec)))
+        fail(task, VMAFX_FAILURE_INTERNAL, false, "the job names no two videos, and no way to make one of the other");
     else if (start_opening(task))
         fail(task, VMAFX_FAILURE_RESOURCE, true, "the node could not start a thread");
 }

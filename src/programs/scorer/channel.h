@@ -11,7 +11,7 @@
 
 #define CHANNEL_MESSAGE_MAX ((size_t)1 << 20)
 #define CHANNEL_REQUEST_MAX ((size_t)128 << 10)
-#define CHANNEL_FDS_MAX     3
+#define CHANNEL_FDS_MAX     4
 
 /** Where messages are put together: allocated beforehand, so that a lack of memory can still be told. */
 typedef struct ChannelBuffer {

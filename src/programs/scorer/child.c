@@ -18,6 +18,7 @@
 #include "media/decoders.h"
 #include "otel/api/log.h"
 #include "programs/scorer/child_telemetry.h"
+#include "rpc/spec_check.h"
 #include "score/spec.h"
 #include "score/summary.h"
 #include "signals/signals.h"
@@ -28,7 +29,9 @@
 #define LIVE_ROWS           64                 /* frames of one live message, */
 #define LIVE_VALUES         ((size_t)64 << 10) /* and values: half a MiB */
 
-enum { FD_REFERENCE = 3, FD_DISTORTED, FD_PIPE };
+enum { FD_REFERENCE = 3, FD_DISTORTED, FD_PIPE, FD_KEEP };
+
+#define KEEP_SLACK (1 << 20) /* the file is refused with a sentence before the kernel would cut it off */
 
 typedef Vmafx__V1__FailureClass Class;
 
@@ -192,6 +195,23 @@ static void send_frames(Child *child, uint8_t *data, size_t len)
     }
 }
 
+/* What this process measures, others have to be told: it sends no metrics. */
+static void send_inferences(Child *child)
+{
+    for (size_t i = 0; i < child->result.n_models; i++) {
+        Vmafx__Scorer__V1__ChildMessage message = VMAFX__SCORER__V1__CHILD_MESSAGE__INIT;
+        Vmafx__Scorer__V1__Inferences inferences = VMAFX__SCORER__V1__INFERENCES__INIT;
+
+        inferences.model = child->result.models[i].version;
+        inferences.seconds = (double *)(uintptr_t)vmafx_result_inferences(&child->result, i, &inferences.n_seconds);
+        if (!inferences.n_seconds)
+            continue;
+        message.kind_case = VMAFX__SCORER__V1__CHILD_MESSAGE__KIND_INFERENCES;
+        message.inferences = &inferences;
+        VMAFX_IGNORE(child_send(&child->pipe, &message)); /* 32 KiB at most */
+    }
+}
+
 /* ---- how it went ---- */
 
 /* Who is to blame: a table of how far the scoring got and what it says. */
@@ -201,6 +221,8 @@ static Class class_of(VmafxStage stage, VmafxErr err)
         return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE;
     if (err == VMAFX_ERR_INTERNAL)
         return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INTERNAL;
+    if (err == VMAFX_ERR_ENCODER)
+        return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER;
     switch (stage) {
     case VMAFX_STAGE_MODELS:
         return VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MODEL;
@@ -245,6 +267,11 @@ static _Noreturn void fail_scoring(Child *child, VmafxErr err, const VmafxErrInf
 {
     if (child->result.n_problems)
         fail_mismatch(child);
+    if (child->result.keep_failed) /* too large: it will be so again; a full disk may pass */
+        fail(child,
+             err == VMAFX_ERR_LIMIT ? VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER
+                                    : VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE,
+             NULL, "%s", info->message);
     fail(child, class_of(child->result.stage, err), NULL, "%s", *info->message ? info->message : vmafx_err_text(err));
 }
 
@@ -257,7 +284,8 @@ static int64_t bytes_of(int fd)
 
 static void summarise(Child *child, VmafxSummary *summary)
 {
-    const VmafxSummaryFacts facts = { .input_bytes = { bytes_of(FD_REFERENCE), bytes_of(FD_DISTORTED) },
+    int64_t distorted_bytes = child->spec.pair.encode ? 0 : bytes_of(FD_DISTORTED); /* else the reference again */
+    const VmafxSummaryFacts facts = { .input_bytes = { bytes_of(FD_REFERENCE), distorted_bytes },
                                       .decoder_versions = vmafx_media_version(),
                                       .sandbox_layers = child->layers,
                                       .n_sandbox_layers = child->n_layers };
@@ -284,6 +312,7 @@ static _Noreturn void tell_result(Child *child)
     if (err)
         fail(child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE, NULL,
              "the values of %u frames cannot be put together: %s", result->frames, vmafx_err_text(err));
+    send_inferences(child);
     send_frames(child, frames, frames_len);
     if (!result->complete)
         fail(child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INPUT, &summary.message, "%s", result->incomplete_reason);
@@ -305,6 +334,25 @@ static void log_end(const Child *child)
     vmafx_logger_free(&log);
 }
 
+/* How the recipe is carried out, and where it goes if it is to be kept. */
+static void set_encode(Child *child)
+{
+    const Vmafx__Scorer__V1__Start *start = child->task->start;
+    const Vmafx__V1__EncodeRecipe *recipe = vmafx_spec_recipe(start->spec);
+    VmafxPairEncode *encode = &child->spec.encode;
+
+    if (!recipe)
+        return;
+    encode->threads = start->threads;
+    if (child->task->n_fds > FD_KEEP - FD_REFERENCE && start->limits) {
+        encode->keep_fd = FD_KEEP;
+        encode->keep_max = start->limits->keep_bytes;
+    } else if (recipe->keep) {
+        fail(child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER, NULL,
+             "the recipe says that the encoded video is to be kept, and there is no place for it here");
+    }
+}
+
 static _Noreturn void score(Child *child)
 {
     static const int fds[] = { FD_REFERENCE, FD_DISTORTED };
@@ -314,10 +362,11 @@ static _Noreturn void score(Child *child)
 
     if (err)
         fail(child,
-             err == VMAFX_ERR_NOMEM         ? VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE
-             : err == VMAFX_ERR_UNSUPPORTED ? VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER
-                                            : VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MISMATCH,
+             err == VMAFX_ERR_NOMEM     ? VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE
+             : err == VMAFX_ERR_ENCODER ? VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER
+                                        : VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MISMATCH,
              NULL, "%s", info.message);
+    set_encode(child);
     child->spec.pair.fds = fds;
     child->spec.pair.registry = child->task->models;
     child->spec.pair.flat_trace = !start->nested;
@@ -334,16 +383,29 @@ static _Noreturn void score(Child *child)
     tell_result(child);
 }
 
+void child_restore_signals(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 _Noreturn void child_run(ChildTask *task)
 {
     Child child = { .task = task,
                     .pipe = { .fd = task->fds[2], .lock = PTHREAD_MUTEX_INITIALIZER, .buffer = task->buffer },
                     .last_progress_s = -1 };
     const Vmafx__Scorer__V1__Limits *given = task->start->limits;
-    const SandboxLimits limits = { given ? given->address_space_bytes : 0, given ? given->cpu_seconds : 0 };
+    const SandboxLimits limits = { .address_space_bytes = given ? given->address_space_bytes : 0,
+                                   .cpu_seconds = given ? given->cpu_seconds : 0,
+                                   .file_bytes = given && task->n_fds > FD_KEEP - FD_REFERENCE
+                                                     ? given->keep_bytes + KEEP_SLACK
+                                                     : 0 };
     VmafxErrInfo info = { 0 };
     unsigned layers = 0;
-    VmafxErr err = sandbox_keep_only(&task->sandbox, task->fds, 3, &info);
+    VmafxErr err = sandbox_keep_only(&task->sandbox, task->fds, task->n_fds, &info);
 
     if (err)
         fail(&child, VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE, NULL, "%s", info.message);

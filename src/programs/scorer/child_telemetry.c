@@ -16,7 +16,7 @@
 #define ATTRS_MAX     32
 #define TEXT_MAX      1024
 #define LOGS_MAX      900
-#define SPANS_MAX     1000 /* of which the last ones are kept for what is not a run of frames */
+#define SPANS_MAX     1000 /* of which the last ones are kept for what is neither a run of frames nor an inference */
 #define RUN_SPANS_MAX 900
 
 VmafxErr child_send(ChildPipe *pipe, Vmafx__Scorer__V1__ChildMessage *message)
@@ -95,7 +95,9 @@ static void add_layers(const ChildTelemetry *t, Attributes *to, Vmafx__Scorer__V
 
 static bool may_send_span(ChildTelemetry *t, const VmafxSpanData *data)
 {
-    size_t max = !strcmp(data->name, VMAFX_SPAN_NAME_FRAME_EXTRACTION) ? RUN_SPANS_MAX : SPANS_MAX;
+    bool of_many =
+        !strcmp(data->name, VMAFX_SPAN_NAME_FRAME_EXTRACTION) || !strcmp(data->name, VMAFX_SPAN_NAME_ONNX_INFERENCE);
+    size_t max = of_many ? RUN_SPANS_MAX : SPANS_MAX;
 
     pthread_mutex_lock(&t->pipe->lock);
     bool may = data->flags & VMAFX_TRACE_FLAG_SAMPLED && t->n_spans < max;

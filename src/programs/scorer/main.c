@@ -13,6 +13,7 @@
 #include <vmafx/engine.h>
 
 #include "base/base.h"
+#include "media/encode.h"
 #include "otel/api/log.h"
 #include "programs/scorer/lines.h"
 #include "programs/scorer/supervisor.h"
@@ -38,6 +39,7 @@ int main(int argc, char **argv)
 {
     VmafxErrInfo info = { 0 };
 
+    vmafx_encoders_prepare();
     if (argc == 2 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))) {
         puts("vmafx-scorer " VMAFX_ENGINE_VERSION);
         return 0;

@@ -146,8 +146,8 @@ static bool limit(int which, rlim_t soft, rlim_t hard)
 
 static bool limit_resources(const SandboxLimits *limits)
 {
-    bool ok =
-        limit(RLIMIT_CORE, 0, 0) && limit(RLIMIT_FSIZE, 0, 0) && limit(RLIMIT_NOFILE, DESCRIPTORS_MAX, DESCRIPTORS_MAX);
+    bool ok = limit(RLIMIT_CORE, 0, 0) && limit(RLIMIT_FSIZE, (rlim_t)limits->file_bytes, (rlim_t)limits->file_bytes) &&
+              limit(RLIMIT_NOFILE, DESCRIPTORS_MAX, DESCRIPTORS_MAX);
 
     /* The soft limit's signal names the cause; the hard one, a second later, cannot be caught. */
     if (limits->cpu_seconds > 0)

@@ -4,7 +4,7 @@
  * compute, and start threads. Everything else is taken from it, in layers, so that one that a machine does not offer
  * leaves the others:
  *
- *     rlimits        memory, CPU time, descriptors; no file grows, no core is written
+ *     rlimits        memory, CPU time, descriptors; no file grows but the one that is to be kept, no core is written
  *     unprivileged   another user than root, without capabilities
  *     namespaces     a network and IPC of its own, with nothing in them
  *     chroot         an empty folder that no longer exists is all there is of the file system
@@ -58,6 +58,7 @@ typedef struct Sandbox {
 
 typedef struct SandboxLimits {
     int64_t address_space_bytes, cpu_seconds; /* 0: none */
+    int64_t file_bytes;                       /* that a file it has may grow to; 0: none does */
 } SandboxLimits;
 
 /** VMAFX_ERR_IO: no /dev/null. */

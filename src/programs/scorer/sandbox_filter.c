@@ -31,6 +31,7 @@ static const int allowed[] = {
     SCMP_SYS(preadv),
     SCMP_SYS(write),
     SCMP_SYS(writev),
+    SCMP_SYS(pwrite64),
     SCMP_SYS(lseek),
     SCMP_SYS(_llseek),
     SCMP_SYS(close),
@@ -43,6 +44,8 @@ static const int allowed[] = {
     SCMP_SYS(munmap),
     SCMP_SYS(mremap),
     SCMP_SYS(madvise),
+    SCMP_SYS(get_mempolicy), /* which memory is near: x265 asks, and places its threads by it */
+    SCMP_SYS(set_mempolicy),
     /* threads */
     SCMP_SYS(futex),
     SCMP_SYS(futex_time64),

@@ -4,8 +4,10 @@
  *            ──► Stop: SIGKILL
  *     SIGCHLD ─► Exited ──► socket
  *
+ * After Ready a child tries which encoders work inside the sandbox (probe.h); when that is known, Encoders is sent.
+ *
  * There is one thread from start to end, so that a fork copies all there is. Ends of children and of their time are the
- * only things waited for besides the socket.
+ * only things waited for besides the socket and that.
  */
 
 #include "programs/scorer/supervisor.h"
@@ -27,6 +29,7 @@
 #include "programs/scorer/channel.h"
 #include "programs/scorer/child.h"
 #include "programs/scorer/lines.h"
+#include "programs/scorer/probe.h"
 #include "programs/scorer/sandbox.h"
 #include "programs/scorer/warm_up.h"
 #include "score/registry.h"
@@ -35,6 +38,7 @@
 #define SEND_TIMEOUT_S 10
 #define THREADS_MAX    256
 #define WALL_MS_MAX    ((int64_t)31 * 24 * 3600 * 1000)
+#define KEEP_BYTES_MAX ((int64_t)1 << 60)
 
 typedef Vmafx__Scorer__V1__ScorerEvent Event;
 
@@ -51,6 +55,7 @@ typedef struct Supervisor {
     unsigned layers;
     VmafxModelRegistry *models;
     ChannelBuffer *buffer;
+    Probe probe;
     Task tasks[SCORER_TASKS_MAX];
     size_t n_tasks;
     bool over;
@@ -89,6 +94,19 @@ static void send_ready(Supervisor *s)
     ready.sandbox_layers = (char **)(uintptr_t)layers;
     event.kind_case = VMAFX__SCORER__V1__SCORER_EVENT__KIND_READY;
     event.ready = &ready;
+    send_event(s, &event);
+}
+
+static void send_encoders(Supervisor *s, VmafxEncoderSet encoders)
+{
+    Event event = VMAFX__SCORER__V1__SCORER_EVENT__INIT;
+    Vmafx__Scorer__V1__Encoders message = VMAFX__SCORER__V1__ENCODERS__INIT;
+    const char *names[VMAFX_ENCODERS_MAX];
+
+    message.n_names = vmafx_encoder_set_names(encoders, names);
+    message.names = (char **)(uintptr_t)names;
+    event.kind_case = VMAFX__SCORER__V1__SCORER_EVENT__KIND_ENCODERS;
+    event.encoders = &message;
     send_event(s, &event);
 }
 
@@ -135,8 +153,8 @@ static const char *objection(Supervisor *s, const ChannelRequest *request)
     const Vmafx__Scorer__V1__Start *start = request->request->start;
     const Vmafx__Scorer__V1__Limits *limits = start->limits;
 
-    if (request->n_fds != 3)
-        return "three descriptors have to come with a start: reference, distorted, pipe";
+    if (request->n_fds != 3 && request->n_fds != 4)
+        return "three descriptors have to come with a start: reference, distorted, pipe; or a file to keep too";
     if (find_task(s, start->tag))
         return "a task with this tag is running";
     if (s->n_tasks == SCORER_TASKS_MAX)
@@ -146,19 +164,9 @@ static const char *objection(Supervisor *s, const ChannelRequest *request)
     if (start->threads < 0 || start->threads > THREADS_MAX)
         return "the number of threads is not between 0 and 256";
     if (limits && (limits->address_space_bytes < 0 || limits->cpu_seconds < 0 || limits->wall_ms < 0 ||
-                   limits->wall_ms > WALL_MS_MAX))
+                   limits->wall_ms > WALL_MS_MAX || limits->keep_bytes < 0 || limits->keep_bytes > KEEP_BYTES_MAX))
         return "a limit is outside its range";
     return NULL;
-}
-
-/* In the child: nothing of the scorer's way to hear of signals is left. */
-static void restore_signals(void)
-{
-    sigset_t none;
-
-    sigemptyset(&none);
-    signal(SIGPIPE, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static void start_task(Supervisor *s, const ChannelRequest *request)
@@ -173,9 +181,9 @@ static void start_task(Supervisor *s, const ChannelRequest *request)
     }
     pid_t pid = fork();
     if (pid == 0) {
-        ChildTask task = { start, request->fds, s->sandbox, self, s->models, s->buffer };
+        ChildTask task = { start, request->fds, request->n_fds, s->sandbox, self, s->models, s->buffer };
 
-        restore_signals();
+        child_restore_signals();
         child_run(&task);
     }
     if (pid < 0) {
@@ -207,7 +215,9 @@ static void reap_children(Supervisor *s)
 
     while (read(s->signals, &info, sizeof info) > 0) /* several deaths may be one signal */
         ;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (probe_take_end(&s->probe, pid))
+            continue;
         for (size_t i = 0; i < s->n_tasks; i++)
             if (s->tasks[i].pid == pid) {
                 Task task = s->tasks[i];
@@ -216,6 +226,16 @@ static void reap_children(Supervisor *s)
                 send_exited(s, &task, status);
                 break;
             }
+    }
+}
+
+/* Goes on where the last child has ended; when all has been tried, tells. */
+static void continue_probe(Supervisor *s)
+{
+    VmafxEncoderSet encoders;
+
+    if (probe_step(&s->probe, &s->sandbox, &encoders))
+        send_encoders(s, encoders);
 }
 
 /* Kills whose time is up; returns how long to wait for the next, in ms, or -1. */
@@ -235,6 +255,7 @@ static int enforce_time(Supervisor *s)
             next = VMAFX_MIN(next, task->kill_at_ns);
         }
     }
+    next = VMAFX_MIN(next, probe_enforce_time(&s->probe, now));
     return next == UINT64_MAX ? -1 : (int)VMAFX_MIN((next - now) / 1000000u + 1, (uint64_t)3600000);
 }
 
@@ -246,6 +267,7 @@ static void kill_all(Supervisor *s)
         while (waitpid(s->tasks[i].pid, NULL, 0) < 0 && errno == EINTR)
             ;
     s->n_tasks = 0;
+    probe_done(&s->probe);
 }
 
 /* ---- the loop ---- */
@@ -278,6 +300,7 @@ static void take_request(Supervisor *s)
 static VmafxErr loop(Supervisor *s, VmafxErrInfo *reterr)
 {
     while (!s->over) {
+        continue_probe(s);
         struct pollfd waits[] = { { .fd = s->socket, .events = POLLIN }, { .fd = s->signals, .events = POLLIN } };
         int n = poll(waits, VMAFX_LEN(waits), enforce_time(s));
 

@@ -11,6 +11,7 @@ void info_fill(Server *server, ServerInfo *ret)
 {
     const VmafxRunnerFacts *facts = vmafx_runner_facts(server->runner);
     Vmafx__V1__GetCapabilitiesResponse *c = &ret->capabilities;
+    VmafxEncoderSet encoders;
 
     vmafx__v1__list_models_response__init(&ret->models);
     ret->models.n_versions = facts->n_models;
@@ -30,4 +31,8 @@ void info_fill(Server *server, ServerInfo *ret)
     c->pixels_max = server->limits.pixels;
     c->paths = server->opens_paths;
     c->urls = server->opens_urls;
+    if (!vmafx_runner_encoders(server->runner, &encoders))
+        encoders = 0;
+    c->n_encoders = vmafx_encoder_set_names(encoders, ret->encoders);
+    c->encoders = (char **)(uintptr_t)ret->encoders;
 }

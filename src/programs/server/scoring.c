@@ -6,6 +6,7 @@
 
 #include "programs/server/scoring.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -13,7 +14,9 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/kept_file.h"
 #include "programs/server/scoring_check.h"
+#include "rpc/spec_check.h"
 #include "signals/signals.h"
 
 #define NAME_MAX_BYTES               256
@@ -128,7 +131,7 @@ VmafxErr scoring_err_of(Vmafx__V1__FailureClass failure)
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_INPUT] = VMAFX_ERR_INPUT,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MISMATCH] = VMAFX_ERR_MISMATCH,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_MODEL] = VMAFX_ERR_MODEL,
-        [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER] = VMAFX_ERR_UNSUPPORTED,
+        [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_ENCODER] = VMAFX_ERR_ENCODER,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_RESOURCE] = VMAFX_ERR_NOMEM,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_NODE] = VMAFX_ERR_UNREACHABLE,
         [VMAFX__V1__FAILURE_CLASS__FAILURE_CLASS_TIMEOUT] = VMAFX_ERR_DEADLINE,
@@ -319,11 +322,19 @@ static VmafxErr open_one(Scoring *scoring, int i, VmafxErrInfo *reterr)
 
 static VmafxErr open_inputs(Scoring *scoring, VmafxErrInfo *reterr)
 {
+    bool encodes = vmafx_spec_recipe(&scoring->spec);
     VmafxErr err = VMAFX_OK;
 
-    for (int i = 0; i < 2 && !err; i++)
+    for (int i = 0; i < (encodes ? 1 : 2) && !err; i++)
         if (scoring->fds[i] < 0)
             err = open_one(scoring, i, reterr);
+    if (err || !encodes)
+        return err;
+    scoring->fds[1] = vmafx_reopen(scoring->fds[0]);
+    if (scoring->fds[1] < 0)
+        err =
+            vmafx_fail(reterr, VMAFX_ERR_INPUT,
+                       "reference: cannot be read twice, as an encode does (%s): it has to be a file", strerror(errno));
     return err;
 }
 

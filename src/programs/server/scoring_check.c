@@ -19,8 +19,13 @@ void scoring_spec(const Vmafx__V1__ScoreRequest *request, Vmafx__V1__Input input
     }
     vmafx__v1__job_spec__init(ret);
     ret->reference = &inputs[0];
-    ret->distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED;
-    ret->distorted = &inputs[1];
+    if (request->encode) {
+        ret->distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_ENCODE;
+        ret->encode = request->encode;
+    } else {
+        ret->distorted_source_case = VMAFX__V1__JOB_SPEC__DISTORTED_SOURCE_DISTORTED;
+        ret->distorted = &inputs[1];
+    }
     ret->n_models = request->n_models;
     ret->models = request->models;
     ret->n_features = request->n_features;
@@ -41,6 +46,11 @@ static VmafxErr check_pixels(const ServerLimits *limits, const char *path, const
                               "%s.%s.raw: %dx%d pixels are more than the %" PRId64 " that this server takes", path,
                               roles[i], raw->width, raw->height, limits->pixels);
     }
+    const Vmafx__V1__EncodeRecipe *e = request->encode;
+    if (limits->pixels && e && (int64_t)e->width * e->height > limits->pixels)
+        return vmafx_fail(reterr, VMAFX_ERR_LIMIT,
+                          "%s.encode: %dx%d pixels are more than the %" PRId64 " that this server takes", path,
+                          e->width, e->height, limits->pixels);
     const Vmafx__V1__Comparison *c = request->comparison;
     if (limits->pixels && c && (int64_t)c->scale_width * c->scale_height > limits->pixels)
         return vmafx_fail(reterr, VMAFX_ERR_LIMIT,
@@ -55,7 +65,11 @@ VmafxErr scoring_check(const ServerLimits *limits, const Vmafx__V1__ScoreRequest
     bool by_uri = fds[0] < 0 && fds[1] < 0;
     VmafxErr err = by_uri ? vmafx_spec_check(spec, path, reterr) : vmafx_spec_check_scoring(spec, path, reterr);
 
-    for (int i = 0; i < 2 && !err && !by_uri; i++)
+    if (!err && request->encode && (request->distorted || fds[1] >= 0))
+        err = vmafx_fail(reterr, VMAFX_ERR_INVALID, "%s.distorted: is made by encode; leave one of them out", path);
+    if (!err && request->encode && request->encode->keep)
+        err = vmafx_fail(reterr, VMAFX_ERR_ENCODER, "%s.encode.keep: this server keeps no encoded videos", path);
+    for (int i = 0; i < (request->encode ? 1 : 2) && !err && !by_uri; i++)
         if (fds[i] < 0 && !*(i ? spec->distorted : spec->reference)->uri)
             err = vmafx_fail(reterr, VMAFX_ERR_INVALID, "%s.%s: neither a uri nor data of it", path,
                              i ? "distorted" : "reference");

@@ -85,6 +85,7 @@ size_t http_routes(Server *server, VmafxHttpRoute *ret);
 typedef struct ServerInfo {
     Vmafx__V1__ListModelsResponse models;
     Vmafx__V1__GetCapabilitiesResponse capabilities;
+    const char *encoders[VMAFX_ENCODERS_MAX];
 } ServerInfo;
 void info_fill(Server *server, ServerInfo *ret);
 #endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* The table, and questions to it. */
+
+#include "base/encoders.h"
+
+#include <string.h>
+
+#include "base/base.h"
+
+static const VmafxEncoderName encoders[] = {
+#define VMAFX_ENCODER(name, codec, hardware) { name, codec, hardware },
+#include "base/encoders.def"
+#undef VMAFX_ENCODER
+};
+
+_Static_assert(VMAFX_LEN(encoders) <= VMAFX_ENCODERS_MAX, "lists of encoders have room for all");
+
+const VmafxEncoderName *vmafx_encoder_names(size_t *ret_n)
+{
+    *ret_n = VMAFX_LEN(encoders);
+    return encoders;
+}
+
+int vmafx_encoder_name_index(const char *name)
+{
+    for (size_t i = 0; i < VMAFX_LEN(encoders); i++)
+        if (!strcmp(encoders[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+const VmafxEncoderName *vmafx_encoder_name_find(const char *name)
+{
+    int i = vmafx_encoder_name_index(name);
+
+    return i < 0 ? NULL : &encoders[i];
+}
+
+size_t vmafx_encoder_set_names(VmafxEncoderSet set, const char *ret[VMAFX_ENCODERS_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < VMAFX_LEN(encoders); i++)
+        if (set & (VmafxEncoderSet)1 << i)
+            ret[n++] = encoders[i].name;
+    return n;
+}
+
+bool vmafx_codec_is_known(const char *codec)
+{
+    for (size_t i = 0; i < VMAFX_LEN(encoders); i++)
+        if (!strcmp(encoders[i].codec, codec))
+            return true;
+    return false;
+}
+
+bool vmafx_encoder_fits(const char *name, const char *encoder, const char *codec)
+{
+    const VmafxEncoderName *known = vmafx_encoder_name_find(name);
+
+    if (encoder && *encoder && strcmp(name, encoder) != 0)
+        return false;
+    return !codec || !*codec || (known && !strcmp(known->codec, codec));
+}
