@@ -23,6 +23,11 @@ const VmafxEncoderName *vmafx_encoder_names(size_t *ret_n);
 /** NULL: no such encoder. */
 const VmafxEncoderName *vmafx_encoder_name_find(const char *name);
 bool vmafx_codec_is_known(const char *codec);
+/** The codec that somebody may have meant who wrote another word: "h265", "x265", "libx265" and "HEVC" are hevc. NULL:
+   no idea. Static */
+const char *vmafx_codec_meant(const char *word);
+/** The same for encoders: "x265" and "libx256" are libx265. */
+const char *vmafx_encoder_meant(const char *word);
 
 /** A set of encoders: bit i is number i of the names. */
 typedef uint32_t VmafxEncoderSet;

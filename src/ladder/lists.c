@@ -103,9 +103,12 @@ static VmafxErr add_number(const Item *item, double v, VmafxLadderNumbers *list,
 static VmafxErr add_range(const Item *item, double first, double last, double step, VmafxLadderNumbers *list,
                           VmafxErrInfo *reterr)
 {
-    if (last < first || !(step > 0))
-        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "'%.*s': a range goes from the smaller number to the larger one",
-                          item->len, item->text);
+    if (!(step > 0))
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "'%.*s': the step of a range cannot be 0", item->len, item->text);
+    if (last < first)
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID,
+                          "'%.*s': a range goes from the smaller number to the larger one, as in %g-%g", item->len,
+                          item->text, last, first);
     /* What is a whole number of steps away may be a little off in binary: 0-1:0.1 has 11 values. */
     double steps = floor((last - first) / step + 1e-6);
     if (steps >= VMAFX_LADDER_VALUES_MAX)

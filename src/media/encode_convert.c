@@ -72,9 +72,8 @@ VmafxErr encode_format_check(const EncodeKind *kind, const char *name, VmafxErrI
             at += (size_t)snprintf(list + at, sizeof list - at, i ? ", %s" : "%s", names[i]);
     }
     const char *nearest = vmafx_nearest(name, names, (int)n);
-    return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "%s does not take the pixel format '%.32s'%s%s%s; it takes %s",
-                      kind->name, name, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "",
-                      list);
+    return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "%s does not take the pixel format '%.32s', but %s%s%s%s", kind->name,
+                      name, list, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
 /* The formats that mean full range by their name, as others that do so by a range beside them. */

@@ -23,7 +23,8 @@ struct EncodeKeep {
     int fd;          /* borrowed */
     off_t base;      /* offset in the file of our position 0 */
     int64_t at, max; /* position of the next write; bytes there may be */
-    int error;       /* errno of a failed write */
+    int error;       /* errno of a failed write, … */
+    int64_t held;    /* … and how many bytes there were then */
     bool full;       /* max was not enough */
     AVRational unit; /* of the packets' time stamps */
     AVIOContext *io;
@@ -47,6 +48,7 @@ static int write_bytes(void *opaque, WrittenByte *bytes, int size)
             continue;
         if (n <= 0) {
             keep->error = n < 0 ? errno : EIO;
+            keep->held = keep->at;
             return AVERROR(keep->error);
         }
         done += (int)n;
@@ -82,7 +84,7 @@ static VmafxErr keep_fail(const EncodeKeep *keep, int averror, VmafxErrInfo *ret
                           keep->error == ENOSPC || keep->error == EDQUOT
                               ? "there is no space left to keep the encoded video: %s after %lld bytes"
                               : "the encoded video cannot be kept: %s after %lld bytes",
-                          strerror(keep->error), (long long)keep->at);
+                          strerror(keep->error), (long long)keep->held);
     if (averror == AVERROR(ENOMEM))
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to keep the encoded video");
     decode_describe(averror, why, sizeof why);

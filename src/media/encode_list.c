@@ -165,8 +165,13 @@ static VmafxErr choose_by_name(const VmafxRecipe *recipe, bool codec_given, cons
         char names[256] = "";
         for (size_t i = 0, at = 0; i < VMAFX_LEN(kinds) && at < sizeof names; i++)
             at += (size_t)snprintf(names + at, sizeof names - at, i ? ", %s" : "%s", kinds[i].name);
-        return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "'%.64s' is none of the known encoders: %s", recipe->encoder,
-                          names);
+        const char *meant = vmafx_encoder_meant(recipe->encoder);
+        if (vmafx_codec_is_known(recipe->encoder))
+            return vmafx_fail(reterr, VMAFX_ERR_ENCODER,
+                              "'%s' is a codec and no encoder: ask for it as the codec, or for one of the encoders %s",
+                              recipe->encoder, names);
+        return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "'%.64s' is none of the known encoders: %s%s%s%s", recipe->encoder,
+                          names, meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
     }
     if (codec_given && strcmp(kind->codec, recipe->codec) != 0)
         return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "%s makes %s, not %.64s: give one of encoder and codec",
@@ -175,6 +180,19 @@ static VmafxErr choose_by_name(const VmafxRecipe *recipe, bool codec_given, cons
         return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "this machine's FFmpeg has no encoder %s", kind->name);
     *ret_kind = kind;
     return VMAFX_OK;
+}
+
+static VmafxErr unknown_codec(const char *codec, VmafxErrInfo *reterr)
+{
+    const char *meant = vmafx_codec_meant(codec);
+
+    if (encode_kind_find(codec))
+        return vmafx_fail(
+            reterr, VMAFX_ERR_ENCODER,
+            "'%s' is an encoder and no codec: ask for it as the encoder, or for one of the codecs " VMAFX_CODECS_TEXT,
+            codec);
+    return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "'%.64s' is none of the codecs " VMAFX_CODECS_TEXT "%s%s%s", codec,
+                      meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 }
 
 VmafxErr encode_choose(const VmafxRecipe *recipe, bool probe, const EncodeKind **ret_kind, char *reason, size_t size,
@@ -206,7 +224,7 @@ VmafxErr encode_choose(const VmafxRecipe *recipe, bool probe, const EncodeKind *
         passed = passed ? passed : kind->name;
     }
     if (!known)
-        return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "'%.64s' is none of the codecs " VMAFX_CODECS_TEXT, recipe->codec);
+        return unknown_codec(recipe->codec, reterr);
     return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "this machine has no encoder for %s that works%s%s", recipe->codec,
                       why.message[0] ? ": " : "", why.message);
 }

@@ -271,8 +271,8 @@ static VmafxErr check_preset(const EncodeKind *kind, const AVCodecContext *conte
         for (size_t i = 0, at = 0; i < (size_t)n && at < sizeof list; i++)
             at += (size_t)snprintf(list + at, sizeof list - at, i ? ", %s" : "%s", words[i]);
         const char *nearest = vmafx_nearest(preset, words, n);
-        return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "%s has no preset '%.64s'%s%s%s; it has %s", kind->name, preset,
-                          nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "", list);
+        return vmafx_fail(reterr, VMAFX_ERR_ENCODER, "%s has no preset '%.64s', but %s%s%s%s", kind->name, preset, list,
+                          nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     }
     long number = strtol(preset, &end, 10);
     size_t digits = strspn(preset + (*preset == '-'), "0123456789");

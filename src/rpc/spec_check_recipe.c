@@ -8,18 +8,6 @@
 
 #include "base/base.h"
 #include "base/encoders.h"
-#include "base/nearest.h"
-
-static const char *nearest_encoder(const char *name)
-{
-    const char *names[VMAFX_ENCODERS_MAX];
-    size_t n;
-    const VmafxEncoderName *known = vmafx_encoder_names(&n);
-
-    for (size_t i = 0; i < n; i++)
-        names[i] = known[i].name;
-    return vmafx_nearest(name, names, (int)n);
-}
 
 /* One of the two at least, and they fit each other. */
 static VmafxErr check_encoder(const SpecPlace *place, const Vmafx__V1__EncodeRecipe *recipe)
@@ -30,11 +18,14 @@ static VmafxErr check_encoder(const SpecPlace *place, const Vmafx__V1__EncodeRec
     if (!*encoder && !*codec)
         return vmafx_fail(place->reterr, VMAFX_ERR_INVALID,
                           "%s.codec: missing; give one of " VMAFX_CODECS_TEXT ", or an encoder", place->path);
-    if (*codec && !vmafx_codec_is_known(codec))
-        return vmafx_fail(place->reterr, VMAFX_ERR_INVALID, "%s.codec: '%s' is none of " VMAFX_CODECS_TEXT, place->path,
-                          codec);
+    if (*codec && !vmafx_codec_is_known(codec)) {
+        const char *meant = vmafx_codec_meant(codec);
+
+        return vmafx_fail(place->reterr, VMAFX_ERR_INVALID, "%s.codec: '%s' is none of " VMAFX_CODECS_TEXT "%s%s%s",
+                          place->path, codec, meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+    }
     if (*encoder && !known) {
-        const char *nearest = nearest_encoder(encoder);
+        const char *nearest = vmafx_encoder_meant(encoder);
 
         return vmafx_fail(place->reterr, VMAFX_ERR_INVALID, "%s.encoder: '%s' is not known%s%s%s", place->path, encoder,
                           nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");

@@ -252,6 +252,7 @@ static VmafxErr run_pair(ScorePair *pair, VmafxErrInfo *reterr)
     struct timespec cpu;
     VmafxErr err;
 
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu); /* opening an encode may encode a good part of a short clip */
     result->stage = VMAFX_STAGE_INPUTS;
     err = score_encode_check(pair, reterr);
     if (!err) {
@@ -275,7 +276,6 @@ static VmafxErr run_pair(ScorePair *pair, VmafxErrInfo *reterr)
         return err;
 
     result->stage = VMAFX_STAGE_SCORING;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
     err = start_threads(pair, reterr);
     if (!err)
         err = score_frames(pair, reterr);

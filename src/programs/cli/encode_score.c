@@ -71,6 +71,21 @@ static bool argument(Arguments *a, int id, const char *value)
     }
 }
 
+static bool settle_keep(const Arguments *a)
+{
+    const PairArguments *what = &a->score.what;
+
+    if (!a->keep)
+        return true;
+    if (!strcmp(a->keep, "-"))
+        return pair_usage_error(what, "--keep takes a file, not standard output: Matroska is not written in one go");
+    if (score_same_file(a->keep, what->reference))
+        return pair_usage_error(what, "--keep %s would replace the reference", a->keep);
+    if (a->score.output && score_same_file(a->keep, a->score.output))
+        return pair_usage_error(what, "--keep and --output both name '%s'", a->keep);
+    return true;
+}
+
 static bool settle(Arguments *a)
 {
     PairArguments *what = &a->score.what;
@@ -78,7 +93,7 @@ static bool settle(Arguments *a)
     if (!what->reference)
         return pair_usage_error(what, "--reference FILE is missing");
     what->distorted = what->reference; /* the same; nobody reads it */
-    if (!pair_settle(what) || !recipe_settle(&a->recipe, what) || !score_settle(&a->score))
+    if (!pair_settle(what) || !recipe_settle(&a->recipe, what) || !settle_keep(a) || !score_settle(&a->score))
         return false;
     a->encode = (VmafxPairEncode){ .recipe = a->recipe.recipe,
                                    .threads = a->encoder_threads > 0 ? a->encoder_threads : what->pair.threads,

@@ -8,10 +8,9 @@
 
 #include "base/base.h"
 #include "base/encoders.h"
-#include "base/nearest.h"
 
 #define BITRATE_MAX 2000000000
-#define CRF_MAX     63.0
+#define CRF_MAX     255.0 /* of any encoder; each has its own range */
 
 enum {
     O_CODEC = 1,
@@ -162,18 +161,14 @@ static bool argument(Ladder *l, Given *given, int id, const char *value)
 
 static bool is_codec_or_encoder(const PairArguments *what, const char *name)
 {
-    const char *names[VMAFX_ENCODERS_MAX + 5] = { "h264", "hevc", "av1", "vp9", "vp8" };
-    size_t n;
-    const VmafxEncoderName *known = vmafx_encoder_names(&n);
+    const char *meant = vmafx_encoder_meant(name);
 
     if (vmafx_codec_is_known(name) || vmafx_encoder_name_find(name))
         return true;
-    for (size_t i = 0; i < n && i < VMAFX_ENCODERS_MAX; i++)
-        names[5 + i] = known[i].name;
-    const char *nearest = vmafx_nearest(name, names, 5 + (int)VMAFX_MIN(n, (size_t)VMAFX_ENCODERS_MAX));
-
+    if (!meant)
+        meant = vmafx_codec_meant(name);
     return pair_usage_error(what, "--codec: '%s' is neither a codec (" VMAFX_CODECS_TEXT ") nor an encoder%s%s%s", name,
-                            nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+                            meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 }
 
 static bool settle_codecs(Ladder *l, const Given *given)
@@ -218,6 +213,18 @@ static bool whose(const Ladder *l, const char *option, const char *text, size_t 
                             (int)VMAFX_MIN(equals - text, (ptrdiff_t)40), text);
 }
 
+/* What is for one codec, or for all that have none of their own, is there once. */
+static bool given_once(const PairArguments *what, const char *const *list, size_t i)
+{
+    const char *equals = strchr(list[i], '=');
+    size_t len = equals ? (size_t)(equals - list[i]) + 1 : 0;
+
+    for (size_t k = 0; k < i; k++)
+        if (len ? !strncmp(list[k], list[i], len) : !strchr(list[k], '='))
+            return pair_usage_error(what, "'%s' and '%s' are for the same codecs: give one of them", list[k], list[i]);
+    return true;
+}
+
 static bool settle_presets(Ladder *l, const Given *given)
 {
     for (int own = 0; own < 2; own++) /* first what is for all */
@@ -225,7 +232,8 @@ static bool settle_presets(Ladder *l, const Given *given)
             size_t series;
             const char *preset;
 
-            if (!whose(l, "preset", given->presets[i], &series, &preset))
+            if (!given_once(&l->score.what, given->presets, i) ||
+                !whose(l, "preset", given->presets[i], &series, &preset))
                 return false;
             if (!*preset)
                 return pair_usage_error(&l->score.what, "--preset: '%s' names none", given->presets[i]);
@@ -247,16 +255,18 @@ static bool read_steps(const Ladder *l, bool bitrates, const char *text, VmafxLa
     return !err || pair_usage_error(&l->score.what, "--%s: %s", bitrates ? "bitrate" : "crf", info.message);
 }
 
-/* All whole crf but 0, which is without loss in some encoders and so no quality to look for. */
+/* All whole crf but 0, which is without loss in some encoders and so no quality to look for. What librav1e calls so are
+   quantisers up to 255: every fourth. */
 static void every_crf(LadderSeries *series)
 {
     const VmafxEncoderName *encoder = vmafx_encoder_name_find(series->name);
     const char *codec = encoder ? encoder->codec : series->name;
     int lo = strcmp(codec, "vp8") ? 1 : 4, hi = strcmp(codec, "h264") && strcmp(codec, "hevc") ? 63 : 51;
+    int by = strcmp(series->name, "librav1e") ? 1 : 4;
 
     series->bitrates = false;
     for (int crf = lo; crf <= hi; crf++)
-        series->steps.values[series->steps.n++] = crf;
+        series->steps.values[series->steps.n++] = crf * by;
 }
 
 static bool settle_steps(Ladder *l, const Given *given)
@@ -269,7 +279,8 @@ static bool settle_steps(Ladder *l, const Given *given)
             const char *list;
             VmafxLadderNumbers steps;
 
-            if (!whose(l, given->bitrates[i] ? "bitrate" : "crf", given->steps[i], &series, &list) ||
+            if (!given_once(what, given->steps, i) ||
+                !whose(l, given->bitrates[i] ? "bitrate" : "crf", given->steps[i], &series, &list) ||
                 !read_steps(l, given->bitrates[i], list, &steps))
                 return false;
             for (size_t k = 0; k < l->n_series; k++)
@@ -322,6 +333,24 @@ static bool settle_recipes(Ladder *l)
     return true;
 }
 
+/* No file is written over another one of them. */
+static bool settle_plots(const Ladder *l)
+{
+    const PairArguments *what = &l->score.what;
+
+    for (size_t i = 0; i < l->n_plots; i++) {
+        bool taken = l->score.output && score_same_file(l->plots[i], l->score.output);
+
+        for (size_t k = 0; k < i; k++)
+            taken = taken || score_same_file(l->plots[i], l->plots[k]);
+        if (taken)
+            return pair_usage_error(what, "--plot %s: something else is written there already", l->plots[i]);
+        if (score_same_file(l->plots[i], what->reference))
+            return pair_usage_error(what, "--plot %s would replace the reference", l->plots[i]);
+    }
+    return true;
+}
+
 static bool settle_output(Ladder *l, const Given *given)
 {
     ScoreArguments *s = &l->score;
@@ -353,7 +382,8 @@ static bool settle(Ladder *l, const Given *given)
     what->distorted = what->reference; /* nobody reads it */
     what->pair.digest = false;
     return pair_settle(what) && settle_codecs(l, given) && settle_presets(l, given) && settle_steps(l, given) &&
-           settle_sizes(l, given) && settle_recipes(l) && settle_output(l, given) && score_settle(&l->score);
+           settle_sizes(l, given) && settle_recipes(l) && settle_output(l, given) && settle_plots(l) &&
+           score_settle(&l->score);
 }
 
 int ladder_read_arguments(Ladder *l, int argc, char **argv)

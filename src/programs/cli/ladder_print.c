@@ -65,11 +65,10 @@ static void print_table(const Ladder *l)
         print_recipe(l, i, hull[i]);
         counts[l->outcomes[i].state]++;
     }
-    puts("");
     if (counts[LADDER_SCORED] > 2)
-        puts("* on the convex hull of all: no mix of others is better at that rate");
+        puts("\n* on the convex hull of all: no mix of others is better at that rate");
     if (counts[LADDER_FAILED])
-        printf("%zu of %zu failed\n", counts[LADDER_FAILED], l->n);
+        printf("\n%zu of %zu failed\n", counts[LADDER_FAILED], l->n);
 }
 
 static void print_bd(const Ladder *l)

@@ -198,7 +198,7 @@ static int save(const Ladder *l, int which, const char *path)
 {
     VMAFX_AUTO(vmafx_atomic_file_abort) VmafxAtomicFile *file = NULL;
     VmafxLadderPlotFormat format = VMAFX_LADDER_SVG;
-    VmafxErrInfo info = { 0 };
+    VmafxErrInfo info = { 0 }, why = { 0 };
     VmafxErr err = vmafx_atomic_file_open(path, &file, &info);
 
     if (!err && which < 0) {
@@ -207,12 +207,14 @@ static int save(const Ladder *l, int which, const char *path)
             VMAFX_IGNORE(vmafx_fail(&info, err, "cannot write '%s': %s", path, strerror(errno)));
     } else if (!err) {
         VMAFX_IGNORE(!vmafx_ladder_plot_format_find(path, &format)); /* it was looked at when it was given */
-        err = plot(l, format, vmafx_atomic_file_stream(file), &info);
+        err = plot(l, format, vmafx_atomic_file_stream(file), &why);
+        if (err)
+            VMAFX_IGNORE(vmafx_fail(&info, err, "'%s': %s", path, why.message));
     }
     if (!err)
         err = vmafx_atomic_file_commit(&file, &info);
     if (err)
-        fprintf(stderr, "vmafx ladder: '%s': %s\n", path, info.message);
+        fprintf(stderr, "vmafx ladder: %s\n", info.message);
     return err ? EXIT_OUTPUT : EXIT_COMPLETE;
 }
 

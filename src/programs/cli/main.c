@@ -2,6 +2,7 @@
 /* `vmafx COMMAND …`: finds the command and makes sure that what it printed has arrived. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -117,8 +118,21 @@ static bool stdout_has_failed(void)
     return (fclose(stdout) && errno != EBADF) || failed;
 }
 
+/*
+ * A standard descriptor that is closed would be given to the next file that is opened, and that one read in place of
+ * standard input, or written to. Each gets a file instead that cannot be used that way, so that whoever needs it hears
+ * of it.
+ */
+static void occupy_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            VMAFX_IGNORE(open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0); /* then it stays closed */
+}
+
 int main(int argc, char **argv)
 {
+    occupy_standard_descriptors();
     VmafxOtel *otel = vmafx_otel_start(
         &(VmafxOtelStart){ .service = "vmafx", .version = VMAFX_ENGINE_VERSION, .only_when_asked = true });
     VMAFX_AUTO(vmafx_context_unref) VmafxContext *context = vmafx_context_from_environment(environ);

@@ -22,13 +22,17 @@ void pair_arguments_done(PairArguments *a)
 
 bool pair_usage_error(const PairArguments *a, const char *fmt, ...)
 {
+    VMAFX_AUTO(vmafx_free_p) char *text = NULL;
     va_list args;
 
-    fprintf(stderr, "vmafx %s: ", a->command);
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    if (vasprintf(&text, fmt, args) < 0)
+        text = NULL;
     va_end(args);
-    fprintf(stderr, "; `vmafx %s --help` explains the options\n", a->command);
+    const char *said = text ? text : "out of memory";
+    bool asked = said[strlen(said) - 1] == '?'; /* "did you mean 'hevc'?" */
+    fprintf(stderr, "vmafx %s: %s%s `vmafx %s --help` explains the options\n", a->command, said, asked ? "" : ";",
+            a->command);
     return false;
 }
 

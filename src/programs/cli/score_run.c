@@ -71,8 +71,23 @@ static bool apply_settings(ScoreArguments *a)
     return true;
 }
 
+bool score_same_file(const char *a, const char *b)
+{
+    struct stat sa, sb;
+    int no_a = stat(a, &sa), no_b = stat(b, &sb);
+
+    if (no_a || no_b)
+        return no_a && no_b && !strcmp(a, b);
+    return S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
 bool score_settle(ScoreArguments *a)
 {
+    const char *videos[] = { a->what.reference, a->what.distorted };
+
+    for (size_t i = 0; a->output && i < VMAFX_LEN(videos); i++)
+        if (strcmp(a->output, "-") && score_same_file(a->output, videos[i]))
+            return pair_usage_error(&a->what, "--output %s would replace the video '%s'", a->output, videos[i]);
     if (a->features_only && (a->what.pair.n_models || !a->what.pair.n_features))
         return pair_usage_error(&a->what, "--features-only wants at least one --feature and no --model");
     if (a->has_format && !a->output) {

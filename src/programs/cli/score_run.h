@@ -62,6 +62,9 @@ bool score_argument(ScoreArguments *a, int id, const char *value);
 /** What can only be seen once all arguments are there, and what settings say instead. False: refused, and said why. */
 bool score_settle(ScoreArguments *a);
 
+/** Are two paths one plain file, or would they be? Writing one would then replace the other. */
+bool score_same_file(const char *a, const char *b);
+
 /** Signals end what score_run does, and what else asks score_was_stopped. Once, before anything is written. */
 void score_catch_signals(void);
 bool score_was_stopped(void);
