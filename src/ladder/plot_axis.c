@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* Axes: how far they go, and where their ticks are. */
 
+#include "ladder/plot_axis.h"
+
 #include <math.h>
 
 #include "base/base.h"
-#include "ladder/plot_internal.h"
 
 #define TICKS_WANTED 4
+#define SCORE_TOP    100.0 /* of nearly all models; where nothing is above, no tick is */
 
 static void add_tick(PlotAxis *axis, double v)
 {
@@ -60,7 +62,11 @@ PlotAxis plot_axis_scores(double lo, double hi, double at0, double at1)
     double pad = hi - lo > 0.01 ? (hi - lo) * 0.06 : 1;
     PlotAxis axis = { .from = lo - pad, .to = hi + pad, .at0 = at0, .at1 = at1 };
 
+    if (hi <= SCORE_TOP) /* the point at the top stays clear of the edge */
+        axis.to = fmin(axis.to, SCORE_TOP + (axis.to - axis.from) * 0.06);
     even_ticks(&axis);
+    while (hi <= SCORE_TOP && axis.n_ticks && axis.ticks[axis.n_ticks - 1] > SCORE_TOP * (1 + 1e-9))
+        axis.n_ticks--;
     return axis;
 }
 

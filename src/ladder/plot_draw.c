@@ -4,8 +4,8 @@
  *
  *     title
  *     ┌───────────────────────┐
- *     │ ── target ──  o──o    │   Curves rise to the right, so the lower right corner is where the legend finds room.
- *     │        o──o     ┌────┐│
+ *     │ ── target ──  o──o    │   Curves rise to the right, so the lower right corner is where the legend finds room;
+ *     │        o──o     ┌────┐│   where it would cover something, it goes where it covers least (plot_place.c).
  *     │    o            └────┘│
  *     └───────────────────────┘
  */
@@ -20,7 +20,7 @@
 #define TOP    52.0
 #define BOTTOM 62.0
 
-#define MARKER     5.0
+#define MARKER     PLOT_MARKER
 #define FONT       12.0
 #define TITLE_FONT 15.0
 #define ROW        19.0 /* of the legend */
@@ -353,27 +353,26 @@ static void draw_legend(const Drawing *d)
     const VmafxLadderPlot *plot = d->plot;
     size_t rows = plot->n_series + (plot->n_groups > 1 ? plot->n_groups : 0) + 1;
     char text[VMAFX_LADDER_TEXT_BYTES];
-    double w = 0, h = ROW * (double)rows + 10;
+    double w = 0;
 
     for (size_t row = 0; row < rows; row++) {
         vmafx_ladder_text(legend_text(plot, row), 32, text);
         w = fmax(w, width_of(d->c, text));
     }
-    w = round(w + 56);
-    double x = round(d->rates.at1 - w - 12), y = round(d->scores.at0 - h - 12);
+    PlotBox box = plot_place_legend(plot, &d->rates, &d->scores, round(w + 56), round(ROW * (double)rows + 10));
     cairo_set_source_rgba(d->c, ground.r, ground.g, ground.b, 0.88);
-    cairo_rectangle(d->c, x + 0.5, y + 0.5, w, round(h));
+    cairo_rectangle(d->c, box.x + 0.5, box.y + 0.5, box.w, box.h);
     cairo_fill_preserve(d->c);
     ink_of(d->c, grid);
     cairo_set_line_width(d->c, 1);
     cairo_stroke(d->c);
     for (size_t row = 0; row < rows; row++) {
-        double middle = y + 5 + ROW * ((double)row + 0.5);
+        double middle = box.y + 5 + ROW * ((double)row + 0.5);
 
-        legend_sample(d, row, x + 10, middle);
+        legend_sample(d, row, box.x + 10, middle);
         vmafx_ladder_text(legend_text(plot, row), 32, text);
         ink_of(d->c, ink);
-        write_at(d->c, x + 45, middle, 0, text);
+        write_at(d->c, box.x + 45, middle, 0, text);
     }
 }
 

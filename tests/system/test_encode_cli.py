@@ -137,7 +137,7 @@ def nothing_is_left_of_a_file_that_did_not_fit():
 
     done = subprocess.run([PROGRAM, "encode-score", "-r", "ref.y4m", "--codec", "h264", "--crf", "1", "--keep", "kept.mkv"],
                           capture_output=True, text=True, timeout=120, preexec_fn=small_files, check=False)
-    expect(done, 6, "File too large")
+    expect(done, 6, "File too large after 4096 bytes")
     with open("kept.mkv", encoding="utf-8") as f:
         assert f.read() == "from before"
     assert sorted(os.listdir(".")) == ["kept.mkv", "ref.y4m"], os.listdir(".")
@@ -225,6 +225,35 @@ def arguments_that_make_no_sense_are_usage_errors():
     expect(encode("--codec", "h264", "--stage-max", "much"), 2, "--stage-max")
     expect(encode("--codec", "h264", "stray.mp4"), 2, "stray.mp4")
     expect(run("encode-score", "-r", "none.y4m", "--codec", "h264"), 3, "none.y4m")
+
+
+@case
+def nothing_is_written_over_the_reference_or_over_each_other():
+    make_reference()
+    os.symlink("ref.y4m", "link.mkv")
+    with open("ref.y4m", "rb") as f:
+        before = f.read()
+    for arguments, words in (
+            (("--keep", "ref.y4m"), ("--keep", "would replace the reference")),
+            (("--keep", "link.mkv"), ("--keep", "would replace the reference")),
+            (("--keep", "-"), ("--keep takes a file",)),
+            (("--output", "ref.y4m"), ("--output", "would replace")),
+            (("--keep", "new.mkv", "--output", "new.mkv"), ("--keep and --output", "new.mkv")),
+    ):
+        expect(encode("--codec", "h264", *arguments), 2, *words)
+    expect(run("score", "-r", "ref.y4m", "-d", "ref.y4m", "--output", "./ref.y4m"), 2, "would replace")
+    with open("ref.y4m", "rb") as f:
+        assert f.read() == before
+    assert sorted(os.listdir(".")) == ["link.mkv", "ref.y4m"], os.listdir(".")
+
+
+@case
+def a_standard_input_that_is_closed_is_an_error_and_no_wait():
+    need_models()
+    for arguments in (("encode-score", "-r", "-", "--codec", "h264"), ("score", "-r", "-", "-d", "none.y4m")):
+        done = subprocess.run([PROGRAM, *arguments], preexec_fn=lambda: os.close(0), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        expect(done, 3, "'-'", "Bad file descriptor")
 
 
 def cpu_seconds(pid):

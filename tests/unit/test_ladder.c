@@ -416,7 +416,7 @@ static void wrong_lists_are_refused_and_the_place_named(void **state)
         { read_numbers, "64", VMAFX_ERR_INVALID, "between 0 and 63" },
         { read_numbers, "60-64", VMAFX_ERR_INVALID, "between 0 and 63" },
         { read_numbers, "30-20", VMAFX_ERR_INVALID, "smaller" },
-        { read_numbers, "20-30:0", VMAFX_ERR_INVALID, "smaller" },
+        { read_numbers, "20-30:0", VMAFX_ERR_INVALID, "cannot be 0" },
         { read_numbers, "23,20,23", VMAFX_ERR_INVALID, "twice" },
         { read_numbers, "20-30:5,25", VMAFX_ERR_INVALID, "twice" },
         { read_numbers, "0-63:0.9", VMAFX_ERR_LIMIT, "64" },

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "ladder/plot.h"
+#include "ladder/plot_axis.h"
 #include "ladder/plot_text.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -323,6 +323,64 @@ static void the_ending_of_a_name_says_the_format(void **state)
     assert_false(vmafx_ladder_plot_format_find("", &format));
 }
 
+static void the_legend_covers_no_point_where_there_is_room(void **state)
+{
+    static const struct {
+        const char *why;
+        VmafxLadderPoint points[3];
+        bool has_target;
+        double target;
+    } cases[] = {
+        { "rising", { { 1e5, 40, 0, 0, 0 }, { 1e6, 80, 0, 0, 1 }, { 1e7, 95, 0, 0, 2 } }, false, 0 },
+        { "falling", { { 1e5, 95, 0, 0, 0 }, { 1e6, 60, 0, 0, 1 }, { 1e7, 20, 0, 0, 2 } }, false, 0 },
+        { "flat, at the bottom", { { 1e5, 50, 0, 0, 0 }, { 1e6, 50, 0, 0, 1 }, { 1e7, 50, 0, 0, 2 } }, true, 99 },
+        { "flat, at the top", { { 1e5, 99, 0, 0, 0 }, { 1e6, 99, 0, 0, 1 }, { 1e7, 99, 0, 0, 2 } }, true, 50 },
+        { "down and up", { { 1e5, 95, 0, 0, 0 }, { 1e6, 20, 0, 0, 1 }, { 1e7, 95, 0, 0, 2 } }, true, 20 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        VmafxLadderPlot plot = plot_of(cases[i].points, 3, 1, 1);
+        double lo = cases[i].has_target ? cases[i].target : 20, hi = cases[i].has_target ? cases[i].target : 95;
+
+        plot.has_target = cases[i].has_target;
+        plot.target = cases[i].target;
+        for (size_t k = 0; k < 3; k++) {
+            lo = fmin(lo, cases[i].points[k].score);
+            hi = fmax(hi, cases[i].points[k].score);
+        }
+        PlotAxis rates = plot_axis_rates(1e5, 1e7, 80, 880), scores = plot_axis_scores(lo, hi, 540, 50);
+        PlotBox box = plot_place_legend(&plot, &rates, &scores, 150, 80);
+        if (box.x < 80 || box.x + box.w > 880 || box.y < 50 || box.y + box.h > 540)
+            fail_msg("%s: the legend is outside", cases[i].why);
+        for (size_t k = 0; k < 3; k++) {
+            double x = plot_at(&rates, cases[i].points[k].rate), y = plot_at(&scores, cases[i].points[k].score);
+            if (x > box.x && x < box.x + box.w && y > box.y && y < box.y + box.h)
+                fail_msg("%s: point %zu is under the legend", cases[i].why, k);
+        }
+        double y = plot_at(&scores, plot.target);
+        if (plot.has_target && y > box.y && y < box.y + box.h)
+            fail_msg("%s: the target's line is under the legend", cases[i].why);
+        if (i == 0)
+            assert_true(box.x > 480 && box.y > 295); /* the usual place */
+    }
+}
+
+static void no_tick_is_above_100_where_no_score_is(void **state)
+{
+    static const double reach[][2] = { { 100, 100 }, { 99.99, 100 }, { 95, 100 }, { 99.7, 99.9 }, { 20, 99 } };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(reach); i++) {
+        PlotAxis axis = plot_axis_scores(reach[i][0], reach[i][1], 540, 50);
+        assert_true(axis.n_ticks >= 3);
+        assert_true(axis.ticks[axis.n_ticks - 1] <= 100 * (1 + 1e-9));
+        assert_true(plot_at(&axis, reach[i][1]) >= 50); /* and all are in the picture */
+    }
+    PlotAxis other = plot_axis_scores(20, 140, 540, 50); /* a model of another range */
+    assert_true(other.ticks[other.n_ticks - 1] > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +393,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_drawn_is_refused),
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(the_ending_of_a_name_says_the_format),
+        cmocka_unit_test(the_legend_covers_no_point_where_there_is_room),
+        cmocka_unit_test(no_tick_is_above_100_where_no_score_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

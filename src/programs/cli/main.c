@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <vmafx/engine.h>
@@ -119,20 +120,23 @@ static bool stdout_has_failed(void)
 }
 
 /*
- * A standard descriptor that is closed would be given to the next file that is opened, and that one read in place of
- * standard input, or written to. Each gets a file instead that cannot be used that way, so that whoever needs it hears
- * of it.
+ * A standard descriptor that is closed is given to the next file that is opened, and that one read in place of standard
+ * input, or written to. Each gets a file instead that cannot be used that way, so that whoever needs it hears of it.
+ * Before the first constructor of a library, since gRPC's open files; by plain system calls, since sanitizers are not
+ * up yet either.
  */
-static void occupy_standard_descriptors(void)
+static void occupy_standard_descriptors(int argc, char **argv, char **env)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0)
-            VMAFX_IGNORE(open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0); /* then it stays closed */
+        if (syscall(SYS_fcntl, fd, F_GETFD) < 0)
+            VMAFX_IGNORE(syscall(SYS_openat, AT_FDCWD, "/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0);
 }
+
+__attribute__((section(".preinit_array"),
+               used)) static void (*const before_constructors)(int, char **, char **) = occupy_standard_descriptors;
 
 int main(int argc, char **argv)
 {
-    occupy_standard_descriptors();
     VmafxOtel *otel = vmafx_otel_start(
         &(VmafxOtelStart){ .service = "vmafx", .version = VMAFX_ENGINE_VERSION, .only_when_asked = true });
     VMAFX_AUTO(vmafx_context_unref) VmafxContext *context = vmafx_context_from_environment(environ);

@@ -50,7 +50,14 @@ static int open_source(const char *path)
 
     if (!strncmp(path, "file:", 5))
         path += 5;
-    return given >= 0 ? fcntl(given, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (given < 0)
+        return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int flags = fcntl(given, F_GETFL);
+    if (flags >= 0 && (flags & O_ACCMODE) == O_WRONLY) { /* nothing would ever come, nor an end */
+        errno = EBADF;
+        return -1;
+    }
+    return fcntl(given, F_DUPFD_CLOEXEC, 0);
 }
 
 static VmafxErr open_target(int *ret, VmafxErrInfo *reterr)
