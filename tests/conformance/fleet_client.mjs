@@ -33,7 +33,7 @@ const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
 const protobuf = require('protobufjs'); // what the loader itself stands on
 
-const DEADLINE_MS = 60000;
+const DEADLINE_MS = 120000;
 const files = ['jobs', 'fleet'].map((s) => `vmafx/v1/${s}.proto`);
 const shape = { keepCase: true, longs: String, enums: String, bytes: String, oneofs: true, defaults: true };
 const definition = grpc.loadPackageDefinition(loader.loadSync(files, { ...shape, includeDirs: [options.proto] }));

@@ -19,7 +19,7 @@ from harness import absolute_pair, case, expect, long_pair, main
 from otlp import Receiver
 from trees import check_tree, spans_by_trace
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def wait_until(what, done):
