@@ -12,7 +12,8 @@ import tempfile
 import threading
 import time
 
-from harness import Skip, built_with, case, expect, ffmpeg, is_task, load, main, need_models, pair, run, write_y4m, write_yuv
+from harness import Skip, built_with, case, expect, ffmpeg, is_task, load, long_pair, main, need_models, pair, \
+    run, write_y4m, write_yuv
 
 SCORER, DRIVER, PROBE = (os.path.abspath(path) for path in sys.argv[2:5])
 SUCCEEDED, FAILED, CANCELLED, TIMEOUT = 1, 2, 3, 5
@@ -542,17 +543,9 @@ def limits_end_a_task_and_say_so():
 @case
 def cpu_time_is_limited():
     models()
-    write_y4m("ref.y4m", w=640, h=360, n=40)
-    shutil.copy("ref.y4m", "dis.y4m")
-    with open("ref.y4m", "rb") as f:
-        data = f.read()
-    head = data.index(b"\n") + 1
-    for name in ("ref.y4m", "dis.y4m"):
-        with open(name, "ab") as f:
-            for _ in range(12):
-                f.write(data[head:])
+    long_pair(40000)  # many times as much
     with Runner() as runner:
-        fails(runner.score(1, cpu_s=1), RESOURCE, "CPU time")
+        fails(runner.score(1, "long-ref.y4m", "long-dis.y4m", cpu_s=1), RESOURCE, "CPU time")
 
 
 @case
