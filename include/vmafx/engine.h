@@ -105,7 +105,7 @@ void vmafx_model_confidence(const VmafxModel *model, double *raw, unsigned flags
 /** Instruction sets that kernels may use; all give the same results. */
 enum {
     VMAFX_CPU_AVX2 = 1u,
-    VMAFX_CPU_AVX512 = 2u, /* F, BW, DQ and VL */
+    VMAFX_CPU_AVX512 = 2u, /* F, BW, DQ, VL and VNNI */
 };
 
 typedef struct VmafxEngineSettings {

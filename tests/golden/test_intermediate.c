@@ -200,33 +200,35 @@ static struct {
     int64_t sad;
 } motion;
 
-static void note_v(const int32_t *row, int w)
+static void note_v(const int16_t *half, const int16_t *bit, int w)
 {
     for (int x = 0; x < w; x++)
-        note(&motion.v, row[x]);
+        note(&motion.v, 2 * half[x] + bit[x]);
 }
 
-static void motion_vert8(const uint8_t *const *earlier, const uint8_t *const *current, int w, int32_t *ret)
+static void motion_vert8(const uint8_t *const *earlier, const uint8_t *const *current, int w, int16_t *ret_half,
+                         int16_t *ret_bit)
 {
-    real.motion.vert8(earlier, current, w, ret);
-    note_v(ret, w);
+    real.motion.vert8(earlier, current, w, ret_half, ret_bit);
+    note_v(ret_half, ret_bit, w);
 }
 
-static void motion_vert16(const uint16_t *const *earlier, const uint16_t *const *current, int bpc, int w, int32_t *ret)
+static void motion_vert16(const uint16_t *const *earlier, const uint16_t *const *current, int bpc, int w,
+                          int16_t *ret_half, int16_t *ret_bit)
 {
-    real.motion.vert16(earlier, current, bpc, w, ret);
-    note_v(ret, w);
+    real.motion.vert16(earlier, current, bpc, w, ret_half, ret_bit);
+    note_v(ret_half, ret_bit, w);
 }
 
-static uint64_t horz_sad(const int32_t *row, int w)
+static uint64_t horz_sad(const int16_t *half, const int16_t *bit, int w)
 {
     static const int64_t taps[5] = { 3571, 16004, 26386, 16004, 3571 };
-    uint64_t sad = real.motion.horz_sad(row, w);
+    uint64_t sad = real.motion.horz_sad(half, bit, w);
 
     for (int x = 0; x < w; x++) {
         int64_t sum = 32768;
         for (int k = 0; k < 5; k++)
-            sum += taps[k] * row[x + k - 2];
+            sum += taps[k] * (2 * half[x + k - 2] + bit[x + k - 2]);
         note(&motion.h, sum >> 16);
     }
     json_array_append_new(motion.rows, json_integer((json_int_t)sad));

@@ -113,6 +113,7 @@ static void vertical_kernels_stay_within_their_rows(void **state)
     VmafxKernels k;
     uint16_t out[VMAFX_VIF_MOMENTS][WIDTH];
     int32_t lo[WIDTH], hi[WIDTH];
+    int16_t half[WIDTH], bit[WIDTH];
     uint16_t down[WIDTH];
     VmafxVifMoments moments;
 
@@ -132,8 +133,8 @@ static void vertical_kernels_stay_within_their_rows(void **state)
         k.vif.vert16(rows16, rows16, &filter, 16, 16, w, &moments);
         k.vif.down_vert8(rows8, &filter, w, down);
         k.vif.down_vert16(rows16, &filter, 16, w, down);
-        k.motion.vert8(rows8, rows8, w, lo);
-        k.motion.vert16(rows16, rows16, 16, w, lo);
+        k.motion.vert8(rows8, rows8, w, half, bit);
+        k.motion.vert16(rows16, rows16, 16, w, half, bit);
         k.adm.dwt_vert8(rows8, w, lo, hi);
         k.adm.dwt_vert16(rows16, 16, w, lo, hi);
         k.adm.dwt_vert(rows32, 16, w, lo, hi);
@@ -387,6 +388,48 @@ static void vif_score_variants_equal_the_plain_kernels(void **state)
     }
 }
 
+/* ---- Motion ---- */
+
+static void motion_variants_equal_the_plain_kernels(void **state)
+{
+    enum { STRIDE = 2 + WIDTH_MAX + 2 };
+    int16_t want[2][STRIDE], got[2][STRIDE];
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    for (int depth = 8; depth <= 16; depth++) {
+        const uint8_t *earlier8[ROWS], *current8[ROWS];
+        const uint16_t *earlier16[ROWS], *current16[ROWS];
+
+        if (depth > 8 && depth % 4 != w % 4) /* each depth at a quarter of the widths is enough */
+            continue;
+        memset(want, 0, sizeof want);
+        memset(got, 0, sizeof got);
+        if (depth == 8) {
+            make_rows8(earlier8, w, kind);
+            make_rows8(current8, w, (kind + w) % N_FILLS);
+            c.motion.vert8(earlier8, current8, w, want[0] + 2, want[1] + 2);
+            k.motion.vert8(earlier8, current8, w, got[0] + 2, got[1] + 2);
+            release_rows((const void *const *)earlier8);
+            release_rows((const void *const *)current8);
+        } else {
+            make_rows16(earlier16, w, kind, (1u << depth) - 1);
+            make_rows16(current16, w, (kind + w) % N_FILLS, (1u << depth) - 1);
+            c.motion.vert16(earlier16, current16, depth, w, want[0] + 2, want[1] + 2);
+            k.motion.vert16(earlier16, current16, depth, w, got[0] + 2, got[1] + 2);
+            release_rows((const void *const *)earlier16);
+            release_rows((const void *const *)current16);
+        }
+        assert_memory_equal(want, got, sizeof want);
+        for (int x = 0; x < STRIDE && depth % 2; x++) { /* whatever a filtered row can hold */
+            want[0][x] = (int16_t)(fill(kind, x, 65535) - 32768);
+            want[1][x] = (int16_t)fill(kind, x, 1);
+        }
+        assert_int_equal(c.motion.horz_sad(want[0] + 2, want[1] + 2, w),
+                         k.motion.horz_sad(want[0] + 2, want[1] + 2, w));
+    }
+}
+
 /* ---- ADM ---- */
 
 enum { ADM_ROWS = 8, ADM_STRIDE = MARGIN + 2 * WIDTH_MAX + MARGIN };
@@ -535,6 +578,7 @@ int main(void)
         cmocka_unit_test(vif_vertical_variants_equal_the_plain_kernels),
         cmocka_unit_test(vif_horizontal_variants_equal_the_plain_kernels),
         cmocka_unit_test(vif_score_variants_equal_the_plain_kernels),
+        cmocka_unit_test(motion_variants_equal_the_plain_kernels),
         cmocka_unit_test(adm_wavelet_variants_equal_the_plain_kernels),
         cmocka_unit_test(adm_decoupling_variants_equal_the_plain_kernels),
         cmocka_unit_test(adm_masking_variants_equal_the_plain_kernels),

@@ -34,7 +34,7 @@ static const VmafxFeatureSpec features[] = {
 
 typedef struct MotionPass {
     VmafxPassSetup setup;
-    int32_t *storage; /* one padded row */
+    int16_t *storage[2]; /* a padded row each of halves and of bits */
 } MotionPass;
 
 /* Frames at the beginning that have nothing to be compared with. */
@@ -50,23 +50,28 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
     if (!pass)
         return VMAFX_ERR_NOMEM;
     pass->setup = *setup;
-    pass->storage = vmafx_alloc_aligned((size_t)setup->w + 2 * VMAFX_MOTION_PAD, sizeof *pass->storage);
     *ret_pass = pass;
-    return pass->storage ? VMAFX_OK : VMAFX_ERR_NOMEM;
+    for (int i = 0; i < 2; i++) {
+        pass->storage[i] = vmafx_alloc_aligned((size_t)setup->w + 2 * VMAFX_MOTION_PAD, sizeof(int16_t));
+        if (!pass->storage[i])
+            return VMAFX_ERR_NOMEM;
+    }
+    return VMAFX_OK;
 }
 
 static void pass_free(void *opaque)
 {
     MotionPass *pass = opaque;
 
-    free(pass->storage);
+    free(pass->storage[0]);
+    free(pass->storage[1]);
     free(pass);
 }
 
 static uint64_t blurred_sad(const MotionPass *pass, const VmafxPlane *earlier, const VmafxPlane *current)
 {
     const VmafxMotionKernels *k = &pass->setup.kernels->motion;
-    int32_t *row = pass->storage + VMAFX_MOTION_PAD;
+    int16_t *half = pass->storage[0] + VMAFX_MOTION_PAD, *bit = pass->storage[1] + VMAFX_MOTION_PAD;
     int w = current->w, h = current->h;
     uint64_t sad = 0;
 
@@ -79,11 +84,12 @@ static uint64_t blurred_sad(const MotionPass *pass, const VmafxPlane *earlier, c
             c[i] = vmafx_plane_row(current, from);
         }
         if (current->bpc == 8)
-            k->vert8((const uint8_t *const *)p, (const uint8_t *const *)c, w, row);
+            k->vert8((const uint8_t *const *)p, (const uint8_t *const *)c, w, half, bit);
         else
-            k->vert16((const uint16_t *const *)p, (const uint16_t *const *)c, current->bpc, w, row);
-        VMAFX_MIRROR_ROW(row, w, VMAFX_MOTION_PAD);
-        sad += k->horz_sad(row, w);
+            k->vert16((const uint16_t *const *)p, (const uint16_t *const *)c, current->bpc, w, half, bit);
+        VMAFX_MIRROR_ROW(half, w, VMAFX_MOTION_PAD);
+        VMAFX_MIRROR_ROW(bit, w, VMAFX_MOTION_PAD);
+        sad += k->horz_sad(half, bit, w);
     }
     return sad;
 }

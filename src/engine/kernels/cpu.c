@@ -11,7 +11,7 @@ unsigned vmafx_cpu_detect(void)
     if (__builtin_cpu_supports("avx2"))
         cpu |= VMAFX_CPU_AVX2;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
         cpu |= VMAFX_CPU_AVX512;
 #endif
     return cpu;

@@ -4,10 +4,13 @@
 #define VMAFX_ENGINE_KERNELS_X86_X86_H
 
 #include "engine/kernels/adm.h"
+#include "engine/kernels/motion.h"
 #include "engine/kernels/vif.h"
 
 void vmafx_adm_kernels_init_avx2(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_avx512(VmafxAdmKernels *k);
+void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
+void vmafx_motion_kernels_init_avx512(VmafxMotionKernels *k);
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k);
 void vmafx_vif_kernels_init_avx512(VmafxVifKernels *k);
 
