@@ -93,18 +93,20 @@ static void note_moments(const VmafxVifFilter *filter, const VmafxVifMoments *m,
     }
 }
 
-static void vert8(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
+static void vert8(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w, int n_rows,
                   const VmafxVifMoments *ret)
 {
-    real.vif.vert8(ref, dis, filter, w, ret);
-    note_moments(filter, ret, w);
+    real.vif.vert8(ref, dis, filter, w, n_rows, ret);
+    for (int i = 0; i < n_rows; i++)
+        note_moments(filter, &ret[i], w);
 }
 
 static void vert16(const uint16_t *const *ref, const uint16_t *const *dis, const VmafxVifFilter *filter, int mean_shift,
-                   int square_shift, int w, const VmafxVifMoments *ret)
+                   int square_shift, int w, int n_rows, const VmafxVifMoments *ret)
 {
-    real.vif.vert16(ref, dis, filter, mean_shift, square_shift, w, ret);
-    note_moments(filter, ret, w);
+    real.vif.vert16(ref, dis, filter, mean_shift, square_shift, w, n_rows, ret);
+    for (int i = 0; i < n_rows; i++)
+        note_moments(filter, &ret[i], w);
 }
 
 static int current_scale;
@@ -148,6 +150,18 @@ static void score(const int32_t *s1, const int32_t *s2, const int32_t *s12, int 
         s->total[i] += row[i];
     json_array_append_new(s->rows, json_pack("[I,I,I,I]", (json_int_t)row[0], (json_int_t)row[1], (json_int_t)row[2],
                                              (json_int_t)row[3]));
+}
+
+/* In its two steps, to see what is between them. */
+static void measure(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, const uint16_t *table,
+                    const double *limits, int n_limits, VmafxVifSums *sums, int64_t *numlog)
+{
+    enum { WIDTH_MAX = 4096 };
+    static int32_t s1[WIDTH_MAX], s2[WIDTH_MAX], s12[WIDTH_MAX];
+
+    assert_true(w <= WIDTH_MAX);
+    horz(in, filter, w, s1, s2, s12);
+    score(s1, s2, s12, w, table, limits, n_limits, sums, numlog);
 }
 
 static void down_horz(const uint16_t *row, const VmafxVifFilter *filter, int w_out, uint16_t *ret)
@@ -299,6 +313,7 @@ static void run_vif_motion(json_t *found, const char *name, Clip clip)
     kernels.vif.vert16 = vert16;
     kernels.vif.horz = horz;
     kernels.vif.score = score;
+    kernels.vif.measure = measure;
     kernels.vif.down_horz = down_horz;
     kernels.motion = (VmafxMotionKernels){ motion_vert8, motion_vert16, horz_sad };
     void *vif_pass = new_pass(&vmafx_extractor_vif, &vif_p, &kernels, clip.w, clip.h, clip.bpc, &setups[0]);

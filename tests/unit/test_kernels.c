@@ -129,8 +129,8 @@ static void vertical_kernels_stay_within_their_rows(void **state)
         const uint16_t *rows16[] = { row16, row16, row16, row16, row16 };
         const int32_t *rows32[] = { row32, row32, row32, row32 };
 
-        k.vif.vert8(rows8, rows8, &filter, w, &moments);
-        k.vif.vert16(rows16, rows16, &filter, 16, 16, w, &moments);
+        k.vif.vert8(rows8, rows8, &filter, w, 1, &moments);
+        k.vif.vert16(rows16, rows16, &filter, 16, 16, w, 1, &moments);
         k.vif.down_vert8(rows8, &filter, w, down);
         k.vif.down_vert16(rows16, &filter, 16, w, down);
         k.motion.vert8(rows8, rows8, w, half, bit);
@@ -168,7 +168,7 @@ static void flat_rows_stay_flat(void **state)
 
 /* ---- Every variant against the plain one ---- */
 
-enum { WIDTH_MAX = 2 * 64 + 5, ROWS = VMAFX_VIF_TAPS_MAX, MARGIN = 40, N_FILLS = 5 };
+enum { WIDTH_MAX = 2 * 64 + 5, ROWS = VMAFX_VIF_TAPS_MAX + 1, MARGIN = 40, N_FILLS = 5 };
 
 static uint32_t lcg_state;
 
@@ -278,43 +278,79 @@ static size_t variants(unsigned ret[3])
 
 static void vif_vertical_variants_equal_the_plain_kernels(void **state)
 {
-    static MomentRows want, got;
+    static MomentRows want[2], got[2];
 
     (void)state;
     EACH_CASE(k, w, kind)
-    {
+    for (int n_rows = 1; n_rows <= 2; n_rows++) {
         const uint8_t *ref8[ROWS], *dis8[ROWS];
         const uint16_t *ref16[ROWS], *dis16[ROWS];
         static const int depths[] = { 9, 10, 12, 16 };
+        VmafxVifMoments want_rows[2], got_rows[2];
 
+        for (int i = 0; i < 2; i++) {
+            init_moments(&want[i]);
+            init_moments(&got[i]);
+            want_rows[i] = want[i].moments;
+            got_rows[i] = got[i].moments;
+        }
         make_rows8(ref8, w, kind);
-        make_rows8(dis8, w, kind ? kind : 0);
-        init_moments(&want);
-        init_moments(&got);
-        c.vif.vert8(ref8, dis8, &vif_filters[0], w, &want.moments);
-        k.vif.vert8(ref8, dis8, &vif_filters[0], w, &got.moments);
-        assert_memory_equal(want.storage, got.storage, sizeof want.storage);
-        c.vif.down_vert8(ref8, &vif_filters[1], w, want.moments.row[0]);
-        k.vif.down_vert8(ref8, &vif_filters[1], w, got.moments.row[0]);
-        assert_memory_equal(want.storage, got.storage, sizeof want.storage);
+        make_rows8(dis8, w, (kind + n_rows) % N_FILLS);
+        for (size_t f = 0; f < VMAFX_LEN(vif_filters); f++) {
+            const VmafxVifFilter *filter = &vif_filters[f];
+            const uint8_t *r[ROWS + 1], *d[ROWS + 1];
+
+            memset(r, 0, sizeof r); /* rows that are not needed are not touched */
+            memset(d, 0, sizeof d);
+            memcpy(r, ref8, ((size_t)filter->n + (size_t)n_rows - 1) * sizeof *r);
+            memcpy(d, dis8, ((size_t)filter->n + (size_t)n_rows - 1) * sizeof *d);
+            c.vif.vert8(r, d, filter, w, n_rows, want_rows);
+            k.vif.vert8(r, d, filter, w, n_rows, got_rows);
+            assert_memory_equal(want[0].storage, got[0].storage, sizeof want[0].storage);
+            assert_memory_equal(want[1].storage, got[1].storage, sizeof want[1].storage);
+            c.vif.down_vert8(ref8, filter, w, want_rows[0].row[0]);
+            k.vif.down_vert8(ref8, filter, w, got_rows[0].row[0]);
+            assert_memory_equal(want[0].storage, got[0].storage, sizeof want[0].storage);
+        }
         release_rows((const void *const *)ref8);
         release_rows((const void *const *)dis8);
 
         for (size_t f = 0; f < VMAFX_LEN(vif_filters); f++) {
+            const VmafxVifFilter *filter = &vif_filters[f];
             int depth = depths[(f + (size_t)w) % 4];
+            const uint16_t *r[ROWS + 1], *d[ROWS + 1];
 
             make_rows16(ref16, w, kind, (1u << depth) - 1);
             make_rows16(dis16, w, (kind + w) % N_FILLS, (1u << depth) - 1);
-            c.vif.vert16(ref16, dis16, &vif_filters[f], depth, 2 * (depth - 8), w, &want.moments);
-            k.vif.vert16(ref16, dis16, &vif_filters[f], depth, 2 * (depth - 8), w, &got.moments);
-            assert_memory_equal(want.storage, got.storage, sizeof want.storage);
-            c.vif.down_vert16(ref16, &vif_filters[f], depth, w, want.moments.row[0]);
-            k.vif.down_vert16(ref16, &vif_filters[f], depth, w, got.moments.row[0]);
-            assert_memory_equal(want.storage, got.storage, sizeof want.storage);
+            memset(r, 0, sizeof r);
+            memset(d, 0, sizeof d);
+            memcpy(r, ref16, ((size_t)filter->n + (size_t)n_rows - 1) * sizeof *r);
+            memcpy(d, dis16, ((size_t)filter->n + (size_t)n_rows - 1) * sizeof *d);
+            c.vif.vert16(r, d, filter, depth, 2 * (depth - 8), w, n_rows, want_rows);
+            k.vif.vert16(r, d, filter, depth, 2 * (depth - 8), w, n_rows, got_rows);
+            assert_memory_equal(want[0].storage, got[0].storage, sizeof want[0].storage);
+            assert_memory_equal(want[1].storage, got[1].storage, sizeof want[1].storage);
+            c.vif.down_vert16(ref16, filter, depth, w, want_rows[0].row[0]);
+            k.vif.down_vert16(ref16, filter, depth, w, got_rows[0].row[0]);
+            assert_memory_equal(want[0].storage, got[0].storage, sizeof want[0].storage);
             release_rows((const void *const *)ref16);
             release_rows((const void *const *)dis16);
         }
     }
+}
+
+/* Sums of a whole row, over moments as they are: most give wild variances. */
+static void check_measure(const VmafxVifKernels *c, const VmafxVifKernels *k, const VmafxVifMoments *in,
+                          const VmafxVifFilter *filter, int w)
+{
+    static const double limits[] = { 100, 1 };
+    VmafxVifSums want = { 1, 2, 3 }, got = want;
+    int64_t num_want[2] = { 4, 5 }, num_got[2] = { 4, 5 };
+
+    c->measure(in, filter, w, vmafx_vif_log2_table(), limits, 2, &want, num_want);
+    k->measure(in, filter, w, vmafx_vif_log2_table(), limits, 2, &got, num_got);
+    assert_memory_equal(&want, &got, sizeof want);
+    assert_memory_equal(num_want, num_got, sizeof num_want);
 }
 
 static void vif_horizontal_variants_equal_the_plain_kernels(void **state)
@@ -335,6 +371,7 @@ static void vif_horizontal_variants_equal_the_plain_kernels(void **state)
             c.vif.horz(&in.moments, &vif_filters[f], w, want[0], want[1], want[2]);
             k.vif.horz(&in.moments, &vif_filters[f], w, got[0], got[1], got[2]);
             assert_memory_equal(want, got, sizeof want);
+            check_measure(&c.vif, &k.vif, &in.moments, &vif_filters[f], w);
             memset(want, 0, sizeof want);
             memset(got, 0, sizeof got);
             c.vif.down_horz(in.moments.row[0], &vif_filters[f], w / 2, (uint16_t *)want[0]);
@@ -385,6 +422,39 @@ static void vif_score_variants_equal_the_plain_kernels(void **state)
             assert_memory_equal(&want, &got, sizeof want);
             assert_memory_equal(num_want, num_got, sizeof num_want);
         }
+    }
+}
+
+/* Whatever way a variant takes to the logarithm: every entry of the table, with several powers of two. */
+static void vif_logarithms_equal_the_table(void **state)
+{
+    enum { AT_ONCE = 64 };
+    unsigned levels[3];
+    size_t n_levels = variants(levels);
+    VmafxKernels c, k;
+
+    (void)state;
+    vmafx_kernels_init(&c, 0);
+    for (size_t l = 0; l < n_levels; l++) {
+        vmafx_kernels_init(&k, levels[l]);
+        for (int e = 3; e <= 15; e += 3)
+            for (int64_t i = 32768; i < 65536; i += AT_ONCE) {
+                static const double limits[] = { 100 };
+                int32_t s1[AT_ONCE], s2[AT_ONCE], s12[AT_ONCE];
+                VmafxVifSums want = { 0 }, got = { 0 };
+                int64_t num_want = 0, num_got = 0;
+
+                for (int x = 0; x < AT_ONCE; x++) { /* one at a time, so that no error makes up for another */
+                    int32_t dropped = x & 1 ? (1 << e) - 1 : 0; /* bits that do not count */
+                    s1[x] = (int32_t)((i + x) << e) + dropped - VMAFX_VIF_NSQ;
+                    s2[x] = INT32_MAX - s1[x];
+                    s12[x] = x % 3 ? s1[x] / 2 : -1;
+                    c.vif.score(s1 + x, s2 + x, s12 + x, 1, vmafx_vif_log2_table(), limits, 1, &want, &num_want);
+                    k.vif.score(s1 + x, s2 + x, s12 + x, 1, vmafx_vif_log2_table(), limits, 1, &got, &num_got);
+                    assert_int_equal(want.denlog, got.denlog);
+                    assert_int_equal(num_want, num_got);
+                }
+            }
     }
 }
 
@@ -578,6 +648,7 @@ int main(void)
         cmocka_unit_test(vif_vertical_variants_equal_the_plain_kernels),
         cmocka_unit_test(vif_horizontal_variants_equal_the_plain_kernels),
         cmocka_unit_test(vif_score_variants_equal_the_plain_kernels),
+        cmocka_unit_test(vif_logarithms_equal_the_table),
         cmocka_unit_test(motion_variants_equal_the_plain_kernels),
         cmocka_unit_test(adm_wavelet_variants_equal_the_plain_kernels),
         cmocka_unit_test(adm_decoupling_variants_equal_the_plain_kernels),

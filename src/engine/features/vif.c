@@ -11,7 +11,9 @@
 #include "engine/extractor.h"
 #include "engine/features/rows.h"
 
-#define SCALES 4
+#define SCALES        4
+#define ROWS          2 /* that are measured at a time: most of what a row needs, the next one needs too */
+#define ROWS_OF_WORDS (ROWS * VMAFX_VIF_MOMENTS + 1)
 
 static const VmafxVifFilter filters[SCALES] = {
     { 17, { 489, 935, 1640, 2640, 3896, 5274, 6547, 7455, 7784, 7455, 6547, 5274, 3896, 2640, 1640, 935, 489 } },
@@ -54,11 +56,10 @@ typedef struct VifPass {
     double limits[VMAFX_INSTANCES_MAX];
     bool wants_scale0;
 
-    uint16_t *pictures[2][SCALES];        /* reference and distorted at scales 1 to 3, without padding */
-    VmafxVifMoments moments;              /* one padded row each */
-    int32_t *s1, *s2, *s12;               /* one row each */
-    uint16_t *down;                       /* one padded row */
-    void *storage[VMAFX_VIF_MOMENTS + 4]; /* what the rows above lie in */
+    uint16_t *pictures[2][SCALES];    /* reference and distorted at scales 1 to 3, without padding */
+    VmafxVifMoments moments[ROWS];    /* of neighbouring rows; a padded row each */
+    uint16_t *down;                   /* one padded row */
+    uint16_t *storage[ROWS_OF_WORDS]; /* what the rows above lie in */
 } VifPass;
 
 typedef struct ScaleSums {
@@ -100,46 +101,46 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
                 return VMAFX_ERR_NOMEM;
         }
     for (size_t i = 0; i < VMAFX_LEN(pass->storage); i++) {
-        pass->storage[i] = vmafx_alloc_aligned(w + 2 * VMAFX_VIF_PAD + VMAFX_VIF_SLACK, sizeof(uint32_t));
+        pass->storage[i] = vmafx_alloc_aligned(w + 2 * VMAFX_VIF_PAD + VMAFX_VIF_SLACK, sizeof(uint16_t));
         if (!pass->storage[i])
             return VMAFX_ERR_NOMEM;
     }
-    for (size_t i = 0; i < VMAFX_VIF_MOMENTS; i++)
-        pass->moments.row[i] = (uint16_t *)pass->storage[i] + VMAFX_VIF_PAD;
-    pass->s1 = pass->storage[VMAFX_VIF_MOMENTS];
-    pass->s2 = pass->storage[VMAFX_VIF_MOMENTS + 1];
-    pass->s12 = pass->storage[VMAFX_VIF_MOMENTS + 2];
-    pass->down = (uint16_t *)pass->storage[VMAFX_VIF_MOMENTS + 3] + VMAFX_VIF_PAD;
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < VMAFX_VIF_MOMENTS; j++)
+            pass->moments[i].row[j] = pass->storage[i * VMAFX_VIF_MOMENTS + j] + VMAFX_VIF_PAD;
+    pass->down = pass->storage[ROWS * VMAFX_VIF_MOMENTS] + VMAFX_VIF_PAD;
     return VMAFX_OK;
 }
 
-/* The rows under a filter centred on row y. */
-static void rows_around(const VmafxPlane *plane, const VmafxVifFilter *filter, int y, const void **ret_rows)
+/* The rows under a filter centred on row y, and those that n_rows − 1 rows further down need besides. */
+static void rows_around(const VmafxPlane *plane, const VmafxVifFilter *filter, int y, int n_rows, const void **ret_rows)
 {
-    for (int k = 0; k < filter->n; k++)
+    for (int k = 0; k < filter->n + n_rows - 1; k++)
         ret_rows[k] = vmafx_plane_row(plane, vmafx_mirror(y + k - filter->n / 2, plane->h));
 }
 
-static void measure_row(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale, int y,
-                        ScaleSums *sums)
+/* n_rows rows from y on, at most ROWS. */
+static void measure_rows(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale, int y,
+                         int n_rows, ScaleSums *sums)
 {
     const VmafxVifKernels *k = &pass->setup.kernels->vif;
     const VmafxVifFilter *filter = &filters[scale];
-    const VmafxVifMoments *m = &pass->moments;
-    const void *r[VMAFX_VIF_TAPS_MAX], *d[VMAFX_VIF_TAPS_MAX];
-    int w = ref->w, pad = filter->n / 2;
+    const void *r[VMAFX_VIF_TAPS_MAX + ROWS - 1], *d[VMAFX_VIF_TAPS_MAX + ROWS - 1];
+    int w = ref->w;
 
-    rows_around(ref, filter, y, r);
-    rows_around(dis, filter, y, d);
+    rows_around(ref, filter, y, n_rows, r);
+    rows_around(dis, filter, y, n_rows, d);
     if (ref->bpc == 8)
-        k->vert8((const uint8_t *const *)r, (const uint8_t *const *)d, filter, w, m);
+        k->vert8((const uint8_t *const *)r, (const uint8_t *const *)d, filter, w, n_rows, pass->moments);
     else
-        k->vert16((const uint16_t *const *)r, (const uint16_t *const *)d, filter, ref->bpc, 2 * (ref->bpc - 8), w, m);
-    for (int i = 0; i < VMAFX_VIF_MOMENTS; i++)
-        VMAFX_MIRROR_ROW(m->row[i], w, pad);
-    k->horz(m, filter, w, pass->s1, pass->s2, pass->s12);
-    k->score(pass->s1, pass->s2, pass->s12, w, pass->log2_table, pass->limits, (int)pass->setup.n_instances,
-             &sums->common, sums->numlog);
+        k->vert16((const uint16_t *const *)r, (const uint16_t *const *)d, filter, ref->bpc, 2 * (ref->bpc - 8), w,
+                  n_rows, pass->moments);
+    for (int i = 0; i < n_rows; i++) {
+        for (int j = 0; j < VMAFX_VIF_MOMENTS; j++)
+            VMAFX_MIRROR_ROW(pass->moments[i].row[j], w, filter->n / 2);
+        k->measure(&pass->moments[i], filter, w, pass->log2_table, pass->limits, (int)pass->setup.n_instances,
+                   &sums->common, sums->numlog);
+    }
 }
 
 /* Row y / 2 of the next scale, from the rows around the even row y of this one. */
@@ -149,7 +150,7 @@ static void shrink_row(const VifPass *pass, const VmafxPlane *from, int next_sca
     const VmafxVifFilter *filter = &filters[next_scale];
     const void *rows[VMAFX_VIF_TAPS_MAX];
 
-    rows_around(from, filter, y, rows);
+    rows_around(from, filter, y, 1, rows);
     if (from->bpc == 8)
         k->down_vert8((const uint8_t *const *)rows, filter, from->w, pass->down);
     else
@@ -163,10 +164,10 @@ static void measure_scale(const VifPass *pass, const VmafxPlane *ref, const Vmaf
     bool measured = scale > 0 || pass->wants_scale0;
     size_t next_w = (size_t)ref->w / 2;
 
-    for (int y = 0; y < ref->h; y++) {
+    for (int y = 0; y < ref->h; y += ROWS) {
         if (measured)
-            measure_row(pass, ref, dis, scale, y, sums);
-        if (scale + 1 < SCALES && y % 2 == 0 && y / 2 < ref->h / 2) {
+            measure_rows(pass, ref, dis, scale, y, VMAFX_MIN(ROWS, ref->h - y), sums);
+        if (scale + 1 < SCALES && y / 2 < ref->h / 2) {
             shrink_row(pass, ref, scale + 1, y, pass->pictures[0][scale + 1] + (size_t)(y / 2) * next_w);
             shrink_row(pass, dis, scale + 1, y, pass->pictures[1][scale + 1] + (size_t)(y / 2) * next_w);
         }

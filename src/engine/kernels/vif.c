@@ -25,8 +25,8 @@ static void store(const VmafxVifMoments *ret, int x, uint32_t m1, uint32_t m2, c
     }
 }
 
-static void vert8_c(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
-                    const VmafxVifMoments *ret)
+static void vert8_row(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
+                      const VmafxVifMoments *ret)
 {
     for (int x = 0; x < w; x++) {
         uint32_t m1 = 0, m2 = 0, e[3] = { 0 };
@@ -43,8 +43,15 @@ static void vert8_c(const uint8_t *const *ref, const uint8_t *const *dis, const 
     }
 }
 
-static void vert16_c(const uint16_t *const *ref, const uint16_t *const *dis, const VmafxVifFilter *filter,
-                     int mean_shift, int square_shift, int w, const VmafxVifMoments *ret)
+static void vert8_c(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
+                    int n_rows, const VmafxVifMoments *ret)
+{
+    for (int i = 0; i < n_rows; i++)
+        vert8_row(ref + i, dis + i, filter, w, &ret[i]);
+}
+
+static void vert16_row(const uint16_t *const *ref, const uint16_t *const *dis, const VmafxVifFilter *filter,
+                       int mean_shift, int square_shift, int w, const VmafxVifMoments *ret)
 {
     for (int x = 0; x < w; x++) {
         uint32_t m1 = 0, m2 = 0, e[3];
@@ -62,6 +69,13 @@ static void vert16_c(const uint16_t *const *ref, const uint16_t *const *dis, con
             e[i] = (uint32_t)rounded_shift(sum[i], square_shift);
         store(ret, x, (uint32_t)rounded_shift(m1, mean_shift), (uint32_t)rounded_shift(m2, mean_shift), e);
     }
+}
+
+static void vert16_c(const uint16_t *const *ref, const uint16_t *const *dis, const VmafxVifFilter *filter,
+                     int mean_shift, int square_shift, int w, int n_rows, const VmafxVifMoments *ret)
+{
+    for (int i = 0; i < n_rows; i++)
+        vert16_row(ref + i, dis + i, filter, mean_shift, square_shift, w, &ret[i]);
 }
 
 /* E − A, where E is the filtered second moment and A the product of the means, both as 32-bit fixed point. */
@@ -134,6 +148,8 @@ static void score_c(const int32_t *s1, const int32_t *s2, const int32_t *s12, in
     }
 }
 
+VMAFX_VIF_MEASURE(measure_c, horz_c, score_c)
+
 static void down_vert8_c(const uint8_t *const *rows, const VmafxVifFilter *filter, int w, uint16_t *ret)
 {
     for (int x = 0; x < w; x++) {
@@ -189,6 +205,7 @@ const VmafxVifKernels vmafx_vif_kernels_c = {
     .vert16 = vert16_c,
     .horz = horz_c,
     .score = score_c,
+    .measure = measure_c,
     .down_vert8 = down_vert8_c,
     .down_vert16 = down_vert16_c,
     .down_horz = down_horz_c,

@@ -137,19 +137,18 @@ static inline void vert8_block(const uint8_t *const *ref, const uint8_t *const *
     put_halves(ret, VMAFX_VIF_E12_LO, x, add_all(add_scaled(add_scaled(rd, m1, 7), m2, 7), square));
 }
 
-void vmafx_vif_vert8_avx2(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
-                          const VmafxVifMoments *ret)
+static void vert8_avx2(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
+                       int n_rows, const VmafxVifMoments *ret)
 {
     Pairs pairs = pairs_of(filter);
 
     if (w < BLOCK) {
-        vmafx_vif_kernels_c.vert8(ref, dis, filter, w, ret);
+        vmafx_vif_kernels_c.vert8(ref, dis, filter, w, n_rows, ret);
         return;
     }
-    for (int x = 0; x + BLOCK <= w; x += BLOCK)
-        vert8_block(ref, dis, filter, &pairs, x, ret);
-    if (w % BLOCK)
-        vert8_block(ref, dis, filter, &pairs, w - BLOCK, ret);
+    for (int i = 0; i < n_rows; i++)
+        for (int at = 0; at < w; at += BLOCK)
+            vert8_block(ref + i, dis + i, filter, &pairs, at + BLOCK <= w ? at : w - BLOCK, &ret[i]);
 }
 
 /* ---- Vertical, 16 bits ---- */
@@ -243,20 +242,20 @@ static inline void vert16_block(const uint16_t *const *ref, const uint16_t *cons
 }
 
 static void vert16_avx2(const uint16_t *const *ref, const uint16_t *const *dis, const VmafxVifFilter *filter,
-                        int mean_shift, int square_shift, int w, const VmafxVifMoments *ret)
+                        int mean_shift, int square_shift, int w, int n_rows, const VmafxVifMoments *ret)
 {
     Pairs pairs = pairs_of(filter);
     SquareRounding rounding = { _mm256_set1_epi64x(square_shift ? 1ll << (square_shift - 1) : 0),
                                 _mm_cvtsi32_si128(square_shift) };
 
     if (w < BLOCK) {
-        vmafx_vif_kernels_c.vert16(ref, dis, filter, mean_shift, square_shift, w, ret);
+        vmafx_vif_kernels_c.vert16(ref, dis, filter, mean_shift, square_shift, w, n_rows, ret);
         return;
     }
-    for (int x = 0; x + BLOCK <= w; x += BLOCK)
-        vert16_block(ref, dis, filter, &pairs, mean_shift, &rounding, x, ret);
-    if (w % BLOCK)
-        vert16_block(ref, dis, filter, &pairs, mean_shift, &rounding, w - BLOCK, ret);
+    for (int i = 0; i < n_rows; i++)
+        for (int at = 0; at < w; at += BLOCK)
+            vert16_block(ref + i, dis + i, filter, &pairs, mean_shift, &rounding, at + BLOCK <= w ? at : w - BLOCK,
+                         &ret[i]);
 }
 
 /* ---- Horizontal ---- */
@@ -320,8 +319,8 @@ static inline void horz_block(const VmafxVifMoments *in, const VmafxVifFilter *f
         put_interleaved(ret[i] + x, even[i], odd[i]);
 }
 
-void vmafx_vif_horz_avx2(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, int32_t *ret_s1,
-                         int32_t *ret_s2, int32_t *ret_s12)
+static void horz_avx2(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, int32_t *ret_s1, int32_t *ret_s2,
+                      int32_t *ret_s12)
 {
     Pairs pairs = pairs_of(filter);
     int32_t *const ret[3] = { ret_s1, ret_s2, ret_s12 };
@@ -432,6 +431,8 @@ static void score_avx2(const int32_t *s1, const int32_t *s2, const int32_t *s12,
         vmafx_vif_kernels_c.score(s1 + x, s2 + x, s12 + x, w - x, log2_table, limits, n_limits, sums, numlog);
 }
 
+VMAFX_VIF_MEASURE(measure_avx2, horz_avx2, score_avx2)
+
 /* ---- The step to the next scale ---- */
 
 static void down_vert8_avx2(const uint8_t *const *rows, const VmafxVifFilter *filter, int w, uint16_t *ret)
@@ -493,10 +494,11 @@ static void down_horz_avx2(const uint16_t *row, const VmafxVifFilter *filter, in
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k)
 {
     *k = (VmafxVifKernels){
-        .vert8 = vmafx_vif_vert8_avx2,
+        .vert8 = vert8_avx2,
         .vert16 = vert16_avx2,
-        .horz = vmafx_vif_horz_avx2,
+        .horz = horz_avx2,
         .score = score_avx2,
+        .measure = measure_avx2,
         .down_vert8 = down_vert8_avx2,
         .down_vert16 = down_vert16_avx2,
         .down_horz = down_horz_avx2,

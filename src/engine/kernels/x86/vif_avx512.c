@@ -1,301 +1,317 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Integer VIF with AVX-512 (F, BW, DQ, VL): the three kernels that take most of the time. vif_avx2.c explains the
- * arithmetic; here it runs on registers of twice the width. Rows shorter than a block go to the AVX2 kernels.
+ * Vertical filters of VIF, and the step to the next scale, with AVX-512, equal to the C kernels to the bit.
+ * vif_avx2.c explains the arithmetic of 8-bit samples. Columns are done in blocks of 32, the last of which overlaps
+ * the one before; shorter rows are left to the C kernels.
  */
 
 #include "engine/kernels/x86/x86.h"
 
-#include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 
-#define BLOCK     32
-#define PAIRS_MAX ((VMAFX_VIF_TAPS_MAX + 1) / 2)
+#include "engine/kernels/x86/vif_avx512.h"
 
-typedef struct Pairs {
-    int n;
-    int first[PAIRS_MAX];
-    __m512i taps[PAIRS_MAX];
-} Pairs;
+#define BLOCK 32
 
-static __m512i pair(int32_t first, int32_t second)
+static inline void put_words(uint16_t *p, Sums v)
 {
-    return _mm512_set1_epi32((int32_t)((uint32_t)first | (uint32_t)second << 16));
+    put512(p, _mm512_packus_epi32(v.lo, v.hi));
 }
 
-static Pairs pairs_of(const VmafxVifFilter *filter)
+static inline Sums sums_plus(Sums a, Sums b)
 {
-    Pairs pairs = { .n = 0 };
-
-    if (filter->n == 3) { /* the middle tap needs 16 unsigned bits: half of it in each pair */
-        int32_t half = filter->taps[1] / 2;
-        pairs = (Pairs){ 2, { 0, 1 }, { pair(filter->taps[0], half), pair(half, filter->taps[2]) } };
-        return pairs;
-    }
-    for (int k = 0; k < filter->n; k += 2) {
-        pairs.first[pairs.n] = k;
-        pairs.taps[pairs.n++] = pair(filter->taps[k], k + 1 < filter->n ? filter->taps[k + 1] : 0);
-    }
-    return pairs;
+    return (Sums){ _mm512_add_epi32(a.lo, b.lo), _mm512_add_epi32(a.hi, b.hi) };
 }
 
-static inline void put(void *p, __m512i v)
+static inline Sums up(Sums v, int n)
 {
-    _mm512_storeu_si512(p, v);
+    __m128i count = _mm_cvtsi32_si128(n);
+
+    return (Sums){ _mm512_sll_epi32(v.lo, count), _mm512_sll_epi32(v.hi, count) };
 }
 
-/* ---- Vertical, 8 bits ---- */
-
-typedef struct Sums {
-    __m512i lo, hi; /* as unpacking leaves them; packing restores the order */
-} Sums;
-
-static inline Sums add_pair(Sums sums, __m512i a, __m512i b, __m512i taps)
+static inline Sums down(Sums v, int n)
 {
-    sums.lo = _mm512_add_epi32(sums.lo, _mm512_madd_epi16(_mm512_unpacklo_epi16(a, b), taps));
-    sums.hi = _mm512_add_epi32(sums.hi, _mm512_madd_epi16(_mm512_unpackhi_epi16(a, b), taps));
-    return sums;
+    __m128i count = _mm_cvtsi32_si128(n);
+
+    return (Sums){ _mm512_srl_epi32(v.lo, count), _mm512_srl_epi32(v.hi, count) };
 }
 
-static inline Sums add_all(Sums sums, int32_t v)
-{
-    __m512i c = _mm512_set1_epi32(v);
-
-    return (Sums){ _mm512_add_epi32(sums.lo, c), _mm512_add_epi32(sums.hi, c) };
-}
-
-static inline Sums add_scaled(Sums sums, Sums more, unsigned shift)
-{
-    return (Sums){ _mm512_add_epi32(sums.lo, _mm512_slli_epi32(more.lo, shift)),
-                   _mm512_add_epi32(sums.hi, _mm512_slli_epi32(more.hi, shift)) };
-}
-
-static inline void put_means(uint16_t *p, Sums m)
-{
-    m = add_all(m, (1 << 23) + 128);
-    put(p, _mm512_packus_epi32(_mm512_srli_epi32(m.lo, 8), _mm512_srli_epi32(m.hi, 8)));
-}
-
+/* The two halves of a moment into their rows. */
 static inline void put_halves(const VmafxVifMoments *ret, int which, int x, Sums e)
 {
     const __m512i low = _mm512_set1_epi32(0xffff);
 
-    e = add_all(e, 1 << 30);
-    put(ret->row[which] + x, _mm512_packus_epi32(_mm512_and_si512(e.lo, low), _mm512_and_si512(e.hi, low)));
-    put(ret->row[which + 1] + x, _mm512_packus_epi32(_mm512_srli_epi32(e.lo, 16), _mm512_srli_epi32(e.hi, 16)));
+    put_words(ret->row[which] + x, (Sums){ _mm512_and_si512(e.lo, low), _mm512_and_si512(e.hi, low) });
+    put_words(ret->row[which + 1] + x, down(e, 16));
 }
+
+/* ---- 8 bits ---- */
 
 static inline __m512i bytes_minus_128(const uint8_t *p)
 {
     return _mm512_sub_epi16(_mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)p)), _mm512_set1_epi16(128));
 }
 
-static inline void vert8_block(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter,
-                               const Pairs *pairs, int x, const VmafxVifMoments *ret)
+/* Sums of samples minus 128 and of their products, for one output row. */
+typedef struct ByteSums {
+    Sums m1, m2, rr, dd, rd;
+} ByteSums;
+
+static inline void put_byte_sums(const ByteSums *s, int x, const VmafxVifMoments *ret)
 {
-    Sums m1 = { _mm512_setzero_si512(), _mm512_setzero_si512() }, m2 = m1, rr = m1, dd = m1, rd = m1;
+    put_words(ret->row[VMAFX_VIF_M1] + x, down(sums_plus(s->m1, sums_all((1 << 23) + 128)), 8));
+    put_words(ret->row[VMAFX_VIF_M2] + x, down(sums_plus(s->m2, sums_all((1 << 23) + 128)), 8));
+    put_halves(ret, VMAFX_VIF_E11_LO, x, sums_plus(s->rr, up(s->m1, 8)));
+    put_halves(ret, VMAFX_VIF_E22_LO, x, sums_plus(s->dd, up(s->m2, 8)));
+    put_halves(ret, VMAFX_VIF_E12_LO, x, sums_plus(s->rd, up(sums_plus(s->m1, s->m2), 7)));
+}
 
-    for (int p = 0; p < pairs->n; p++) {
-        int k = pairs->first[p], next = k + 1 < filter->n ? k + 1 : k; /* its tap is 0 then */
-        __m512i r0 = bytes_minus_128(ref[k] + x), r1 = bytes_minus_128(ref[next] + x);
-        __m512i d0 = bytes_minus_128(dis[k] + x), d1 = bytes_minus_128(dis[next] + x);
-        __m512i taps = pairs->taps[p];
+VMAFX_UNROLLED void vert8_row(const uint8_t *const *ref, const uint8_t *const *dis, const VifTaps *taps, int w,
+                              bool both, const VmafxVifMoments *ret, int n_taps)
+{
+    for (int at = 0; at < w; at += BLOCK) {
+        int x = at + BLOCK <= w ? at : w - BLOCK;
+        ByteSums first = { sums_all(0), sums_all(0), sums_all(1 << 30), sums_all(1 << 30), sums_all(1 << 30) };
+        ByteSums second = first;
 
-        m1 = add_pair(m1, r0, r1, taps);
-        m2 = add_pair(m2, d0, d1, taps);
-        rr = add_pair(rr, _mm512_mullo_epi16(r0, r0), _mm512_mullo_epi16(r1, r1), taps);
-        dd = add_pair(dd, _mm512_mullo_epi16(d0, d0), _mm512_mullo_epi16(d1, d1), taps);
-        rd = add_pair(rd, _mm512_mullo_epi16(r0, d0), _mm512_mullo_epi16(r1, d1), taps);
+        for (int p = 0; p < n_pairs(n_taps); p++) {
+            int k = pair_at(n_taps, p), next = both || k + 1 < n_taps ? k + 1 : k; /* its tap is 0 then */
+            __m512i r0 = bytes_minus_128(ref[k] + x), r1 = bytes_minus_128(ref[next] + x);
+            __m512i d0 = bytes_minus_128(dis[k] + x), d1 = bytes_minus_128(dis[next] + x);
+            Sums r = unpacked(r0, r1), d = unpacked(d0, d1);
+            Sums rr = unpacked(_mm512_mullo_epi16(r0, r0), _mm512_mullo_epi16(r1, r1));
+            Sums dd = unpacked(_mm512_mullo_epi16(d0, d0), _mm512_mullo_epi16(d1, d1));
+            Sums rd = unpacked(_mm512_mullo_epi16(r0, d0), _mm512_mullo_epi16(r1, d1));
+
+            first = (ByteSums){ dots(first.m1, r, taps->first[p]), dots(first.m2, d, taps->first[p]),
+                                dots(first.rr, rr, taps->first[p]), dots(first.dd, dd, taps->first[p]),
+                                dots(first.rd, rd, taps->first[p]) };
+            if (both)
+                second = (ByteSums){ dots(second.m1, r, taps->second[p]), dots(second.m2, d, taps->second[p]),
+                                     dots(second.rr, rr, taps->second[p]), dots(second.dd, dd, taps->second[p]),
+                                     dots(second.rd, rd, taps->second[p]) };
+        }
+        put_byte_sums(&first, x, &ret[0]);
+        if (both)
+            put_byte_sums(&second, x, &ret[1]);
     }
-    put_means(ret->row[VMAFX_VIF_M1] + x, m1);
-    put_means(ret->row[VMAFX_VIF_M2] + x, m2);
-    put_halves(ret, VMAFX_VIF_E11_LO, x, add_scaled(rr, m1, 8));
-    put_halves(ret, VMAFX_VIF_E22_LO, x, add_scaled(dd, m2, 8));
-    put_halves(ret, VMAFX_VIF_E12_LO, x, add_scaled(add_scaled(rd, m1, 7), m2, 7));
 }
 
 static void vert8_avx512(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
-                         const VmafxVifMoments *ret)
+                         int n_rows, const VmafxVifMoments *ret)
 {
-    Pairs pairs = pairs_of(filter);
+    VifTaps taps = vif_taps(filter);
 
     if (w < BLOCK) {
-        vmafx_vif_vert8_avx2(ref, dis, filter, w, ret);
+        vmafx_vif_kernels_c.vert8(ref, dis, filter, w, n_rows, ret);
         return;
     }
-    for (int x = 0; x + BLOCK <= w; x += BLOCK)
-        vert8_block(ref, dis, filter, &pairs, x, ret);
-    if (w % BLOCK)
-        vert8_block(ref, dis, filter, &pairs, w - BLOCK, ret);
+    if (n_rows == 2)
+        WITH_TAPS(filter->n, vert8_row, ref, dis, &taps, w, true, ret);
+    else
+        WITH_TAPS(filter->n, vert8_row, ref, dis, &taps, w, false, ret);
 }
 
-/* ---- Horizontal ---- */
+/* ---- 16 bits ---- */
 
-/* Σ f·v + 2^31 at columns x, x + 2, … x + 30. */
-static inline __m512i filtered_columns(const uint16_t *row, const VmafxVifFilter *filter, const Pairs *pairs,
-                                       ptrdiff_t x)
+/*
+ * A product has 32 bits, h·2^16 + l. With 2 ≤ q ≤ 16,
+ *     (Σ f·(h·2^16 + l) + 2^(q−1)) >> q = (Σ f·h) << (16 − q) + ((Σ f·l + 2^(q−1)) >> q)     modulo 2^32
+ */
+typedef struct ProductSums {
+    Sums h, l;
+} ProductSums;
+
+typedef struct Words {
+    __m512i r0, r1, d0, d1; /* a pair of rows of either picture */
+} Words;
+
+static inline Words words_at(const uint16_t *const *ref, const uint16_t *const *dis, int k, int next, int x)
 {
-    const __m512i sign = _mm512_set1_epi16((int16_t)0x8000);
-    __m512i sum = _mm512_set1_epi32((int32_t)0x80000000u);
+    return (Words){ _mm512_loadu_si512(ref[k] + x), _mm512_loadu_si512(ref[next] + x), _mm512_loadu_si512(dis[k] + x),
+                    _mm512_loadu_si512(dis[next] + x) };
+}
 
-    for (int p = 0; p < pairs->n; p++) {
-        __m512i v = _mm512_loadu_si512(row + x + pairs->first[p] - filter->n / 2);
-        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_xor_si512(v, sign), pairs->taps[p]));
+static inline __m512i made_signed(__m512i v)
+{
+    return _mm512_xor_si512(v, _mm512_set1_epi16((int16_t)0x8000));
+}
+
+static inline ProductSums products(__m512i a0, __m512i a1, __m512i b0, __m512i b1)
+{
+    return (ProductSums){
+        unpacked(made_signed(_mm512_mulhi_epu16(a0, b0)), made_signed(_mm512_mulhi_epu16(a1, b1))),
+        unpacked(made_signed(_mm512_mullo_epi16(a0, b0)), made_signed(_mm512_mullo_epi16(a1, b1))),
+    };
+}
+
+static inline ProductSums product_dots(ProductSums s, ProductSums v, __m512i taps)
+{
+    return (ProductSums){ dots(s.h, v.h, taps), dots(s.l, v.l, taps) };
+}
+
+static inline void put_products(const VmafxVifMoments *ret, int which, int x, ProductSums s, int square_shift)
+{
+    Sums low = sums_plus(s.l, sums_all(square_shift ? 1 << (square_shift - 1) : 0));
+
+    put_halves(ret, which, x, sums_plus(up(s.h, 16 - square_shift), down(low, square_shift)));
+}
+
+typedef struct WordShifts {
+    int mean, square;
+} WordShifts;
+
+/* Both means and the reference's square; the other two moments. Together they would need more registers than there
+   are. */
+VMAFX_UNROLLED void vert16_means(const uint16_t *const *ref, const uint16_t *const *dis, const VifTaps *taps,
+                                 WordShifts shifts, int x, bool both, const VmafxVifMoments *ret, int n_taps)
+{
+    const Sums bias = sums_all(SIGNED_BIAS);
+    Sums m1[2] = { bias, bias }, m2[2] = { bias, bias };
+    ProductSums rr[2] = { { bias, bias }, { bias, bias } };
+
+    for (int p = 0; p < n_pairs(n_taps); p++) {
+        int k = pair_at(n_taps, p), next = both || k + 1 < n_taps ? k + 1 : k;
+        Words v = words_at(ref, dis, k, next, x);
+        Sums r = unpacked(made_signed(v.r0), made_signed(v.r1)), d = unpacked(made_signed(v.d0), made_signed(v.d1));
+        ProductSums square = products(v.r0, v.r1, v.r0, v.r1);
+
+        for (int i = 0; i < 1 + both; i++) {
+            __m512i t = i ? taps->second[p] : taps->first[p];
+            m1[i] = dots(m1[i], r, t);
+            m2[i] = dots(m2[i], d, t);
+            rr[i] = product_dots(rr[i], square, t);
+        }
     }
-    return sum;
-}
-
-/* (a·b + 2^31) >> 32 of 16 unsigned pairs. */
-static inline __m512i product_high(__m512i a, __m512i b)
-{
-    const __m512i half = _mm512_set1_epi64(1ll << 31);
-    __m512i even = _mm512_add_epi64(_mm512_mul_epu32(a, b), half);
-    __m512i odd = _mm512_add_epi64(_mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32)), half);
-
-    return _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
-}
-
-static inline void central16(const VmafxVifMoments *in, const VmafxVifFilter *filter, const Pairs *pairs, int x,
-                             __m512i ret[3])
-{
-    __m512i m1 = filtered_columns(in->row[VMAFX_VIF_M1], filter, pairs, x);
-    __m512i m2 = filtered_columns(in->row[VMAFX_VIF_M2], filter, pairs, x);
-    __m512i product[3] = { product_high(m1, m1), product_high(m2, m2), product_high(m1, m2) };
-
-    for (int i = 0; i < 3; i++) {
-        __m512i lo = filtered_columns(in->row[VMAFX_VIF_E11_LO + 2 * i], filter, pairs, x);
-        __m512i hi = filtered_columns(in->row[VMAFX_VIF_E11_HI + 2 * i], filter, pairs, x);
-
-        lo = _mm512_srli_epi32(_mm512_add_epi32(lo, _mm512_set1_epi32(32768)), 16);
-        ret[i] = _mm512_sub_epi32(_mm512_add_epi32(hi, lo), product[i]);
+    for (int i = 0; i < 1 + both; i++) {
+        Sums round = sums_all(1 << (shifts.mean - 1));
+        put_words(ret[i].row[VMAFX_VIF_M1] + x, down(sums_plus(m1[i], round), shifts.mean));
+        put_words(ret[i].row[VMAFX_VIF_M2] + x, down(sums_plus(m2[i], round), shifts.mean));
+        put_products(&ret[i], VMAFX_VIF_E11_LO, x, rr[i], shifts.square);
     }
 }
 
-static inline void put_interleaved(int32_t *p, __m512i even, __m512i odd)
+VMAFX_UNROLLED void vert16_products(const uint16_t *const *ref, const uint16_t *const *dis, const VifTaps *taps,
+                                    WordShifts shifts, int x, bool both, const VmafxVifMoments *ret, int n_taps)
 {
-    const __m512i first = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0),
-                  second = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
-    __m512i lo = _mm512_unpacklo_epi32(even, odd), hi = _mm512_unpackhi_epi32(even, odd);
+    const Sums bias = sums_all(SIGNED_BIAS);
+    ProductSums dd[2] = { { bias, bias }, { bias, bias } }, rd[2] = { { bias, bias }, { bias, bias } };
 
-    put(p, _mm512_permutex2var_epi64(lo, first, hi));
-    put(p + 16, _mm512_permutex2var_epi64(lo, second, hi));
+    for (int p = 0; p < n_pairs(n_taps); p++) {
+        int k = pair_at(n_taps, p), next = both || k + 1 < n_taps ? k + 1 : k;
+        Words v = words_at(ref, dis, k, next, x);
+        ProductSums square = products(v.d0, v.d1, v.d0, v.d1), cross = products(v.r0, v.r1, v.d0, v.d1);
+
+        for (int i = 0; i < 1 + both; i++) {
+            __m512i t = i ? taps->second[p] : taps->first[p];
+            dd[i] = product_dots(dd[i], square, t);
+            rd[i] = product_dots(rd[i], cross, t);
+        }
+    }
+    for (int i = 0; i < 1 + both; i++) {
+        put_products(&ret[i], VMAFX_VIF_E22_LO, x, dd[i], shifts.square);
+        put_products(&ret[i], VMAFX_VIF_E12_LO, x, rd[i], shifts.square);
+    }
 }
 
-static inline void horz_block(const VmafxVifMoments *in, const VmafxVifFilter *filter, const Pairs *pairs, int x,
-                              int32_t *const ret[3])
+VMAFX_UNROLLED void vert16_row(const uint16_t *const *ref, const uint16_t *const *dis, const VifTaps *taps,
+                               WordShifts shifts, int w, bool both, const VmafxVifMoments *ret, int n_taps)
 {
-    __m512i even[3], odd[3];
-
-    central16(in, filter, pairs, x, even);
-    central16(in, filter, pairs, x + 1, odd);
-    for (int i = 0; i < 3; i++)
-        put_interleaved(ret[i] + x, even[i], odd[i]);
+    for (int at = 0; at < w; at += BLOCK) {
+        int x = at + BLOCK <= w ? at : w - BLOCK;
+        vert16_means(ref, dis, taps, shifts, x, both, ret, n_taps);
+        vert16_products(ref, dis, taps, shifts, x, both, ret, n_taps);
+    }
 }
 
-static void horz_avx512(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, int32_t *ret_s1,
-                        int32_t *ret_s2, int32_t *ret_s12)
+static void vert16_avx512(const uint16_t *const *ref, const uint16_t *const *dis, const VmafxVifFilter *filter,
+                          int mean_shift, int square_shift, int w, int n_rows, const VmafxVifMoments *ret)
 {
-    Pairs pairs = pairs_of(filter);
-    int32_t *const ret[3] = { ret_s1, ret_s2, ret_s12 };
+    VifTaps taps = vif_taps(filter);
+    WordShifts shifts = { mean_shift, square_shift };
 
     if (w < BLOCK) {
-        vmafx_vif_horz_avx2(in, filter, w, ret_s1, ret_s2, ret_s12);
+        vmafx_vif_kernels_c.vert16(ref, dis, filter, mean_shift, square_shift, w, n_rows, ret);
         return;
     }
-    for (int x = 0; x + BLOCK <= w; x += BLOCK)
-        horz_block(in, filter, &pairs, x, ret);
-    if (w % BLOCK)
-        horz_block(in, filter, &pairs, w - BLOCK, ret);
+    if (n_rows == 2)
+        WITH_TAPS(filter->n, vert16_row, ref, dis, &taps, shifts, w, true, ret);
+    else
+        WITH_TAPS(filter->n, vert16_row, ref, dis, &taps, shifts, w, false, ret);
 }
 
-/* ---- Score ---- */
+/* ---- The step to the next scale ---- */
 
-static inline __m512i log2_fixed(const uint16_t *table, __m512d v)
+static void down_vert8_avx512(const uint8_t *const *rows, const VmafxVifFilter *filter, int w, uint16_t *ret)
 {
-    __m512i bits = _mm512_castpd_si512(v);
-    __m512i index = _mm512_and_si512(_mm512_srli_epi64(bits, 37), _mm512_set1_epi64(32767));
-    __m512i exponent = _mm512_sub_epi64(_mm512_srli_epi64(bits, 52), _mm512_set1_epi64(1023 + 15));
-    __m512i entry = _mm512_i64gather_epi64(index, (const void *)table, 2);
+    VifTaps taps = vif_taps(filter);
 
-    return _mm512_add_epi64(_mm512_and_si512(entry, _mm512_set1_epi64(0xffff)), _mm512_slli_epi64(exponent, 11));
-}
-
-static inline __m512d truncated(__m512d v)
-{
-    return _mm512_roundscale_pd(v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
-}
-
-typedef struct RowSums {
-    __m512i denlog, nonlog;
-    int64_t cnt;
-} RowSums;
-
-/* Eight columns, or the first of them where `columns` says so. */
-static inline void score_block(__m256i s1, __m256i s2, __m256i s12, __mmask8 columns, const uint16_t *table,
-                               const double *limits, int n_limits, RowSums *sums, __m512i *numlog)
-{
-    const __m256i zero = _mm256_setzero_si256();
-    const __m512d nsq = _mm512_set1_pd(VMAFX_VIF_NSQ);
-    __mmask8 flat = _mm256_mask_cmplt_epi32_mask(columns, s1, _mm256_set1_epi32(VMAFX_VIF_NSQ));
-    __mmask8 textured = (__mmask8)(columns & ~flat);
-    __m512d s1_d = _mm512_cvtepi32_pd(s1);
-
-    s2 = _mm256_max_epi32(s2, zero);
-    sums->nonlog = _mm512_mask_add_epi64(sums->nonlog, flat, sums->nonlog, _mm512_cvtepu32_epi64(s2));
-    sums->cnt += __builtin_popcount(flat);
-    if (!textured)
+    if (w < BLOCK) {
+        vmafx_vif_kernels_c.down_vert8(rows, filter, w, ret);
         return;
-    __m512i den = _mm512_sub_epi64(log2_fixed(table, _mm512_add_pd(nsq, s1_d)), _mm512_set1_epi64(17 * 2048));
-    sums->denlog = _mm512_mask_add_epi64(sums->denlog, textured, sums->denlog, den);
+    }
+    for (int at = 0; at < w; at += BLOCK) {
+        int x = at + BLOCK <= w ? at : w - BLOCK;
+        Sums sums = sums_all((1 << 23) + 128);
 
-    __mmask8 active = _mm256_mask_cmpgt_epi32_mask(_mm256_mask_cmpgt_epi32_mask(textured, s12, zero), s2, zero);
-    if (!active)
-        return;
-    __m512d s12_d = _mm512_cvtepi32_pd(s12), s2_d = _mm512_cvtepi32_pd(s2);
-    __m512d gain = _mm512_div_pd(s12_d, _mm512_add_pd(s1_d, _mm512_set1_pd(65536 * 1e-10)));
-    __m512d noise = _mm512_max_pd(_mm512_sub_pd(s2_d, _mm512_mul_pd(gain, s12_d)), _mm512_setzero_pd());
-
-    noise = _mm512_add_pd(truncated(noise), nsq);
-    __m512i log_noise = log2_fixed(table, noise);
-    for (int i = 0; i < n_limits; i++) {
-        __m512d g = _mm512_min_pd(gain, _mm512_set1_pd(limits[i]));
-        __m512d signal = _mm512_add_pd(noise, truncated(_mm512_mul_pd(_mm512_mul_pd(g, g), s1_d)));
-        __m512i difference = _mm512_sub_epi64(log2_fixed(table, signal), log_noise);
-
-        numlog[i] = _mm512_mask_add_epi64(numlog[i], active, numlog[i], difference);
+        for (int p = 0; p < n_pairs(filter->n); p++) {
+            int k = pair_at(filter->n, p), next = k + 1 < filter->n ? k + 1 : k; /* its tap is 0 then */
+            sums = dots(sums, unpacked(bytes_minus_128(rows[k] + x), bytes_minus_128(rows[next] + x)), taps.first[p]);
+        }
+        put_words(ret + x, down(sums, 8));
     }
 }
 
-#define LIMITS_MAX 8 /* more at a time are left to the C kernel */
-
-static void score_avx512(const int32_t *s1, const int32_t *s2, const int32_t *s12, int w, const uint16_t *log2_table,
-                         const double *limits, int n_limits, VmafxVifSums *sums, int64_t *numlog)
+static void down_vert16_avx512(const uint16_t *const *rows, const VmafxVifFilter *filter, int shift, int w,
+                               uint16_t *ret)
 {
-    RowSums row = { _mm512_setzero_si512(), _mm512_setzero_si512(), 0 };
-    __m512i num[LIMITS_MAX];
+    VifTaps taps = vif_taps(filter);
 
-    if (n_limits > LIMITS_MAX) {
-        vmafx_vif_kernels_c.score(s1, s2, s12, w, log2_table, limits, n_limits, sums, numlog);
+    if (w < BLOCK) {
+        vmafx_vif_kernels_c.down_vert16(rows, filter, shift, w, ret);
         return;
     }
-    for (int i = 0; i < n_limits; i++)
-        num[i] = _mm512_setzero_si512();
-    for (int x = 0; x < w; x += 8) {
-        __mmask8 columns = (__mmask8)(w - x >= 8 ? 0xff : (1 << (w - x)) - 1);
+    for (int at = 0; at < w; at += BLOCK) {
+        int x = at + BLOCK <= w ? at : w - BLOCK;
+        Sums sums = sums_plus(sums_all(SIGNED_BIAS), sums_all(1 << (shift - 1)));
 
-        score_block(_mm256_maskz_loadu_epi32(columns, s1 + x), _mm256_maskz_loadu_epi32(columns, s2 + x),
-                    _mm256_maskz_loadu_epi32(columns, s12 + x), columns, log2_table, limits, n_limits, &row, num);
+        for (int p = 0; p < n_pairs(filter->n); p++) {
+            int k = pair_at(filter->n, p), next = k + 1 < filter->n ? k + 1 : k;
+            sums = dots(sums, unpacked(signed_words(rows[k] + x), signed_words(rows[next] + x)), taps.first[p]);
+        }
+        put_words(ret + x, down(sums, shift));
     }
-    sums->denlog += _mm512_reduce_add_epi64(row.denlog);
-    sums->nonlog += _mm512_reduce_add_epi64(row.nonlog);
-    sums->cnt += row.cnt;
-    for (int i = 0; i < n_limits; i++)
-        numlog[i] += _mm512_reduce_add_epi64(num[i]);
+}
+
+#define BLOCK_OUT 16
+
+static void down_horz_avx512(const uint16_t *row, const VmafxVifFilter *filter, int w_out, uint16_t *ret)
+{
+    VifTaps taps = vif_taps(filter);
+
+    if (w_out < BLOCK_OUT) {
+        vmafx_vif_kernels_c.down_horz(row, filter, w_out, ret);
+        return;
+    }
+    for (int at = 0; at < w_out; at += BLOCK_OUT) {
+        int x = at + BLOCK_OUT <= w_out ? at : w_out - BLOCK_OUT;
+        const uint16_t *from = row + 2 * (ptrdiff_t)x - filter->n / 2;
+        __m512i sum = _mm512_set1_epi32(SIGNED_BIAS + 32768);
+
+        for (int p = 0; p < n_pairs(filter->n); p++)
+            sum = dot(sum, signed_words(from + pair_at(filter->n, p)), taps.first[p]);
+        _mm256_storeu_si256((__m256i *)(ret + x), _mm512_cvtepi32_epi16(_mm512_srli_epi32(sum, 16)));
+    }
 }
 
 void vmafx_vif_kernels_init_avx512(VmafxVifKernels *k)
 {
     k->vert8 = vert8_avx512;
-    k->horz = horz_avx512;
-    k->score = score_avx512;
+    k->vert16 = vert16_avx512;
+    k->down_vert8 = down_vert8_avx512;
+    k->down_vert16 = down_vert16_avx512;
+    k->down_horz = down_horz_avx512;
+    vmafx_vif_kernels_init_measure_avx512(k);
 }

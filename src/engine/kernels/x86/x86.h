@@ -13,10 +13,5 @@ void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
 void vmafx_motion_kernels_init_avx512(VmafxMotionKernels *k);
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k);
 void vmafx_vif_kernels_init_avx512(VmafxVifKernels *k);
-
-/* What the wider kernels leave to the narrower ones. */
-void vmafx_vif_vert8_avx2(const uint8_t *const *ref, const uint8_t *const *dis, const VmafxVifFilter *filter, int w,
-                          const VmafxVifMoments *ret);
-void vmafx_vif_horz_avx2(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, int32_t *ret_s1,
-                         int32_t *ret_s2, int32_t *ret_s12);
+void vmafx_vif_kernels_init_measure_avx512(VmafxVifKernels *k); /* a part of the one before */
 #endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/*
+ * VIF from rows of moments to sums with AVX-512, equal to the C kernels to the bit: horizontal filters, central
+ * moments, gain, logarithms. Even and odd columns stay apart, 16 of each; the sums do not mind.
+ */
+
+#include "engine/kernels/x86/x86.h"
+
+#include <stddef.h>
+
+#include "engine/kernels/x86/vif_avx512.h"
+
+#define BLOCK   32
+#define TO_ZERO (_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
+
+/* ---- Horizontal ---- */
+
+/* 32 columns: the even ones and the odd ones. */
+typedef struct Columns {
+    __m512i even, odd;
+} Columns;
+
+VMAFX_UNROLLED Columns filtered_columns(const uint16_t *row, const VifTaps *taps, ptrdiff_t x, int n_taps)
+{
+    Columns sum = { _mm512_set1_epi32(SIGNED_BIAS), _mm512_set1_epi32(SIGNED_BIAS) };
+
+    for (int p = 0; p < n_pairs(n_taps); p++) {
+        __m512i v = signed_words(row + x + pair_at(n_taps, p) - n_taps / 2);
+        sum.even = dot(sum.even, v, taps->first[p]);
+        sum.odd = dot(sum.odd, v, taps->second[p]);
+    }
+    return sum;
+}
+
+/* (a·b + 2^31) >> 32 of 16 unsigned pairs. */
+static inline __m512i product_high(__m512i a, __m512i b)
+{
+    const __m512i half = _mm512_set1_epi64(1ll << 31);
+    __m512i even = _mm512_add_epi64(_mm512_mul_epu32(a, b), half);
+    __m512i odd = _mm512_add_epi64(_mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32)), half);
+
+    return _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+}
+
+/* With e = 2^16·h + l: (Σ f·e + 2^15) >> 16 is Σ f·h + ((Σ f·l + 2^15) >> 16), and both sums fit 32 bits. */
+static inline __m512i central(__m512i h, __m512i l, __m512i m1, __m512i m2)
+{
+    l = _mm512_srli_epi32(_mm512_add_epi32(l, _mm512_set1_epi32(32768)), 16);
+    return _mm512_sub_epi32(_mm512_add_epi32(h, l), product_high(m1, m2));
+}
+
+VMAFX_UNROLLED void central_moments(const VmafxVifMoments *in, const VifTaps *taps, ptrdiff_t x, Columns ret[3],
+                                    int n_taps)
+{
+    Columns m1 = filtered_columns(in->row[VMAFX_VIF_M1], taps, x, n_taps);
+    Columns m2 = filtered_columns(in->row[VMAFX_VIF_M2], taps, x, n_taps);
+
+    for (int i = 0; i < 3; i++) {
+        Columns l = filtered_columns(in->row[VMAFX_VIF_E11_LO + 2 * i], taps, x, n_taps);
+        Columns h = filtered_columns(in->row[VMAFX_VIF_E11_HI + 2 * i], taps, x, n_taps);
+        Columns a = i == 1 ? m2 : m1, b = i == 0 ? m1 : m2;
+
+        ret[i] = (Columns){ central(h.even, l.even, a.even, b.even), central(h.odd, l.odd, a.odd, b.odd) };
+    }
+}
+
+static inline void put_interleaved(int32_t *p, Columns v)
+{
+    const __m512i first = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0),
+                  second = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
+    __m512i lo = _mm512_unpacklo_epi32(v.even, v.odd), hi = _mm512_unpackhi_epi32(v.even, v.odd);
+
+    put512(p, _mm512_permutex2var_epi64(lo, first, hi));
+    put512(p + 16, _mm512_permutex2var_epi64(lo, second, hi));
+}
+
+VMAFX_UNROLLED void horz_row(const VmafxVifMoments *in, const VifTaps *taps, int w, int32_t *const ret[3], int n_taps)
+{
+    for (int at = 0; at < w; at += BLOCK) {
+        int x = at + BLOCK <= w ? at : w - BLOCK;
+        Columns s[3];
+
+        central_moments(in, taps, x, s, n_taps);
+        for (int i = 0; i < 3; i++)
+            put_interleaved(ret[i] + x, s[i]);
+    }
+}
+
+static void horz_avx512(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, int32_t *ret_s1,
+                        int32_t *ret_s2, int32_t *ret_s12)
+{
+    VifTaps taps = vif_taps(filter);
+    int32_t *const ret[3] = { ret_s1, ret_s2, ret_s12 };
+
+    if (w < BLOCK)
+        vmafx_vif_kernels_c.horz(in, filter, w, ret_s1, ret_s2, ret_s12);
+    else
+        WITH_TAPS(filter->n, horz_row, in, &taps, w, ret);
+}
+
+/* ---- Score ---- */
+
+/*
+ * The table of logarithms without the table: T[i] − T[32768] is floor(2048·log2(i / 2^15) + 1/2 + 2^−10), where the
+ * last term stands for the table's step over binary32. i / 2^15 in 1 … 2 is brought near 1 by one of 32 factors f of
+ * eight bits; 2048·log2 of the quotient r + 1 is a polynomial in r, which binary32 holds exactly. Numbers have 20
+ * fraction bits. tests/unit/test_kernels.c compares all 32768 values.
+ */
+static const float log2_factors[32] = {
+    0x1.f8p-1, 0x1.eap-1, 0x1.dap-1, 0x1.cep-1, 0x1.c0p-1, 0x1.b4p-1, 0x1.aap-1, 0x1.9ep-1,
+    0x1.94p-1, 0x1.8ap-1, 0x1.82p-1, 0x1.78p-1, 0x1.70p-1, 0x1.68p-1, 0x1.60p-1, 0x1.58p-1,
+    0x1.52p-1, 0x1.4ap-1, 0x1.44p-1, 0x1.3ep-1, 0x1.38p-1, 0x1.32p-1, 0x1.2cp-1, 0x1.28p-1,
+    0x1.22p-1, 0x1.1cp-1, 0x1.18p-1, 0x1.14p-1, 0x1.0ep-1, 0x1.0ap-1, 0x1.06p-1, 0x1.02p-1,
+};
+
+/* round(2^20·(−2048·log2(f) + 1/2 + 2^−10)) */
+static const uint32_t log2_bases[32] = {
+    0x02f081d1, 0x0824437e, 0x0e45ad46, 0x1301e72d, 0x18b09c0b, 0x1db426d4, 0x21fd0d01, 0x2743d5c3,
+    0x2bc7bde4, 0x30689f22, 0x34326228, 0x390b3f86, 0x3d03effd, 0x4112f92e, 0x45395c40, 0x49782c12,
+    0x4cb7ff8e, 0x51245e8b, 0x5487cf8c, 0x57fb778a, 0x5b7ff4aa, 0x5f15ee49, 0x62be15b4, 0x6538a5d2,
+    0x6900c12b, 0x6cdd1a1e, 0x6f7bab73, 0x7223e2e0, 0x7632ec11, 0x78f48552, 0x7bc0cf8b, 0x7e981ef5,
+};
+
+/* Of the polynomial, from r to r^4: 2^31 / ln 2 · (1, −1/2, 1/3, −1/4), adjusted to the range of r. */
+static const float log2_terms[4] = { 0x1.715476p+31f, -0x1.715478p+30f, 0x1.ec8a98p+29f, -0x1.712748p+29f };
+
+/* L of integers ≥ 2^15, of which v is the first 24 bits as binary32, less a constant: what L is for v = 1. */
+static inline __m512i log2_fixed(__m512 v)
+{
+    __m512i bits = _mm512_castps_si512(v), which = _mm512_srli_epi32(bits, 18); /* five bits of it count */
+    __m512 factor = _mm512_permutex2var_ps(_mm512_loadu_ps(log2_factors), which, _mm512_loadu_ps(log2_factors + 16));
+    __m512i base =
+        _mm512_permutex2var_epi32(_mm512_loadu_si512(log2_bases), which, _mm512_loadu_si512(log2_bases + 16));
+    __m512i mantissa =
+        _mm512_or_si512(_mm512_and_si512(bits, _mm512_set1_epi32(0x007fff00)), _mm512_set1_epi32(0x3f800000));
+    __m512 r = _mm512_fmsub_ps(_mm512_castsi512_ps(mantissa), factor, _mm512_set1_ps(1));
+    __m512 p = _mm512_fmadd_ps(r, _mm512_set1_ps(log2_terms[3]), _mm512_set1_ps(log2_terms[2]));
+
+    p = _mm512_fmadd_ps(r, p, _mm512_set1_ps(log2_terms[1]));
+    p = _mm512_fmadd_ps(r, p, _mm512_set1_ps(log2_terms[0]));
+    __m512i fraction = _mm512_srli_epi32(_mm512_add_epi32(base, _mm512_cvtps_epi32(_mm512_mul_ps(r, p))), 20);
+    __m512i exponent = _mm512_sub_epi32(_mm512_srli_epi32(bits, 23), _mm512_set1_epi32(127));
+    return _mm512_add_epi32(fraction, _mm512_slli_epi32(exponent, 11));
+}
+
+/* 16 columns as binary64: the first eight and the last eight. */
+typedef struct Doubles {
+    __m512d a, b;
+} Doubles;
+
+static inline Doubles doubles(__m512i v)
+{
+    return (Doubles){ _mm512_cvtepi32_pd(_mm512_castsi512_si256(v)),
+                      _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(v, 1)) };
+}
+
+/* The first 24 bits. */
+static inline __m512 floats(__m512d a, __m512d b)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvt_roundpd_ps(a, TO_ZERO)),
+                              _mm512_cvt_roundpd_ps(b, TO_ZERO), 1);
+}
+
+/* Sums of a row. Those of logarithms fit 32 bits: a lane takes at most 2^12 of them, each below 2^17. */
+typedef struct RowSums {
+    __m512i denlog, nonlog;
+    int64_t cnt, textured;
+} RowSums;
+
+static inline __m512d gain_of(__m512d s1, __m512d s12)
+{
+    return _mm512_div_pd(s12, _mm512_add_pd(s1, _mm512_set1_pd(65536 * 1e-10)));
+}
+
+static inline __m512d noise_of(__m512d gain, __m512d s2, __m512d s12)
+{
+    __m512d noise = _mm512_max_pd(_mm512_sub_pd(s2, _mm512_mul_pd(gain, s12)), _mm512_setzero_pd());
+
+    return _mm512_add_pd(_mm512_roundscale_pd(noise, TO_ZERO), _mm512_set1_pd(VMAFX_VIF_NSQ));
+}
+
+/* noise + gain²·s1, of which only the first 16 bits will count: rounding down once is as good as before the sum. */
+static inline __m512d signal_of(__m512d noise, __m512d gain, __m512d s1, __m512d limit)
+{
+    gain = _mm512_min_pd(gain, limit);
+    return _mm512_add_round_pd(noise, _mm512_mul_pd(_mm512_mul_pd(gain, gain), s1), TO_ZERO);
+}
+
+/* Sixteen columns, those of `columns`. */
+static inline void score_columns(__m512i s1, __m512i s2, __m512i s12, __mmask16 columns, const double *limits,
+                                 int n_limits, RowSums *sums, __m512i *numlog)
+{
+    const __m512i zero = _mm512_setzero_si512(), nsq = _mm512_set1_epi32(VMAFX_VIF_NSQ);
+    __mmask16 flat = _mm512_mask_cmplt_epi32_mask(columns, s1, nsq), textured = (__mmask16)(columns & ~flat);
+
+    s2 = _mm512_max_epi32(s2, zero);
+    if (flat) {
+        __m512i non = _mm512_maskz_mov_epi32(flat, s2);
+        sums->nonlog = _mm512_add_epi64(sums->nonlog, _mm512_cvtepu32_epi64(_mm512_castsi512_si256(non)));
+        sums->nonlog = _mm512_add_epi64(sums->nonlog, _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(non, 1)));
+        sums->cnt += __builtin_popcount(flat);
+        if (!textured)
+            return;
+    }
+    sums->textured += __builtin_popcount(textured);
+    __m512i den = log2_fixed(_mm512_cvt_roundepu32_ps(_mm512_add_epi32(s1, nsq), TO_ZERO));
+    sums->denlog = _mm512_mask_add_epi32(sums->denlog, textured, sums->denlog, den);
+
+    __mmask16 active = _mm512_mask_cmpgt_epi32_mask(_mm512_mask_cmpgt_epi32_mask(textured, s12, zero), s2, zero);
+    if (!active)
+        return;
+    Doubles s1_d = doubles(s1), s2_d = doubles(s2), s12_d = doubles(s12);
+    Doubles gain = { gain_of(s1_d.a, s12_d.a), gain_of(s1_d.b, s12_d.b) };
+    Doubles noise = { noise_of(gain.a, s2_d.a, s12_d.a), noise_of(gain.b, s2_d.b, s12_d.b) };
+    __m512i log_noise = log2_fixed(floats(noise.a, noise.b));
+
+    for (int i = 0; i < n_limits; i++) {
+        __m512d limit = _mm512_set1_pd(limits[i]);
+        __m512 signal = floats(signal_of(noise.a, gain.a, s1_d.a, limit), signal_of(noise.b, gain.b, s1_d.b, limit));
+        __m512i difference = _mm512_sub_epi32(log2_fixed(signal), log_noise);
+        numlog[i] = _mm512_mask_add_epi32(numlog[i], active, numlog[i], difference);
+    }
+}
+
+#define LIMITS_MAX 8 /* more at a time are left to the C kernel */
+
+static inline RowSums row_sums_start(__m512i numlog[LIMITS_MAX], int n_limits)
+{
+    for (int i = 0; i < n_limits; i++)
+        numlog[i] = _mm512_setzero_si512();
+    return (RowSums){ _mm512_setzero_si512(), _mm512_setzero_si512(), 0, 0 };
+}
+
+static inline int64_t total_i32(__m512i v)
+{
+    __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(v));
+
+    return _mm512_reduce_add_epi64(_mm512_add_epi64(low, _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(v, 1))));
+}
+
+static inline void row_sums_add(const RowSums *row, const __m512i *row_numlog, int n_limits, VmafxVifSums *sums,
+                                int64_t *numlog)
+{
+    sums->denlog += total_i32(row->denlog) - 17 * 2048 * row->textured; /* L(2^17), as the fixed logarithm has it */
+    sums->nonlog += _mm512_reduce_add_epi64(row->nonlog);
+    sums->cnt += row->cnt;
+    for (int i = 0; i < n_limits; i++)
+        numlog[i] += total_i32(row_numlog[i]);
+}
+
+static void score_avx512(const int32_t *s1, const int32_t *s2, const int32_t *s12, int w, const uint16_t *log2_table,
+                         const double *limits, int n_limits, VmafxVifSums *sums, int64_t *numlog)
+{
+    __m512i row_numlog[LIMITS_MAX];
+
+    if (n_limits > LIMITS_MAX) {
+        vmafx_vif_kernels_c.score(s1, s2, s12, w, log2_table, limits, n_limits, sums, numlog);
+        return;
+    }
+    RowSums row = row_sums_start(row_numlog, n_limits);
+    for (int x = 0; x < w; x += 16) {
+        __mmask16 columns = (__mmask16)(w - x >= 16 ? 0xffff : (1 << (w - x)) - 1);
+
+        score_columns(_mm512_maskz_loadu_epi32(columns, s1 + x), _mm512_maskz_loadu_epi32(columns, s2 + x),
+                      _mm512_maskz_loadu_epi32(columns, s12 + x), columns, limits, n_limits, &row, row_numlog);
+    }
+    row_sums_add(&row, row_numlog, n_limits, sums, numlog);
+}
+
+VMAFX_UNROLLED void measure_row(const VmafxVifMoments *in, const VifTaps *taps, int w, const double *limits,
+                                int n_limits, RowSums *row, __m512i *row_numlog, int n_taps)
+{
+    for (int at = 0; at < w; at += BLOCK) {
+        int x = at + BLOCK <= w ? at : w - BLOCK, known = at - x; /* columns that the block before has counted */
+        __mmask16 even = (__mmask16)(0xffffu << (known + 1) / 2), odd = (__mmask16)(0xffffu << known / 2);
+        Columns s[3];
+
+        central_moments(in, taps, x, s, n_taps);
+        score_columns(s[0].even, s[1].even, s[2].even, even, limits, n_limits, row, row_numlog);
+        score_columns(s[0].odd, s[1].odd, s[2].odd, odd, limits, n_limits, row, row_numlog);
+    }
+}
+
+static void measure_avx512(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, const uint16_t *log2_table,
+                           const double *limits, int n_limits, VmafxVifSums *sums, int64_t *numlog)
+{
+    VifTaps taps = vif_taps(filter);
+    __m512i row_numlog[LIMITS_MAX];
+
+    if (n_limits > LIMITS_MAX || w < BLOCK) {
+        vmafx_vif_kernels_c.measure(in, filter, w, log2_table, limits, n_limits, sums, numlog);
+        return;
+    }
+    RowSums row = row_sums_start(row_numlog, n_limits);
+    WITH_TAPS(filter->n, measure_row, in, &taps, w, limits, n_limits, &row, row_numlog);
+    row_sums_add(&row, row_numlog, n_limits, sums, numlog);
+}
+
+void vmafx_vif_kernels_init_measure_avx512(VmafxVifKernels *k)
+{
+    k->horz = horz_avx512;
+    k->score = score_avx512;
+    k->measure = measure_avx512;
+}
