@@ -9,6 +9,7 @@
 
 void vmafx_adm_kernels_init_avx2(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_avx512(VmafxAdmKernels *k);
+void vmafx_adm_kernels_init_fine_avx512(VmafxAdmKernels *k); /* a part of the one before */
 void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
 void vmafx_motion_kernels_init_avx512(VmafxMotionKernels *k);
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k);
