@@ -9,6 +9,13 @@
 /* For helpers whose constant arguments unroll their loops. */
 #define VMAFX_UNROLLED static inline __attribute__((always_inline))
 
+/* Before such a loop: gcc leaves larger ones as they are, and then moves sums to memory and back. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 static inline void put512(void *p, __m512i v)
 {
     _mm512_storeu_si512(p, v);

@@ -76,6 +76,7 @@ VMAFX_UNROLLED void vert8_row(const uint8_t *const *ref, const uint8_t *const *d
         ByteSums first = { sums_all(0), sums_all(0), sums_all(1 << 30), sums_all(1 << 30), sums_all(1 << 30) };
         ByteSums second = first;
 
+        UNROLL
         for (int p = 0; p < n_pairs(n_taps); p++) {
             int k = pair_at(n_taps, p), next = both || k + 1 < n_taps ? k + 1 : k; /* its tap is 0 then */
             __m512i r0 = bytes_minus_128(ref[k] + x), r1 = bytes_minus_128(ref[next] + x);
@@ -172,6 +173,7 @@ VMAFX_UNROLLED void vert16_means(const uint16_t *const *ref, const uint16_t *con
     Sums m1[2] = { bias, bias }, m2[2] = { bias, bias };
     ProductSums rr[2] = { { bias, bias }, { bias, bias } };
 
+    UNROLL
     for (int p = 0; p < n_pairs(n_taps); p++) {
         int k = pair_at(n_taps, p), next = both || k + 1 < n_taps ? k + 1 : k;
         Words v = words_at(ref, dis, k, next, x);
@@ -199,6 +201,7 @@ VMAFX_UNROLLED void vert16_products(const uint16_t *const *ref, const uint16_t *
     const Sums bias = sums_all(SIGNED_BIAS);
     ProductSums dd[2] = { { bias, bias }, { bias, bias } }, rd[2] = { { bias, bias }, { bias, bias } };
 
+    UNROLL
     for (int p = 0; p < n_pairs(n_taps); p++) {
         int k = pair_at(n_taps, p), next = both || k + 1 < n_taps ? k + 1 : k;
         Words v = words_at(ref, dis, k, next, x);

@@ -20,16 +20,30 @@ typedef struct Columns {
     __m512i even, odd;
 } Columns;
 
+/* Pair p and those after it of 64 samples. */
+#define PAIRS_FROM(v, next, p) _mm512_alignr_epi32(next, v, p)
+
 VMAFX_UNROLLED Columns filtered_columns(const uint16_t *row, const VifTaps *taps, ptrdiff_t x, int n_taps)
 {
+    const uint16_t *from = row + x - n_taps / 2;
     Columns sum = { _mm512_set1_epi32(SIGNED_BIAS), _mm512_set1_epi32(SIGNED_BIAS) };
+    __m512i v = signed_words(from), next = signed_words(from + BLOCK);
 
-    for (int p = 0; p < n_pairs(n_taps); p++) {
-        __m512i v = signed_words(row + x + pair_at(n_taps, p) - n_taps / 2);
-        sum.even = dot(sum.even, v, taps->first[p]);
-        sum.odd = dot(sum.odd, v, taps->second[p]);
+    if (n_taps == 3) {
+        for (int p = 0; p < 3; p++) {
+            __m512i w = p == 0 ? v : p == 2 ? PAIRS_FROM(v, next, 1) : signed_words(from + 1);
+            sum.even = dot(sum.even, w, taps->first[p]);
+            sum.odd = dot(sum.odd, w, taps->second[p]);
+        }
+        return sum;
     }
-    return sum;
+#define STEP(p)                                                                                                        \
+    if (p < n_pairs(n_taps)) {                                                                                         \
+        __m512i w = PAIRS_FROM(v, next, p);                                                                            \
+        sum.even = dot(sum.even, w, taps->first[p]);                                                                   \
+        sum.odd = dot(sum.odd, w, taps->second[p]);                                                                    \
+    }
+    STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7) STEP(8) return sum;
 }
 
 /* (a·b + 2^31) >> 32 of 16 unsigned pairs. */
@@ -124,41 +138,65 @@ static const uint32_t log2_bases[32] = {
 /* Of the polynomial, from r to r^4: 2^31 / ln 2 · (1, −1/2, 1/3, −1/4), adjusted to the range of r. */
 static const float log2_terms[4] = { 0x1.715476p+31f, -0x1.715478p+30f, 0x1.ec8a98p+29f, -0x1.712748p+29f };
 
-/* L of integers ≥ 2^15, of which v is the first 24 bits as binary32, less a constant: what L is for v = 1. */
-static inline __m512i log2_fixed(__m512 v)
-{
-    __m512i bits = _mm512_castps_si512(v), which = _mm512_srli_epi32(bits, 18); /* five bits of it count */
-    __m512 factor = _mm512_permutex2var_ps(_mm512_loadu_ps(log2_factors), which, _mm512_loadu_ps(log2_factors + 16));
-    __m512i base =
-        _mm512_permutex2var_epi32(_mm512_loadu_si512(log2_bases), which, _mm512_loadu_si512(log2_bases + 16));
-    __m512i mantissa =
-        _mm512_or_si512(_mm512_and_si512(bits, _mm512_set1_epi32(0x007fff00)), _mm512_set1_epi32(0x3f800000));
-    __m512 r = _mm512_fmsub_ps(_mm512_castsi512_ps(mantissa), factor, _mm512_set1_ps(1));
-    __m512 p = _mm512_fmadd_ps(r, _mm512_set1_ps(log2_terms[3]), _mm512_set1_ps(log2_terms[2]));
+/* Two vectors of the same: what is done to one does not wait for the other. */
+typedef struct Floats {
+    __m512 v[2];
+} Floats;
 
-    p = _mm512_fmadd_ps(r, p, _mm512_set1_ps(log2_terms[1]));
-    p = _mm512_fmadd_ps(r, p, _mm512_set1_ps(log2_terms[0]));
-    __m512i fraction = _mm512_srli_epi32(_mm512_add_epi32(base, _mm512_cvtps_epi32(_mm512_mul_ps(r, p))), 20);
-    __m512i exponent = _mm512_sub_epi32(_mm512_srli_epi32(bits, 23), _mm512_set1_epi32(127));
-    return _mm512_add_epi32(fraction, _mm512_slli_epi32(exponent, 11));
+/* L of integers ≥ 2^15, of which v is the first 24 bits as binary32, less what L is for v = 1. */
+static inline Columns log2_fixed(Floats v)
+{
+    __m512i bits[2], fraction[2], ret[2];
+    __m512 r[2], p[2];
+
+    for (int i = 0; i < 2; i++) {
+        bits[i] = _mm512_castps_si512(v.v[i]);
+        __m512i which = _mm512_srli_epi32(bits[i], 18); /* five bits of it count */
+        __m512 factor =
+            _mm512_permutex2var_ps(_mm512_loadu_ps(log2_factors), which, _mm512_loadu_ps(log2_factors + 16));
+        __m512i mantissa =
+            _mm512_ternarylogic_epi32(bits[i], _mm512_set1_epi32(0x007fff00), _mm512_set1_epi32(0x3f800000), 0xea);
+        fraction[i] =
+            _mm512_permutex2var_epi32(_mm512_loadu_si512(log2_bases), which, _mm512_loadu_si512(log2_bases + 16));
+        r[i] = _mm512_fmsub_ps(_mm512_castsi512_ps(mantissa), factor, _mm512_set1_ps(1));
+    }
+    for (int i = 0; i < 2; i++)
+        p[i] = _mm512_fmadd_ps(r[i], _mm512_set1_ps(log2_terms[3]), _mm512_set1_ps(log2_terms[2]));
+    for (int i = 0; i < 2; i++)
+        p[i] = _mm512_fmadd_ps(r[i], p[i], _mm512_set1_ps(log2_terms[1]));
+    for (int i = 0; i < 2; i++)
+        p[i] = _mm512_fmadd_ps(r[i], p[i], _mm512_set1_ps(log2_terms[0]));
+    for (int i = 0; i < 2; i++) {
+        fraction[i] =
+            _mm512_srli_epi32(_mm512_add_epi32(fraction[i], _mm512_cvtps_epi32(_mm512_mul_ps(r[i], p[i]))), 20);
+        __m512i exponent = _mm512_sub_epi32(_mm512_srli_epi32(bits[i], 23), _mm512_set1_epi32(127));
+        ret[i] = _mm512_add_epi32(fraction[i], _mm512_slli_epi32(exponent, 11));
+    }
+    return (Columns){ ret[0], ret[1] };
 }
 
-/* 16 columns as binary64: the first eight and the last eight. */
+/* 32 columns as binary64, eight at a time. */
 typedef struct Doubles {
-    __m512d a, b;
+    __m512d v[4];
 } Doubles;
 
-static inline Doubles doubles(__m512i v)
+static inline Doubles doubles(Columns c)
 {
-    return (Doubles){ _mm512_cvtepi32_pd(_mm512_castsi512_si256(v)),
-                      _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(v, 1)) };
+    return (Doubles){
+        { _mm512_cvtepi32_pd(_mm512_castsi512_si256(c.even)), _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(c.even, 1)),
+          _mm512_cvtepi32_pd(_mm512_castsi512_si256(c.odd)), _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(c.odd, 1)) }
+    };
 }
 
 /* The first 24 bits. */
-static inline __m512 floats(__m512d a, __m512d b)
+static inline Floats floats(Doubles d)
 {
-    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvt_roundpd_ps(a, TO_ZERO)),
-                              _mm512_cvt_roundpd_ps(b, TO_ZERO), 1);
+    Floats f;
+
+    for (int i = 0; i < 2; i++)
+        f.v[i] = _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvt_roundpd_ps(d.v[2 * i], TO_ZERO)),
+                                    _mm512_cvt_roundpd_ps(d.v[2 * i + 1], TO_ZERO), 1);
+    return f;
 }
 
 /* Sums of a row. Those of logarithms fit 32 bits: a lane takes at most 2^12 of them, each below 2^17. */
@@ -167,58 +205,69 @@ typedef struct RowSums {
     int64_t cnt, textured;
 } RowSums;
 
-static inline __m512d gain_of(__m512d s1, __m512d s12)
+static inline void add_flat(RowSums *sums, __m512i s2, __mmask16 flat)
 {
-    return _mm512_div_pd(s12, _mm512_add_pd(s1, _mm512_set1_pd(65536 * 1e-10)));
+    __m512i non = _mm512_maskz_mov_epi32(flat, s2);
+
+    sums->nonlog = _mm512_add_epi64(sums->nonlog, _mm512_cvtepu32_epi64(_mm512_castsi512_si256(non)));
+    sums->nonlog = _mm512_add_epi64(sums->nonlog, _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(non, 1)));
+    sums->cnt += __builtin_popcount(flat);
 }
 
-static inline __m512d noise_of(__m512d gain, __m512d s2, __m512d s12)
-{
-    __m512d noise = _mm512_max_pd(_mm512_sub_pd(s2, _mm512_mul_pd(gain, s12)), _mm512_setzero_pd());
+typedef struct Masks {
+    __mmask16 even, odd;
+} Masks;
 
-    return _mm512_add_pd(_mm512_roundscale_pd(noise, TO_ZERO), _mm512_set1_pd(VMAFX_VIF_NSQ));
-}
-
-/* noise + gain²·s1, of which only the first 16 bits will count: rounding down once is as good as before the sum. */
-static inline __m512d signal_of(__m512d noise, __m512d gain, __m512d s1, __m512d limit)
-{
-    gain = _mm512_min_pd(gain, limit);
-    return _mm512_add_round_pd(noise, _mm512_mul_pd(_mm512_mul_pd(gain, gain), s1), TO_ZERO);
-}
-
-/* Sixteen columns, those of `columns`. */
-static inline void score_columns(__m512i s1, __m512i s2, __m512i s12, __mmask16 columns, const double *limits,
-                                 int n_limits, RowSums *sums, __m512i *numlog)
+/* Those of 32 columns that `columns` names. */
+static inline void score_columns(Columns s1, Columns s2, Columns s12, Masks columns, const double *limits, int n_limits,
+                                 RowSums *sums, __m512i *numlog)
 {
     const __m512i zero = _mm512_setzero_si512(), nsq = _mm512_set1_epi32(VMAFX_VIF_NSQ);
-    __mmask16 flat = _mm512_mask_cmplt_epi32_mask(columns, s1, nsq), textured = (__mmask16)(columns & ~flat);
+    Masks flat = { _mm512_mask_cmplt_epi32_mask(columns.even, s1.even, nsq),
+                   _mm512_mask_cmplt_epi32_mask(columns.odd, s1.odd, nsq) };
+    Masks textured = { (__mmask16)(columns.even & ~flat.even), (__mmask16)(columns.odd & ~flat.odd) };
 
-    s2 = _mm512_max_epi32(s2, zero);
-    if (flat) {
-        __m512i non = _mm512_maskz_mov_epi32(flat, s2);
-        sums->nonlog = _mm512_add_epi64(sums->nonlog, _mm512_cvtepu32_epi64(_mm512_castsi512_si256(non)));
-        sums->nonlog = _mm512_add_epi64(sums->nonlog, _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(non, 1)));
-        sums->cnt += __builtin_popcount(flat);
-        if (!textured)
+    s2 = (Columns){ _mm512_max_epi32(s2.even, zero), _mm512_max_epi32(s2.odd, zero) };
+    if (flat.even | flat.odd) {
+        add_flat(sums, s2.even, flat.even);
+        add_flat(sums, s2.odd, flat.odd);
+        if (!(textured.even | textured.odd))
             return;
     }
-    sums->textured += __builtin_popcount(textured);
-    __m512i den = log2_fixed(_mm512_cvt_roundepu32_ps(_mm512_add_epi32(s1, nsq), TO_ZERO));
-    sums->denlog = _mm512_mask_add_epi32(sums->denlog, textured, sums->denlog, den);
+    sums->textured += __builtin_popcount((unsigned)textured.even << 16 | textured.odd);
 
-    __mmask16 active = _mm512_mask_cmpgt_epi32_mask(_mm512_mask_cmpgt_epi32_mask(textured, s12, zero), s2, zero);
-    if (!active)
-        return;
-    Doubles s1_d = doubles(s1), s2_d = doubles(s2), s12_d = doubles(s12);
-    Doubles gain = { gain_of(s1_d.a, s12_d.a), gain_of(s1_d.b, s12_d.b) };
-    Doubles noise = { noise_of(gain.a, s2_d.a, s12_d.a), noise_of(gain.b, s2_d.b, s12_d.b) };
-    __m512i log_noise = log2_fixed(floats(noise.a, noise.b));
+    Doubles s1_d = doubles(s1), s12_d = doubles(s12), gain, noise, s2_d = doubles(s2);
+    for (int i = 0; i < 4; i++)
+        gain.v[i] = _mm512_div_pd(s12_d.v[i], _mm512_add_pd(s1_d.v[i], _mm512_set1_pd(65536 * 1e-10)));
+
+    Columns den = log2_fixed((Floats){ { _mm512_cvt_roundepu32_ps(_mm512_add_epi32(s1.even, nsq), TO_ZERO),
+                                         _mm512_cvt_roundepu32_ps(_mm512_add_epi32(s1.odd, nsq), TO_ZERO) } });
+    sums->denlog = _mm512_mask_add_epi32(sums->denlog, textured.even, sums->denlog, den.even);
+    sums->denlog = _mm512_mask_add_epi32(sums->denlog, textured.odd, sums->denlog, den.odd);
+
+    Masks active = {
+        _mm512_mask_cmpgt_epi32_mask(_mm512_mask_cmpgt_epi32_mask(textured.even, s12.even, zero), s2.even, zero),
+        _mm512_mask_cmpgt_epi32_mask(_mm512_mask_cmpgt_epi32_mask(textured.odd, s12.odd, zero), s2.odd, zero)
+    };
+    for (int i = 0; i < 4; i++) {
+        noise.v[i] = _mm512_max_pd(_mm512_sub_pd(s2_d.v[i], _mm512_mul_pd(gain.v[i], s12_d.v[i])), _mm512_setzero_pd());
+        noise.v[i] = _mm512_add_pd(_mm512_roundscale_pd(noise.v[i], TO_ZERO), _mm512_set1_pd(VMAFX_VIF_NSQ));
+    }
+    Columns log_noise = log2_fixed(floats(noise));
 
     for (int i = 0; i < n_limits; i++) {
-        __m512d limit = _mm512_set1_pd(limits[i]);
-        __m512 signal = floats(signal_of(noise.a, gain.a, s1_d.a, limit), signal_of(noise.b, gain.b, s1_d.b, limit));
-        __m512i difference = _mm512_sub_epi32(log2_fixed(signal), log_noise);
-        numlog[i] = _mm512_mask_add_epi32(numlog[i], active, numlog[i], difference);
+        Doubles signal;
+
+        /* Only the first 16 bits will count: rounding down once is as good as before the sum. */
+        for (int j = 0; j < 4; j++) {
+            __m512d g = _mm512_min_pd(gain.v[j], _mm512_set1_pd(limits[i]));
+            signal.v[j] = _mm512_add_round_pd(noise.v[j], _mm512_mul_pd(_mm512_mul_pd(g, g), s1_d.v[j]), TO_ZERO);
+        }
+        Columns log_signal = log2_fixed(floats(signal));
+        numlog[i] =
+            _mm512_mask_add_epi32(numlog[i], active.even, numlog[i], _mm512_sub_epi32(log_signal.even, log_noise.even));
+        numlog[i] =
+            _mm512_mask_add_epi32(numlog[i], active.odd, numlog[i], _mm512_sub_epi32(log_signal.odd, log_noise.odd));
     }
 }
 
@@ -248,6 +297,12 @@ static inline void row_sums_add(const RowSums *row, const __m512i *row_numlog, i
         numlog[i] += total_i32(row_numlog[i]);
 }
 
+static inline Columns masked_columns(const int32_t *p, uint32_t columns)
+{
+    return (Columns){ _mm512_maskz_loadu_epi32((__mmask16)columns, p),
+                      _mm512_maskz_loadu_epi32((__mmask16)(columns >> 16), p + 16) };
+}
+
 static void score_avx512(const int32_t *s1, const int32_t *s2, const int32_t *s12, int w, const uint16_t *log2_table,
                          const double *limits, int n_limits, VmafxVifSums *sums, int64_t *numlog)
 {
@@ -258,43 +313,17 @@ static void score_avx512(const int32_t *s1, const int32_t *s2, const int32_t *s1
         return;
     }
     RowSums row = row_sums_start(row_numlog, n_limits);
-    for (int x = 0; x < w; x += 16) {
-        __mmask16 columns = (__mmask16)(w - x >= 16 ? 0xffff : (1 << (w - x)) - 1);
+    for (int x = 0; x < w; x += BLOCK) {
+        uint32_t columns = w - x >= BLOCK ? 0xffffffff : (1u << (w - x)) - 1;
 
-        score_columns(_mm512_maskz_loadu_epi32(columns, s1 + x), _mm512_maskz_loadu_epi32(columns, s2 + x),
-                      _mm512_maskz_loadu_epi32(columns, s12 + x), columns, limits, n_limits, &row, row_numlog);
+        score_columns(masked_columns(s1 + x, columns), masked_columns(s2 + x, columns),
+                      masked_columns(s12 + x, columns), (Masks){ (__mmask16)columns, (__mmask16)(columns >> 16) },
+                      limits, n_limits, &row, row_numlog);
     }
     row_sums_add(&row, row_numlog, n_limits, sums, numlog);
 }
 
-VMAFX_UNROLLED void measure_row(const VmafxVifMoments *in, const VifTaps *taps, int w, const double *limits,
-                                int n_limits, RowSums *row, __m512i *row_numlog, int n_taps)
-{
-    for (int at = 0; at < w; at += BLOCK) {
-        int x = at + BLOCK <= w ? at : w - BLOCK, known = at - x; /* columns that the block before has counted */
-        __mmask16 even = (__mmask16)(0xffffu << (known + 1) / 2), odd = (__mmask16)(0xffffu << known / 2);
-        Columns s[3];
-
-        central_moments(in, taps, x, s, n_taps);
-        score_columns(s[0].even, s[1].even, s[2].even, even, limits, n_limits, row, row_numlog);
-        score_columns(s[0].odd, s[1].odd, s[2].odd, odd, limits, n_limits, row, row_numlog);
-    }
-}
-
-static void measure_avx512(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, const uint16_t *log2_table,
-                           const double *limits, int n_limits, VmafxVifSums *sums, int64_t *numlog)
-{
-    VifTaps taps = vif_taps(filter);
-    __m512i row_numlog[LIMITS_MAX];
-
-    if (n_limits > LIMITS_MAX || w < BLOCK) {
-        vmafx_vif_kernels_c.measure(in, filter, w, log2_table, limits, n_limits, sums, numlog);
-        return;
-    }
-    RowSums row = row_sums_start(row_numlog, n_limits);
-    WITH_TAPS(filter->n, measure_row, in, &taps, w, limits, n_limits, &row, row_numlog);
-    row_sums_add(&row, row_numlog, n_limits, sums, numlog);
-}
+VMAFX_VIF_MEASURE(measure_avx512, horz_avx512, score_avx512)
 
 void vmafx_vif_kernels_init_measure_avx512(VmafxVifKernels *k)
 {
