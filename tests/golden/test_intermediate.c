@@ -424,32 +424,31 @@ typedef struct AdmScale {
 static AdmScale adm_scales[4];
 static int adm_scale;
 
-static void note_dwt(int coarse, const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
-                     int32_t *const ret_bands[3])
+static void note_dwt(int n, const int32_t *a, int32_t *const bands[3])
 {
-    real.adm.dwt_horz[coarse](lo, hi, shift, n, ret_a, ret_bands);
     if (adm_scales[adm_scale].wavelet_rows == 2 * adm_scales[adm_scale].h)
         adm_scale++;
     AdmScale *s = &adm_scales[adm_scale];
     Fnv *fnv = s->bands[s->wavelet_rows++ % 2]; /* reference and distorted rows alternate */
     assert_int_equal(n, s->w);
     for (int x = 0; x < n; x++) {
-        fnv_note(&fnv[0], ret_a[x]);
+        fnv_note(&fnv[0], a[x]);
         for (int b = 0; b < 3; b++)
-            fnv_note(&fnv[1 + b], ret_bands[b][x]);
+            fnv_note(&fnv[1 + b], bands[b][x]);
     }
 }
 
-static void dwt_horz_fine(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
-                          int32_t *const ret_bands[3])
+static void dwt_horz_fine(const int16_t *lo, const int16_t *hi, int n, int32_t *ret_a, int32_t *const ret_bands[3])
 {
-    note_dwt(0, lo, hi, shift, n, ret_a, ret_bands);
+    real.adm.dwt_horz_fine(lo, hi, n, ret_a, ret_bands);
+    note_dwt(n, ret_a, ret_bands);
 }
 
-static void dwt_horz_coarse(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
-                            int32_t *const ret_bands[3])
+static void dwt_horz(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
+                     int32_t *const ret_bands[3])
 {
-    note_dwt(1, lo, hi, shift, n, ret_a, ret_bands);
+    real.adm.dwt_horz(lo, hi, shift, n, ret_a, ret_bands);
+    note_dwt(n, ret_a, ret_bands);
 }
 
 static void note_split(int coarse, const int32_t *const o[3], const int32_t *const t[3], int n, double gain,
@@ -700,8 +699,8 @@ static void check_run(json_t *run, const VmafxPlane *ref, const VmafxPlane *dis)
     json_t *one;
     size_t i;
 
-    kernels.adm.dwt_horz[0] = dwt_horz_fine;
-    kernels.adm.dwt_horz[1] = dwt_horz_coarse;
+    kernels.adm.dwt_horz_fine = dwt_horz_fine;
+    kernels.adm.dwt_horz = dwt_horz;
     kernels.adm.decouple[0] = decouple_fine;
     kernels.adm.decouple[1] = decouple_coarse;
     kernels.adm.numerator[0] = numerator_fine;

@@ -113,7 +113,7 @@ static void vertical_kernels_stay_within_their_rows(void **state)
     VmafxKernels k;
     uint16_t out[VMAFX_VIF_MOMENTS][WIDTH];
     int32_t lo[WIDTH], hi[WIDTH];
-    int16_t half[WIDTH], bit[WIDTH];
+    int16_t half[WIDTH], bit[WIDTH]; /* or what else a kernel gives in 16 bits */
     uint16_t down[WIDTH];
     VmafxVifMoments moments;
 
@@ -135,8 +135,8 @@ static void vertical_kernels_stay_within_their_rows(void **state)
         k.vif.down_vert16(rows16, &filter, 16, w, down);
         k.motion.vert8(rows8, rows8, w, half, bit);
         k.motion.vert16(rows16, rows16, 16, w, half, bit);
-        k.adm.dwt_vert8(rows8, w, lo, hi);
-        k.adm.dwt_vert16(rows16, 16, w, lo, hi);
+        k.adm.dwt_vert8(rows8, w, half, bit);
+        k.adm.dwt_vert16(rows16, 16, w, half, bit);
         k.adm.dwt_vert(rows32, 16, w, lo, hi);
         assert_int_equal(out[0][w - 1], 0); /* the rows are all zero */
     }
@@ -537,6 +537,7 @@ static void adm_wavelet_variants_equal_the_plain_kernels(void **state)
     static AdmRows in, want, got;
     static const int shifts[] = { 0, 16, 16 };
     static const int32_t limits[] = { 22931, 100000000, 2000000000 };
+    static int16_t fine[2][ADM_STRIDE];
 
     (void)state;
     EACH_CASE(k, w, kind)
@@ -549,15 +550,16 @@ static void adm_wavelet_variants_equal_the_plain_kernels(void **state)
         memset(got, 0, sizeof got);
         make_rows8(rows8, w, kind);
         make_rows16(rows16, w, kind, (1u << depth) - 1);
-        c.adm.dwt_vert8(rows8, w, want[0], want[1]);
-        k.adm.dwt_vert8(rows8, w, got[0], got[1]);
-        c.adm.dwt_vert16(rows16, depth, w, want[2], want[3]);
-        k.adm.dwt_vert16(rows16, depth, w, got[2], got[3]);
+        c.adm.dwt_vert8(rows8, w, (int16_t *)want[0], (int16_t *)want[1]);
+        k.adm.dwt_vert8(rows8, w, (int16_t *)got[0], (int16_t *)got[1]);
+        c.adm.dwt_vert16(rows16, depth, w, (int16_t *)want[2], (int16_t *)want[3]);
+        k.adm.dwt_vert16(rows16, depth, w, (int16_t *)got[2], (int16_t *)got[3]);
+        assert_memory_equal(want, got, sizeof want);
         release_rows((const void *const *)rows8);
         release_rows((const void *const *)rows16);
 
         for (int i = 0; i < 3; i++) {
-            fill_adm(in, kind, i ? limits[i] / 3 : limits[0] * 4); /* sums of four taps stay in range */
+            fill_adm(in, kind, i ? limits[i] / 3 : limits[0]); /* the results fit 32 bits, as they must */
             const int32_t *rows[4] = { in[0], in[1], in[2], in[3] };
             c.adm.dwt_vert(rows, shifts[i], w, want[4], want[5]);
             k.adm.dwt_vert(rows, shifts[i], w, got[4], got[5]);
@@ -566,8 +568,16 @@ static void adm_wavelet_variants_equal_the_plain_kernels(void **state)
             fill_adm(in, kind, i ? limits[i] / 3 : 27411);
             int32_t *const bands_want[3] = { want[1], want[2], want[3] }, *const bands_got[3] = { got[1], got[2],
                                                                                                   got[3] };
-            c.adm.dwt_horz[i > 0](in[0] + MARGIN, in[1] + MARGIN, i == 1 ? 15 : 16, w, want[0], bands_want);
-            k.adm.dwt_horz[i > 0](in[0] + MARGIN, in[1] + MARGIN, i == 1 ? 15 : 16, w, got[0], bands_got);
+            if (i) {
+                c.adm.dwt_horz(in[0] + MARGIN, in[1] + MARGIN, i == 1 ? 15 : 16, w, want[0], bands_want);
+                k.adm.dwt_horz(in[0] + MARGIN, in[1] + MARGIN, i == 1 ? 15 : 16, w, got[0], bands_got);
+            } else {
+                for (int j = 0; j < 2; j++)
+                    for (int x = 0; x < ADM_STRIDE; x++)
+                        fine[j][x] = (int16_t)in[j][x];
+                c.adm.dwt_horz_fine(fine[0] + MARGIN, fine[1] + MARGIN, w, want[0], bands_want);
+                k.adm.dwt_horz_fine(fine[0] + MARGIN, fine[1] + MARGIN, w, got[0], bands_got);
+            }
             assert_memory_equal(want, got, sizeof want);
         }
     }

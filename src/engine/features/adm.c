@@ -236,31 +236,40 @@ static int wavelet_index(int i, int n)
     return i < 0 ? 1 : i >= n ? 2 * n - 1 - i : i;
 }
 
+/* The same for the three columns that the horizontal filter reads beyond a row. */
+#define REFLECT(row, n)                                                                                                \
+    do {                                                                                                               \
+        (row)[-1] = (row)[1];                                                                                          \
+        (row)[n] = (row)[(n)-1];                                                                                       \
+        (row)[(n) + 1] = (row)[(n)-2];                                                                                 \
+    } while (0)
+
 /* One output row of one picture at one scale. `in` is the picture at scale 0, else the low-pass band before. */
 static void wavelet_row(const AdmPass *pass, int picture, int scale, const VmafxPlane *in, int y, int32_t *ret_a)
 {
-    static const int vert_shift[SCALES] = { 0, 0, 16, 16 }, horz_shift[SCALES] = { 16, 15, 16, 15 };
+    static const int vert_shift[SCALES] = { 0, 0, 16, 16 }, horz_shift[SCALES] = { 0, 15, 16, 15 };
     const VmafxAdmKernels *k = &pass->setup.kernels->adm;
     int32_t *lo = pass->lo[picture], *hi = pass->hi[picture];
+    int16_t *fine_lo = (int16_t *)lo, *fine_hi = (int16_t *)hi; /* the same rows at scale 0 */
     const void *rows[4];
     int w = in->w;
 
     for (int i = 0; i < 4; i++)
         rows[i] = vmafx_plane_row(in, wavelet_index(2 * y - 1 + i, in->h));
-    if (scale > 0)
+    if (scale > 0) {
         k->dwt_vert((const int32_t *const *)rows, vert_shift[scale], w, lo, hi);
-    else if (in->bpc == 8)
-        k->dwt_vert8((const uint8_t *const *)rows, w, lo, hi);
+        REFLECT(lo, w);
+        REFLECT(hi, w);
+        k->dwt_horz(lo, hi, horz_shift[scale], half(w), ret_a, pass->bands[picture]);
+        return;
+    }
+    if (in->bpc == 8)
+        k->dwt_vert8((const uint8_t *const *)rows, w, fine_lo, fine_hi);
     else
-        k->dwt_vert16((const uint16_t *const *)rows, in->bpc, w, lo, hi);
-
-    lo[-1] = lo[1];
-    hi[-1] = hi[1];
-    lo[w] = lo[w - 1];
-    hi[w] = hi[w - 1];
-    lo[w + 1] = lo[w - 2];
-    hi[w + 1] = hi[w - 2];
-    k->dwt_horz[scale > 0](lo, hi, horz_shift[scale], half(w), ret_a, pass->bands[picture]);
+        k->dwt_vert16((const uint16_t *const *)rows, in->bpc, w, fine_lo, fine_hi);
+    REFLECT(fine_lo, w);
+    REFLECT(fine_hi, w);
+    k->dwt_horz_fine(fine_lo, fine_hi, half(w), ret_a, pass->bands[picture]);
 }
 
 static VmafxAdmGains gains_of(const VmafxInstance *instance, const VmafxAdmCsf *csf, int scale, const Window *win)

@@ -25,7 +25,7 @@ static int64_t wrapping_sum(int64_t a, int64_t b)
     return (int64_t)((uint64_t)a + (uint64_t)b);
 }
 
-static void dwt_vert8_c(const uint8_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi)
+static void dwt_vert8_c(const uint8_t *const rows[4], int w, int16_t *ret_lo, int16_t *ret_hi)
 {
     for (int x = 0; x < w; x++) {
         int32_t lo = 0, hi = 0;
@@ -34,12 +34,12 @@ static void dwt_vert8_c(const uint8_t *const rows[4], int w, int32_t *ret_lo, in
             lo += lo_taps[k] * (rows[k][x] - 128);
             hi += hi_taps[k] * (rows[k][x] - 128);
         }
-        ret_lo[x] = (lo + 128) >> 8;
-        ret_hi[x] = (hi + 128) >> 8;
+        ret_lo[x] = (int16_t)((lo + 128) >> 8);
+        ret_hi[x] = (int16_t)((hi + 128) >> 8);
     }
 }
 
-static void dwt_vert16_c(const uint16_t *const rows[4], int bpc, int w, int32_t *ret_lo, int32_t *ret_hi)
+static void dwt_vert16_c(const uint16_t *const rows[4], int bpc, int w, int16_t *ret_lo, int16_t *ret_hi)
 {
     const int32_t bias = 1 << (bpc - 1);
 
@@ -50,8 +50,8 @@ static void dwt_vert16_c(const uint16_t *const rows[4], int bpc, int w, int32_t 
             lo += lo_taps[k] * (rows[k][x] - bias);
             hi += hi_taps[k] * (rows[k][x] - bias);
         }
-        ret_lo[x] = (lo + bias) >> bpc;
-        ret_hi[x] = (hi + bias) >> bpc;
+        ret_lo[x] = (int16_t)((lo + bias) >> bpc);
+        ret_hi[x] = (int16_t)((hi + bias) >> bpc);
     }
 }
 
@@ -66,6 +66,26 @@ static void dwt_vert_c(const int32_t *const rows[4], int shift, int w, int32_t *
         }
         ret_lo[x] = (int32_t)rounded_shift(lo, shift);
         ret_hi[x] = (int32_t)rounded_shift(hi, shift);
+    }
+}
+
+static void dwt_horz_fine_c(const int16_t *lo, const int16_t *hi, int n, int32_t *ret_a,
+                            int32_t *const ret_bands[VMAFX_ADM_BANDS])
+{
+    for (int x = 0; x < n; x++) {
+        int32_t a = 32768, v = 32768, h = 32768, d = 32768;
+
+        for (int k = 0; k < 4; k++) {
+            ptrdiff_t i = 2 * (ptrdiff_t)x - 1 + k;
+            a += lo_taps[k] * lo[i];
+            v += hi_taps[k] * lo[i];
+            h += lo_taps[k] * hi[i];
+            d += hi_taps[k] * hi[i];
+        }
+        ret_a[x] = a >> 16;
+        ret_bands[VMAFX_ADM_H][x] = h >> 16;
+        ret_bands[VMAFX_ADM_V][x] = v >> 16;
+        ret_bands[VMAFX_ADM_D][x] = d >> 16;
     }
 }
 
@@ -253,7 +273,8 @@ const VmafxAdmKernels vmafx_adm_kernels_c = {
     .dwt_vert8 = dwt_vert8_c,
     .dwt_vert16 = dwt_vert16_c,
     .dwt_vert = dwt_vert_c,
-    .dwt_horz = { dwt_horz_c, dwt_horz_c },
+    .dwt_horz_fine = dwt_horz_fine_c,
+    .dwt_horz = dwt_horz_c,
     .decouple = { decouple_c, decouple_c },
     .weigh = { weigh_fine_c, weigh_coarse_c },
     .numerator = { numerator_fine_c, numerator_coarse_c },

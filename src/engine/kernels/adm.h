@@ -6,7 +6,7 @@
  *     H, V, D of both ─► decouple ─► restored r, additive a ─► weigh(a), weigh(r) ─► masking rows N, Z − N
  *     three rows of N around one row of r (or a) ─► numerator ─► sums;    H, V, D of the reference ─► denominator
  *
- * Bands are indexed 0 = H, 1 = V, 2 = D. Values are 32-bit at every scale; the finest needs only 16 of them.
+ * Bands are indexed 0 = H, 1 = V, 2 = D. Bands are 32-bit at every scale; the finest needs only 16 of them.
  */
 #ifndef VMAFX_ENGINE_KERNELS_ADM_H
 #define VMAFX_ENGINE_KERNELS_ADM_H
@@ -23,16 +23,18 @@ typedef struct VmafxAdmGains {
 
 typedef struct VmafxAdmKernels {
     /** Vertical wavelet of the picture: samples minus 2^(bpc−1), rounded shift by bpc. */
-    void (*dwt_vert8)(const uint8_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi);
-    void (*dwt_vert16)(const uint16_t *const rows[4], int bpc, int w, int32_t *ret_lo, int32_t *ret_hi);
-    /** … of a low-pass band: (Σ + round) >> shift, round = 2^(shift−1), none when shift is 0. */
+    void (*dwt_vert8)(const uint8_t *const rows[4], int w, int16_t *ret_lo, int16_t *ret_hi);
+    void (*dwt_vert16)(const uint16_t *const rows[4], int bpc, int w, int16_t *ret_lo, int16_t *ret_hi);
+    /** … of a low-pass band: (Σ + round) >> shift, round = 2^(shift−1), none when shift is 0. The results
+     *  fit 32 bits: low-pass bands are so bounded. */
     void (*dwt_vert)(const int32_t *const rows[4], int shift, int w, int32_t *ret_lo, int32_t *ret_hi);
-    /**
-     * Horizontal wavelet of n outputs from lo (A and V) and hi (H and D); reads columns −1 … 2n.
-     * Index 0 for the finest scale (values of 16 bits, shift 16), 1 for the others; so below.
-     */
-    void (*dwt_horz[2])(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
-                        int32_t *const ret_bands[VMAFX_ADM_BANDS]);
+    /** Horizontal wavelet of n outputs from lo (A and V) and hi (H and D), (Σ + 32768) >> 16; reads columns −1 … 2n. */
+    void (*dwt_horz_fine)(const int16_t *lo, const int16_t *hi, int n, int32_t *ret_a,
+                          int32_t *const ret_bands[VMAFX_ADM_BANDS]);
+    /** … of a low-pass band: (Σ + round) >> shift. */
+    void (*dwt_horz)(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
+                     int32_t *const ret_bands[VMAFX_ADM_BANDS]);
+    /* From here on index 0 is for the finest scale (values of 16 bits), 1 for the others. */
     /** Splits the distorted bands t into restored r and additive a = t − r, given the reference bands o. */
     void (*decouple[2])(const int32_t *const o[VMAFX_ADM_BANDS], const int32_t *const t[VMAFX_ADM_BANDS], int n,
                         double gain_limit, int32_t *const ret_r[VMAFX_ADM_BANDS],

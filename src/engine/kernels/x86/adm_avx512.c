@@ -179,4 +179,5 @@ void vmafx_adm_kernels_init_avx512(VmafxAdmKernels *k)
     k->weigh[1] = weigh_coarse_avx512;
     k->numerator[1] = numerator_coarse_avx512;
     vmafx_adm_kernels_init_fine_avx512(k);
+    vmafx_adm_kernels_init_wavelet_avx512(k);
 }

@@ -8,8 +8,11 @@
 #include "engine/kernels/vif.h"
 
 void vmafx_adm_kernels_init_avx2(VmafxAdmKernels *k);
+void vmafx_adm_kernels_init_wavelet_avx2(VmafxAdmKernels *k); /* a part of the one before */
 void vmafx_adm_kernels_init_avx512(VmafxAdmKernels *k);
-void vmafx_adm_kernels_init_fine_avx512(VmafxAdmKernels *k); /* a part of the one before */
+/* Parts of the one before. */
+void vmafx_adm_kernels_init_fine_avx512(VmafxAdmKernels *k);
+void vmafx_adm_kernels_init_wavelet_avx512(VmafxAdmKernels *k);
 void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
 void vmafx_motion_kernels_init_avx512(VmafxMotionKernels *k);
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k);
