@@ -12,7 +12,8 @@
 #include "engine/features/rows.h"
 
 #define SCALES        4
-#define ROWS          2 /* that are measured at a time: most of what a row needs, the next one needs too */
+#define ROWS          2   /* that are measured at a time: most of what a row needs, the next one needs too */
+#define STRIP_BYTES   512 /* of a picture's row that are looked at down the picture */
 #define ROWS_OF_WORDS (ROWS * VMAFX_VIF_MOMENTS + 1)
 
 static const VmafxVifFilter filters[SCALES] = {
@@ -61,6 +62,11 @@ typedef struct VifPass {
     uint16_t *down;                   /* one padded row */
     uint16_t *storage[ROWS_OF_WORDS]; /* what the rows above lie in */
 } VifPass;
+
+/* Columns from … to − 1. */
+typedef struct Strip {
+    int from, to;
+} Strip;
 
 typedef struct ScaleSums {
     VmafxVifSums common;
@@ -119,26 +125,55 @@ static void rows_around(const VmafxPlane *plane, const VmafxVifFilter *filter, i
         ret_rows[k] = vmafx_plane_row(plane, vmafx_mirror(y + k - filter->n / 2, plane->h));
 }
 
-/* n_rows rows from y on, at most ROWS. */
+/* The rows of a plane from a column on. */
+static void shift_rows(const void **rows, int n, ptrdiff_t bytes)
+{
+    for (int i = 0; i < n; i++)
+        rows[i] = (const char *)rows[i] + bytes;
+}
+
+/* Mirrors a row of moments, of which `row` is column `from` and what is valid ends before column `to`, as far as the
+   picture's edges are in it. */
+static void mirror_moments(uint16_t *row, int from, int to, int w, int pad)
+{
+    for (int i = 1; i <= pad; i++) {
+        if (from == 0)
+            row[-i] = row[i];
+        if (to == w)
+            row[w - 1 - from + i] = row[w - 1 - from - i];
+    }
+}
+
+/*
+ * n_rows rows from y on, at most ROWS, of a strip of columns. The horizontal filter needs moments of some columns
+ * beyond either side of the strip, which are computed again for the next strip.
+ */
 static void measure_rows(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale, int y,
-                         int n_rows, ScaleSums *sums)
+                         int n_rows, const Strip *strip, ScaleSums *sums)
 {
     const VmafxVifKernels *k = &pass->setup.kernels->vif;
     const VmafxVifFilter *filter = &filters[scale];
     const void *r[VMAFX_VIF_TAPS_MAX + ROWS - 1], *d[VMAFX_VIF_TAPS_MAX + ROWS - 1];
-    int w = ref->w;
+    int pad = filter->n / 2, from = VMAFX_MAX(strip->from - pad, 0), to = VMAFX_MIN(strip->to + pad, ref->w);
+    int n = filter->n + n_rows - 1;
 
     rows_around(ref, filter, y, n_rows, r);
     rows_around(dis, filter, y, n_rows, d);
+    shift_rows(r, n, from * (ref->bpc > 8 ? 2 : 1));
+    shift_rows(d, n, from * (ref->bpc > 8 ? 2 : 1));
     if (ref->bpc == 8)
-        k->vert8((const uint8_t *const *)r, (const uint8_t *const *)d, filter, w, n_rows, pass->moments);
+        k->vert8((const uint8_t *const *)r, (const uint8_t *const *)d, filter, to - from, n_rows, pass->moments);
     else
-        k->vert16((const uint16_t *const *)r, (const uint16_t *const *)d, filter, ref->bpc, 2 * (ref->bpc - 8), w,
-                  n_rows, pass->moments);
+        k->vert16((const uint16_t *const *)r, (const uint16_t *const *)d, filter, ref->bpc, 2 * (ref->bpc - 8),
+                  to - from, n_rows, pass->moments);
     for (int i = 0; i < n_rows; i++) {
-        for (int j = 0; j < VMAFX_VIF_MOMENTS; j++)
-            VMAFX_MIRROR_ROW(pass->moments[i].row[j], w, filter->n / 2);
-        k->measure(&pass->moments[i], filter, w, pass->log2_table, pass->limits, (int)pass->setup.n_instances,
+        VmafxVifMoments in;
+
+        for (int j = 0; j < VMAFX_VIF_MOMENTS; j++) {
+            mirror_moments(pass->moments[i].row[j], from, to, ref->w, pad);
+            in.row[j] = pass->moments[i].row[j] + (strip->from - from);
+        }
+        k->measure(&in, filter, strip->to - strip->from, pass->log2_table, pass->limits, (int)pass->setup.n_instances,
                    &sums->common, sums->numlog);
     }
 }
@@ -159,18 +194,31 @@ static void shrink_row(const VifPass *pass, const VmafxPlane *from, int next_sca
     k->down_horz(pass->down, filter, from->w / 2, ret_row);
 }
 
-static void measure_scale(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale, ScaleSums *sums)
+static void shrink(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int next_scale)
 {
-    bool measured = scale > 0 || pass->wants_scale0;
     size_t next_w = (size_t)ref->w / 2;
 
-    for (int y = 0; y < ref->h; y += ROWS) {
-        if (measured)
-            measure_rows(pass, ref, dis, scale, y, VMAFX_MIN(ROWS, ref->h - y), sums);
-        if (scale + 1 < SCALES && y / 2 < ref->h / 2) {
-            shrink_row(pass, ref, scale + 1, y, pass->pictures[0][scale + 1] + (size_t)(y / 2) * next_w);
-            shrink_row(pass, dis, scale + 1, y, pass->pictures[1][scale + 1] + (size_t)(y / 2) * next_w);
-        }
+    for (int y = 0; y < ref->h / 2; y++) {
+        shrink_row(pass, ref, next_scale, 2 * y, pass->pictures[0][next_scale] + (size_t)y * next_w);
+        shrink_row(pass, dis, next_scale, 2 * y, pass->pictures[1][next_scale] + (size_t)y * next_w);
+    }
+}
+
+/* Strip by strip from top to bottom: what the filters look at then stays in the nearest cache. */
+static void measure(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale, ScaleSums *sums)
+{
+    int n_strips = (ref->w * (ref->bpc > 8 ? 2 : 1) + STRIP_BYTES - 1) / STRIP_BYTES;
+    int width = (ref->w / n_strips + 32) / 32 * 32;
+
+    for (int x = 0; x < ref->w; x += width) {
+        Strip strip = { x, VMAFX_MIN(x + width, ref->w) };
+
+        if (ref->w - strip.to < 32)
+            strip.to = ref->w;
+        for (int y = 0; y < ref->h; y += ROWS)
+            measure_rows(pass, ref, dis, scale, y, VMAFX_MIN(ROWS, ref->h - y), &strip, sums);
+        if (strip.to == ref->w)
+            break;
     }
 }
 
@@ -209,9 +257,11 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
     VmafxPlane ref = *input->ref, dis = *input->dis;
 
     for (int s = 0; s < SCALES; s++) {
-        measure_scale(pass, &ref, &dis, s, &sums[s]);
+        if (s > 0 || pass->wants_scale0)
+            measure(pass, &ref, &dis, s, &sums[s]);
         if (s + 1 == SCALES)
             break;
+        shrink(pass, &ref, &dis, s + 1);
         int w = ref.w / 2, h = ref.h / 2;
         ref = (VmafxPlane){ pass->pictures[0][s + 1], w * (ptrdiff_t)sizeof(uint16_t), w, h, 16 };
         dis = (VmafxPlane){ pass->pictures[1][s + 1], w * (ptrdiff_t)sizeof(uint16_t), w, h, 16 };
