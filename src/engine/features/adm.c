@@ -256,6 +256,8 @@ static void wavelet_row(const AdmPass *pass, int picture, int scale, const Vmafx
 
     for (int i = 0; i < 4; i++)
         rows[i] = vmafx_plane_row(in, wavelet_index(2 * y - 1 + i, in->h));
+    for (int i = 3; i < 5; i++) /* of the next output row */
+        vmafx_prefetch_row(in, 2 * y + i, 0, (ptrdiff_t)w * ((in->bpc + 7) / 8));
     if (scale > 0) {
         k->dwt_vert((const int32_t *const *)rows, vert_shift[scale], w, lo, hi);
         REFLECT(lo, w);

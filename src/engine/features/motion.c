@@ -78,6 +78,8 @@ static uint64_t blurred_sad(const MotionPass *pass, const VmafxPlane *earlier, c
     for (int y = 0; y < h; y++) {
         const void *p[VMAFX_MOTION_TAPS], *c[VMAFX_MOTION_TAPS];
 
+        vmafx_prefetch_row(earlier, y + VMAFX_MOTION_PAD + 1, 0, (ptrdiff_t)w * (current->bpc > 8 ? 2 : 1));
+        vmafx_prefetch_row(current, y + VMAFX_MOTION_PAD + 1, 0, (ptrdiff_t)w * (current->bpc > 8 ? 2 : 1));
         for (int i = 0; i < VMAFX_MOTION_TAPS; i++) {
             int from = vmafx_mirror(y + i - VMAFX_MOTION_PAD, h);
             p[i] = vmafx_plane_row(earlier, from);

@@ -16,6 +16,15 @@ static inline const void *vmafx_plane_row(const VmafxPlane *plane, int y)
     return (const char *)plane->data + y * plane->stride;
 }
 
+/** Asks for n bytes of a row, if there is such a row, so that they are near when a filter comes to them. */
+static inline void vmafx_prefetch_row(const VmafxPlane *plane, int y, ptrdiff_t from, ptrdiff_t n)
+{
+    const char *row = (const char *)plane->data + y * plane->stride;
+
+    for (ptrdiff_t i = from; y < plane->h && i < from + n; i += 64)
+        __builtin_prefetch(row + i);
+}
+
 /** Writes the pad values that mirror a row of n samples on either side. */
 #define VMAFX_MIRROR_ROW(row, n, pad)                                                                                  \
     do {                                                                                                               \

@@ -155,12 +155,16 @@ static void measure_rows(const VifPass *pass, const VmafxPlane *ref, const Vmafx
     const VmafxVifFilter *filter = &filters[scale];
     const void *r[VMAFX_VIF_TAPS_MAX + ROWS - 1], *d[VMAFX_VIF_TAPS_MAX + ROWS - 1];
     int pad = filter->n / 2, from = VMAFX_MAX(strip->from - pad, 0), to = VMAFX_MIN(strip->to + pad, ref->w);
-    int n = filter->n + n_rows - 1;
+    int n = filter->n + n_rows - 1, sample = ref->bpc > 8 ? 2 : 1;
 
+    for (int i = 0; i < ROWS; i++) {
+        vmafx_prefetch_row(ref, y + pad + ROWS + i, from * sample, (ptrdiff_t)(to - from) * sample);
+        vmafx_prefetch_row(dis, y + pad + ROWS + i, from * sample, (ptrdiff_t)(to - from) * sample);
+    }
     rows_around(ref, filter, y, n_rows, r);
     rows_around(dis, filter, y, n_rows, d);
-    shift_rows(r, n, from * (ref->bpc > 8 ? 2 : 1));
-    shift_rows(d, n, from * (ref->bpc > 8 ? 2 : 1));
+    shift_rows(r, n, from * sample);
+    shift_rows(d, n, from * sample);
     if (ref->bpc == 8)
         k->vert8((const uint8_t *const *)r, (const uint8_t *const *)d, filter, to - from, n_rows, pass->moments);
     else
@@ -184,7 +188,10 @@ static void shrink_row(const VifPass *pass, const VmafxPlane *from, int next_sca
     const VmafxVifKernels *k = &pass->setup.kernels->vif;
     const VmafxVifFilter *filter = &filters[next_scale];
     const void *rows[VMAFX_VIF_TAPS_MAX];
+    int sample = from->bpc > 8 ? 2 : 1;
 
+    vmafx_prefetch_row(from, y + filter->n / 2 + 1, 0, (ptrdiff_t)from->w * sample);
+    vmafx_prefetch_row(from, y + filter->n / 2 + 2, 0, (ptrdiff_t)from->w * sample);
     rows_around(from, filter, y, 1, rows);
     if (from->bpc == 8)
         k->down_vert8((const uint8_t *const *)rows, filter, from->w, pass->down);
