@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "base/base.h"
 #include "engine/kernels/x86/vif_avx512.h"
 
 #define BLOCK   32
@@ -138,26 +139,23 @@ static const uint32_t log2_bases[32] = {
 /* Of the polynomial, from r to r^4: 2^31 / ln 2 · (1, −1/2, 1/3, −1/4), adjusted to the range of r. */
 static const float log2_terms[4] = { 0x1.715476p+31f, -0x1.715478p+30f, 0x1.ec8a98p+29f, -0x1.712748p+29f };
 
-/* Two vectors of the same: what is done to one does not wait for the other. */
-typedef struct Floats {
-    __m512 v[2];
-} Floats;
-
-/* L of integers ≥ 2^15, of which v is the first 24 bits as binary32, less what L is for v = 1. */
-static inline Columns log2_fixed(Floats v)
+/*
+ * 2048·log2 of 32 integers, each given by the high half of it as binary64: of those 32 bits eleven are the exponent, 20
+ * the first of the fraction. Two vectors of the same, so that what is done to one does not wait for the other.
+ * L is this less a constant, the same for all.
+ */
+static inline Columns log2_fixed(Columns high)
 {
-    __m512i bits[2], fraction[2], ret[2];
+    __m512i v[2] = { high.even, high.odd }, base[2];
     __m512 r[2], p[2];
 
     for (int i = 0; i < 2; i++) {
-        bits[i] = _mm512_castps_si512(v.v[i]);
-        __m512i which = _mm512_srli_epi32(bits[i], 18); /* five bits of it count */
+        __m512i which = _mm512_srli_epi32(v[i], 15); /* five bits of it count */
         __m512 factor =
             _mm512_permutex2var_ps(_mm512_loadu_ps(log2_factors), which, _mm512_loadu_ps(log2_factors + 16));
-        __m512i mantissa =
-            _mm512_ternarylogic_epi32(bits[i], _mm512_set1_epi32(0x007fff00), _mm512_set1_epi32(0x3f800000), 0xea);
-        fraction[i] =
-            _mm512_permutex2var_epi32(_mm512_loadu_si512(log2_bases), which, _mm512_loadu_si512(log2_bases + 16));
+        __m512i mantissa = _mm512_ternarylogic_epi32(_mm512_slli_epi32(v[i], 3), _mm512_set1_epi32(0x007fff00),
+                                                     _mm512_set1_epi32(0x3f800000), 0xea); /* and, or */
+        base[i] = _mm512_permutex2var_epi32(_mm512_loadu_si512(log2_bases), which, _mm512_loadu_si512(log2_bases + 16));
         r[i] = _mm512_fmsub_ps(_mm512_castsi512_ps(mantissa), factor, _mm512_set1_ps(1));
     }
     for (int i = 0; i < 2; i++)
@@ -167,42 +165,45 @@ static inline Columns log2_fixed(Floats v)
     for (int i = 0; i < 2; i++)
         p[i] = _mm512_fmadd_ps(r[i], p[i], _mm512_set1_ps(log2_terms[0]));
     for (int i = 0; i < 2; i++) {
-        fraction[i] =
-            _mm512_srli_epi32(_mm512_add_epi32(fraction[i], _mm512_cvtps_epi32(_mm512_mul_ps(r[i], p[i]))), 20);
-        __m512i exponent = _mm512_sub_epi32(_mm512_srli_epi32(bits[i], 23), _mm512_set1_epi32(127));
-        ret[i] = _mm512_add_epi32(fraction[i], _mm512_slli_epi32(exponent, 11));
+        __m512i fraction = _mm512_add_epi32(base[i], _mm512_cvtps_epi32(_mm512_mul_ps(r[i], p[i])));
+        __m512i exponent = _mm512_and_si512(_mm512_srli_epi32(v[i], 9), _mm512_set1_epi32(~2047));
+        v[i] = _mm512_add_epi32(_mm512_srli_epi32(fraction, 20), exponent);
     }
-    return (Columns){ ret[0], ret[1] };
+    return (Columns){ v[0], v[1] };
 }
 
-/* 32 columns as binary64, eight at a time. */
+#define LOG2_OF_NSQ (2048 * (1023 + 17)) /* as log2_fixed has it */
+
+/* 32 columns as binary64, eight at a time, in the order in which unpacking leaves them. */
 typedef struct Doubles {
     __m512d v[4];
 } Doubles;
 
+/* Of numbers that are not negative; a negative one becomes another number. As the low half of 2^52 + v. */
 static inline Doubles doubles(Columns c)
 {
-    return (Doubles){
-        { _mm512_cvtepi32_pd(_mm512_castsi512_si256(c.even)), _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(c.even, 1)),
-          _mm512_cvtepi32_pd(_mm512_castsi512_si256(c.odd)), _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(c.odd, 1)) }
-    };
+    const __m512i top = _mm512_set1_epi32(0x43300000);
+    const __m512d offset = _mm512_set1_pd(0x1p52);
+
+    return (Doubles){ { _mm512_sub_pd(_mm512_castsi512_pd(_mm512_unpacklo_epi32(c.even, top)), offset),
+                        _mm512_sub_pd(_mm512_castsi512_pd(_mm512_unpackhi_epi32(c.even, top)), offset),
+                        _mm512_sub_pd(_mm512_castsi512_pd(_mm512_unpacklo_epi32(c.odd, top)), offset),
+                        _mm512_sub_pd(_mm512_castsi512_pd(_mm512_unpackhi_epi32(c.odd, top)), offset) } };
 }
 
-/* The first 24 bits. */
-static inline Floats floats(Doubles d)
+/* The high halves, in the order of columns. */
+static inline Columns high_halves(Doubles d)
 {
-    Floats f;
+    __m512 even = _mm512_shuffle_ps(_mm512_castpd_ps(d.v[0]), _mm512_castpd_ps(d.v[1]), 0xdd);
+    __m512 odd = _mm512_shuffle_ps(_mm512_castpd_ps(d.v[2]), _mm512_castpd_ps(d.v[3]), 0xdd);
 
-    for (int i = 0; i < 2; i++)
-        f.v[i] = _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvt_roundpd_ps(d.v[2 * i], TO_ZERO)),
-                                    _mm512_cvt_roundpd_ps(d.v[2 * i + 1], TO_ZERO), 1);
-    return f;
+    return (Columns){ _mm512_castps_si512(even), _mm512_castps_si512(odd) };
 }
 
 /* Sums of a row. Those of logarithms fit 32 bits: a lane takes at most 2^12 of them, each below 2^17. */
 typedef struct RowSums {
     __m512i denlog, nonlog;
-    int64_t cnt, textured;
+    int64_t cnt;
 } RowSums;
 
 static inline void add_flat(RowSums *sums, __m512i s2, __mmask16 flat)
@@ -222,7 +223,8 @@ typedef struct Masks {
 static inline void score_columns(Columns s1, Columns s2, Columns s12, Masks columns, const double *limits, int n_limits,
                                  RowSums *sums, __m512i *numlog)
 {
-    const __m512i zero = _mm512_setzero_si512(), nsq = _mm512_set1_epi32(VMAFX_VIF_NSQ);
+    const __m512i zero = _mm512_setzero_si512(), nsq = _mm512_set1_epi32(VMAFX_VIF_NSQ),
+                  of_nsq = _mm512_set1_epi32(LOG2_OF_NSQ);
     Masks flat = { _mm512_mask_cmplt_epi32_mask(columns.even, s1.even, nsq),
                    _mm512_mask_cmplt_epi32_mask(columns.odd, s1.odd, nsq) };
     Masks textured = { (__mmask16)(columns.even & ~flat.even), (__mmask16)(columns.odd & ~flat.odd) };
@@ -234,16 +236,17 @@ static inline void score_columns(Columns s1, Columns s2, Columns s12, Masks colu
         if (!(textured.even | textured.odd))
             return;
     }
-    sums->textured += __builtin_popcount((unsigned)textured.even << 16 | textured.odd);
 
     Doubles s1_d = doubles(s1), s12_d = doubles(s12), gain, noise, s2_d = doubles(s2);
     for (int i = 0; i < 4; i++)
         gain.v[i] = _mm512_div_pd(s12_d.v[i], _mm512_add_pd(s1_d.v[i], _mm512_set1_pd(65536 * 1e-10)));
 
-    Columns den = log2_fixed((Floats){ { _mm512_cvt_roundepu32_ps(_mm512_add_epi32(s1.even, nsq), TO_ZERO),
-                                         _mm512_cvt_roundepu32_ps(_mm512_add_epi32(s1.odd, nsq), TO_ZERO) } });
-    sums->denlog = _mm512_mask_add_epi32(sums->denlog, textured.even, sums->denlog, den.even);
-    sums->denlog = _mm512_mask_add_epi32(sums->denlog, textured.odd, sums->denlog, den.odd);
+    Doubles variance;
+    for (int i = 0; i < 4; i++)
+        variance.v[i] = _mm512_add_pd(s1_d.v[i], _mm512_set1_pd(VMAFX_VIF_NSQ));
+    Columns den = log2_fixed(high_halves(variance));
+    sums->denlog = _mm512_mask_add_epi32(sums->denlog, textured.even, sums->denlog, _mm512_sub_epi32(den.even, of_nsq));
+    sums->denlog = _mm512_mask_add_epi32(sums->denlog, textured.odd, sums->denlog, _mm512_sub_epi32(den.odd, of_nsq));
 
     Masks active = {
         _mm512_mask_cmpgt_epi32_mask(_mm512_mask_cmpgt_epi32_mask(textured.even, s12.even, zero), s2.even, zero),
@@ -253,7 +256,7 @@ static inline void score_columns(Columns s1, Columns s2, Columns s12, Masks colu
         noise.v[i] = _mm512_max_pd(_mm512_sub_pd(s2_d.v[i], _mm512_mul_pd(gain.v[i], s12_d.v[i])), _mm512_setzero_pd());
         noise.v[i] = _mm512_add_pd(_mm512_roundscale_pd(noise.v[i], TO_ZERO), _mm512_set1_pd(VMAFX_VIF_NSQ));
     }
-    Columns log_noise = log2_fixed(floats(noise));
+    Columns log_noise = log2_fixed(high_halves(noise));
 
     for (int i = 0; i < n_limits; i++) {
         Doubles signal;
@@ -263,7 +266,7 @@ static inline void score_columns(Columns s1, Columns s2, Columns s12, Masks colu
             __m512d g = _mm512_min_pd(gain.v[j], _mm512_set1_pd(limits[i]));
             signal.v[j] = _mm512_add_round_pd(noise.v[j], _mm512_mul_pd(_mm512_mul_pd(g, g), s1_d.v[j]), TO_ZERO);
         }
-        Columns log_signal = log2_fixed(floats(signal));
+        Columns log_signal = log2_fixed(high_halves(signal));
         numlog[i] =
             _mm512_mask_add_epi32(numlog[i], active.even, numlog[i], _mm512_sub_epi32(log_signal.even, log_noise.even));
         numlog[i] =
@@ -277,7 +280,7 @@ static inline RowSums row_sums_start(__m512i numlog[LIMITS_MAX], int n_limits)
 {
     for (int i = 0; i < n_limits; i++)
         numlog[i] = _mm512_setzero_si512();
-    return (RowSums){ _mm512_setzero_si512(), _mm512_setzero_si512(), 0, 0 };
+    return (RowSums){ _mm512_setzero_si512(), _mm512_setzero_si512(), 0 };
 }
 
 static inline int64_t total_i32(__m512i v)
@@ -290,7 +293,7 @@ static inline int64_t total_i32(__m512i v)
 static inline void row_sums_add(const RowSums *row, const __m512i *row_numlog, int n_limits, VmafxVifSums *sums,
                                 int64_t *numlog)
 {
-    sums->denlog += total_i32(row->denlog) - 17 * 2048 * row->textured; /* L(2^17), as the fixed logarithm has it */
+    sums->denlog += total_i32(row->denlog);
     sums->nonlog += _mm512_reduce_add_epi64(row->nonlog);
     sums->cnt += row->cnt;
     for (int i = 0; i < n_limits; i++)
@@ -323,7 +326,41 @@ static void score_avx512(const int32_t *s1, const int32_t *s2, const int32_t *s1
     row_sums_add(&row, row_numlog, n_limits, sums, numlog);
 }
 
-VMAFX_VIF_MEASURE(measure_avx512, horz_avx512, score_avx512)
+/* Some blocks are filtered, then measured: both together would need more registers than there are. */
+VMAFX_UNROLLED void measure_row(const VmafxVifMoments *in, const VifTaps *taps, int w, const double *limits,
+                                int n_limits, RowSums *row, __m512i *row_numlog, int n_taps)
+{
+    enum { AT_ONCE = 8 };
+    Columns s[AT_ONCE][3];
+
+    for (int start = 0; start < w; start += AT_ONCE * BLOCK) {
+        int n = VMAFX_MIN((w - start + BLOCK - 1) / BLOCK, AT_ONCE), past = start + n * BLOCK - w;
+
+        for (int i = 0; i < n; i++)
+            central_moments(in, taps, VMAFX_MIN(start + i * BLOCK, w - BLOCK), s[i], n_taps);
+        for (int i = 0; i < n; i++) {
+            int known = i == n - 1 && past > 0 ? past : 0; /* columns that the block before has counted */
+            Masks columns = { (__mmask16)(0xffffu << (known + 1) / 2), (__mmask16)(0xffffu << known / 2) };
+
+            score_columns(s[i][0], s[i][1], s[i][2], columns, limits, n_limits, row, row_numlog);
+        }
+    }
+}
+
+static void measure_avx512(const VmafxVifMoments *in, const VmafxVifFilter *filter, int w, const uint16_t *log2_table,
+                           const double *limits, int n_limits, VmafxVifSums *sums, int64_t *numlog)
+{
+    VifTaps taps = vif_taps(filter);
+    __m512i row_numlog[LIMITS_MAX];
+
+    if (n_limits > LIMITS_MAX || w < BLOCK) {
+        vmafx_vif_kernels_c.measure(in, filter, w, log2_table, limits, n_limits, sums, numlog);
+        return;
+    }
+    RowSums row = row_sums_start(row_numlog, n_limits);
+    WITH_TAPS(filter->n, measure_row, in, &taps, w, limits, n_limits, &row, row_numlog);
+    row_sums_add(&row, row_numlog, n_limits, sums, numlog);
+}
 
 void vmafx_vif_kernels_init_measure_avx512(VmafxVifKernels *k)
 {
