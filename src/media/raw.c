@@ -23,6 +23,7 @@ struct VmafxRaw {
     VmafxRawFormat format;         /* the header's */
     size_t luma_bytes, rest_bytes; /* of one frame: luma, and the planes after it */
     bool keeps_rest;
+    off_t size;          /* of a regular file when it was opened; else 0 */
     unsigned char *luma; /* and behind it the rest, if that is kept */
     uint64_t frame;      /* index of the next one */
 };
@@ -276,13 +277,17 @@ static size_t chroma_samples(const VmafxRawFormat *f)
 /* What the size of a regular file says. Frame lines of y4m may be longer, so there it is an estimate. */
 static int64_t frames_by_size(const VmafxRaw *raw)
 {
-    struct stat st;
     off_t at = ftello(raw->file);
     size_t frame = raw->luma_bytes + raw->rest_bytes + (raw->y4m ? strlen("FRAME\n") : 0);
 
-    if (at < 0 || fstat(fileno(raw->file), &st) || !S_ISREG(st.st_mode) || st.st_size < at)
-        return 0;
-    return (st.st_size - at) / (int64_t)frame;
+    return at < 0 || raw->size < at ? 0 : (raw->size - at) / (int64_t)frame;
+}
+
+static off_t size_of(FILE *file)
+{
+    struct stat st;
+
+    return fstat(fileno(file), &st) || !S_ISREG(st.st_mode) ? 0 : st.st_size;
 }
 
 static VmafxErr set_up(VmafxRaw *raw, const VmafxRawFormat *format, VmafxVideoInfo *ret_info, VmafxErrInfo *reterr)
@@ -341,6 +346,7 @@ VmafxErr vmafx_raw_open(int fd, VmafxPipe *pipe, const char *name, const VmafxRa
             close(fd);
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory to read '%s'", name);
     }
+    raw->size = size_of(raw->file);
     VmafxErr err = set_up(raw, format, ret_info, reterr);
     if (err)
         return err;
@@ -393,12 +399,22 @@ static VmafxErr read_frame_line(VmafxRaw *raw, bool *ret_more, VmafxErrInfo *ret
     return VMAFX_OK;
 }
 
-/* Chroma and alpha are passed over by reading them: seeking could not tell that the file is cut there. */
+/* Passes over chroma and alpha without reading them, where the file is known to go on behind them. */
+static bool skip_rest(VmafxRaw *raw)
+{
+    off_t at = raw->size ? ftello(raw->file) : -1;
+
+    return at >= 0 && raw->size - at >= (off_t)raw->rest_bytes && !fseeko(raw->file, (off_t)raw->rest_bytes, SEEK_CUR);
+}
+
+/* Otherwise they are read: seeking could not tell that the file is cut there. */
 static bool read_rest(VmafxRaw *raw, size_t *ret_got)
 {
     char buffer[65536];
     size_t got = 0, n = 1;
 
+    if (!raw->keeps_rest && skip_rest(raw))
+        return true;
     if (raw->keeps_rest)
         got = fread(raw->luma + raw->luma_bytes, 1, raw->rest_bytes, raw->file);
     while (!raw->keeps_rest && got < raw->rest_bytes && n) {
