@@ -424,7 +424,8 @@ typedef struct AdmScale {
 static AdmScale adm_scales[4];
 static int adm_scale;
 
-static void note_dwt(int n, const int32_t *a, int32_t *const bands[3])
+/* The bands of a row; the low-pass one is the finest scale's, `fine`, or another's. */
+static void note_dwt(int n, const int16_t *fine, const int32_t *a, int32_t *const bands[3])
 {
     if (adm_scales[adm_scale].wavelet_rows == 2 * adm_scales[adm_scale].h)
         adm_scale++;
@@ -432,23 +433,23 @@ static void note_dwt(int n, const int32_t *a, int32_t *const bands[3])
     Fnv *fnv = s->bands[s->wavelet_rows++ % 2]; /* reference and distorted rows alternate */
     assert_int_equal(n, s->w);
     for (int x = 0; x < n; x++) {
-        fnv_note(&fnv[0], a[x]);
+        fnv_note(&fnv[0], fine ? fine[x] : a[x]);
         for (int b = 0; b < 3; b++)
             fnv_note(&fnv[1 + b], bands[b][x]);
     }
 }
 
-static void dwt_horz_fine(const int16_t *lo, const int16_t *hi, int n, int32_t *ret_a, int32_t *const ret_bands[3])
+static void dwt_horz_fine(const int16_t *lo, const int16_t *hi, int n, int16_t *ret_a, int32_t *const ret_bands[3])
 {
     real.adm.dwt_horz_fine(lo, hi, n, ret_a, ret_bands);
-    note_dwt(n, ret_a, ret_bands);
+    note_dwt(n, ret_a, NULL, ret_bands);
 }
 
 static void dwt_horz(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,
                      int32_t *const ret_bands[3])
 {
     real.adm.dwt_horz(lo, hi, shift, n, ret_a, ret_bands);
-    note_dwt(n, ret_a, ret_bands);
+    note_dwt(n, NULL, ret_a, ret_bands);
 }
 
 static void note_split(int coarse, const int32_t *const o[3], const int32_t *const t[3], int n, double gain,

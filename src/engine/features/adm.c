@@ -94,8 +94,8 @@ typedef struct InstanceRows {
 
 typedef struct AdmPass {
     VmafxPassSetup setup;
-    int32_t *low[2][2];       /* by picture: low-pass bands of even and odd scales, whole */
-    int32_t *lo[2], *hi[2];   /* by picture: one vertically filtered row, padded */
+    void *low[2][2];        /* by picture: low-pass bands of even and odd scales, whole; 16 bits at scale 0, else 32 */
+    int32_t *lo[2], *hi[2]; /* by picture: one vertically filtered row, padded */
     int32_t *bands[2][BANDS]; /* by picture: one row */
     InstanceRows *instances;
     int32_t *rows; /* what all rows lie in */
@@ -244,13 +244,14 @@ static int wavelet_index(int i, int n)
         (row)[(n) + 1] = (row)[(n)-2];                                                                                 \
     } while (0)
 
-/* One output row of one picture at one scale. `in` is the picture at scale 0, else the low-pass band before. */
-static void wavelet_row(const AdmPass *pass, int picture, int scale, const VmafxPlane *in, int y, int32_t *ret_a)
+/* One output row of one picture at one scale. `in` is the picture at scale 0, else the low-pass band before. Rows of 16
+   bits, of scale 0, lie where those of 32 bits do. */
+static void wavelet_row(const AdmPass *pass, int picture, int scale, const VmafxPlane *in, int y, void *ret_a)
 {
-    static const int vert_shift[SCALES] = { 0, 0, 16, 16 }, horz_shift[SCALES] = { 0, 15, 16, 15 };
+    static const int horz_shift[SCALES] = { 16, 15, 16, 15 };
     const VmafxAdmKernels *k = &pass->setup.kernels->adm;
     int32_t *lo = pass->lo[picture], *hi = pass->hi[picture];
-    int16_t *fine_lo = (int16_t *)lo, *fine_hi = (int16_t *)hi; /* the same rows at scale 0 */
+    int16_t *fine_lo = (int16_t *)lo, *fine_hi = (int16_t *)hi;
     const void *rows[4];
     int w = in->w;
 
@@ -258,20 +259,23 @@ static void wavelet_row(const AdmPass *pass, int picture, int scale, const Vmafx
         rows[i] = vmafx_plane_row(in, wavelet_index(2 * y - 1 + i, in->h));
     for (int i = 3; i < 5; i++) /* of the next output row */
         vmafx_prefetch_row(in, 2 * y + i, 0, (ptrdiff_t)w * ((in->bpc + 7) / 8));
-    if (scale > 0) {
-        k->dwt_vert((const int32_t *const *)rows, vert_shift[scale], w, lo, hi);
-        REFLECT(lo, w);
-        REFLECT(hi, w);
-        k->dwt_horz(lo, hi, horz_shift[scale], half(w), ret_a, pass->bands[picture]);
+    if (scale == 0) {
+        if (in->bpc == 8)
+            k->dwt_vert8((const uint8_t *const *)rows, w, fine_lo, fine_hi);
+        else
+            k->dwt_vert16((const uint16_t *const *)rows, in->bpc, w, fine_lo, fine_hi);
+        REFLECT(fine_lo, w);
+        REFLECT(fine_hi, w);
+        k->dwt_horz_fine(fine_lo, fine_hi, half(w), ret_a, pass->bands[picture]);
         return;
     }
-    if (in->bpc == 8)
-        k->dwt_vert8((const uint8_t *const *)rows, w, fine_lo, fine_hi);
+    if (scale == 1)
+        k->dwt_vert_second((const int16_t *const *)rows, w, lo, hi);
     else
-        k->dwt_vert16((const uint16_t *const *)rows, in->bpc, w, fine_lo, fine_hi);
-    REFLECT(fine_lo, w);
-    REFLECT(fine_hi, w);
-    k->dwt_horz_fine(fine_lo, fine_hi, half(w), ret_a, pass->bands[picture]);
+        k->dwt_vert((const int32_t *const *)rows, w, lo, hi);
+    REFLECT(lo, w);
+    REFLECT(hi, w);
+    k->dwt_horz(lo, hi, horz_shift[scale], half(w), ret_a, pass->bands[picture]);
 }
 
 static VmafxAdmGains gains_of(const VmafxInstance *instance, const VmafxAdmCsf *csf, int scale, const Window *win)
@@ -465,6 +469,12 @@ static void scale_results(const AdmPass *pass, int scale, const Window *win, con
     }
 }
 
+/* Of a value of a scale's low-pass band. */
+static size_t low_bytes(int scale)
+{
+    return scale ? sizeof(int32_t) : sizeof(int16_t);
+}
+
 static void measure_scale(const AdmPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale)
 {
     Window win = window_of(half(ref->w), half(ref->h));
@@ -481,10 +491,10 @@ static void measure_scale(const AdmPass *pass, const VmafxPlane *ref, const Vmaf
     }
 
     for (int y = 0; y < win.h; y++) {
-        size_t at = (size_t)y * (size_t)win.w;
+        size_t at = (size_t)y * (size_t)win.w * low_bytes(scale);
 
-        wavelet_row(pass, 0, scale, ref, y, pass->low[0][scale % 2] + at);
-        wavelet_row(pass, 1, scale, dis, y, pass->low[1][scale % 2] + at);
+        wavelet_row(pass, 0, scale, ref, y, (char *)pass->low[0][scale % 2] + at);
+        wavelet_row(pass, 1, scale, dis, y, (char *)pass->low[1][scale % 2] + at);
         if (y < first || y > last)
             continue;
         if (y >= win.top && y < win.bottom)
@@ -543,8 +553,9 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
     for (int s = 0; s < SCALES; s++) {
         measure_scale(pass, &ref, &dis, s);
         int w = half(ref.w), h = half(ref.h);
-        ref = (VmafxPlane){ pass->low[0][s % 2], w * (ptrdiff_t)sizeof(int32_t), w, h, 32 };
-        dis = (VmafxPlane){ pass->low[1][s % 2], w * (ptrdiff_t)sizeof(int32_t), w, h, 32 };
+        int bytes = (int)low_bytes(s);
+        ref = (VmafxPlane){ pass->low[0][s % 2], w * (ptrdiff_t)bytes, w, h, 8 * bytes };
+        dis = (VmafxPlane){ pass->low[1][s % 2], w * (ptrdiff_t)bytes, w, h, 8 * bytes };
     }
     for (size_t i = 0; i < pass->setup.n_instances; i++)
         fill_values(pass, i, ret_values[i]);

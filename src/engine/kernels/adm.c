@@ -55,7 +55,18 @@ static void dwt_vert16_c(const uint16_t *const rows[4], int bpc, int w, int16_t 
     }
 }
 
-static void dwt_vert_c(const int32_t *const rows[4], int shift, int w, int32_t *ret_lo, int32_t *ret_hi)
+static void dwt_vert_second_c(const int16_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi)
+{
+    for (int x = 0; x < w; x++) {
+        ret_lo[x] = ret_hi[x] = 0;
+        for (int k = 0; k < 4; k++) {
+            ret_lo[x] += lo_taps[k] * rows[k][x];
+            ret_hi[x] += hi_taps[k] * rows[k][x];
+        }
+    }
+}
+
+static void dwt_vert_c(const int32_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi)
 {
     for (int x = 0; x < w; x++) {
         int64_t lo = 0, hi = 0;
@@ -64,12 +75,12 @@ static void dwt_vert_c(const int32_t *const rows[4], int shift, int w, int32_t *
             lo += (int64_t)lo_taps[k] * rows[k][x];
             hi += (int64_t)hi_taps[k] * rows[k][x];
         }
-        ret_lo[x] = (int32_t)rounded_shift(lo, shift);
-        ret_hi[x] = (int32_t)rounded_shift(hi, shift);
+        ret_lo[x] = (int32_t)rounded_shift(lo, 16);
+        ret_hi[x] = (int32_t)rounded_shift(hi, 16);
     }
 }
 
-static void dwt_horz_fine_c(const int16_t *lo, const int16_t *hi, int n, int32_t *ret_a,
+static void dwt_horz_fine_c(const int16_t *lo, const int16_t *hi, int n, int16_t *ret_a,
                             int32_t *const ret_bands[VMAFX_ADM_BANDS])
 {
     for (int x = 0; x < n; x++) {
@@ -82,7 +93,7 @@ static void dwt_horz_fine_c(const int16_t *lo, const int16_t *hi, int n, int32_t
             h += lo_taps[k] * hi[i];
             d += hi_taps[k] * hi[i];
         }
-        ret_a[x] = a >> 16;
+        ret_a[x] = (int16_t)(a >> 16);
         ret_bands[VMAFX_ADM_H][x] = h >> 16;
         ret_bands[VMAFX_ADM_V][x] = v >> 16;
         ret_bands[VMAFX_ADM_D][x] = d >> 16;
@@ -272,6 +283,7 @@ static void denominator_coarse_c(const int32_t *const o[VMAFX_ADM_BANDS], int n,
 const VmafxAdmKernels vmafx_adm_kernels_c = {
     .dwt_vert8 = dwt_vert8_c,
     .dwt_vert16 = dwt_vert16_c,
+    .dwt_vert_second = dwt_vert_second_c,
     .dwt_vert = dwt_vert_c,
     .dwt_horz_fine = dwt_horz_fine_c,
     .dwt_horz = dwt_horz_c,

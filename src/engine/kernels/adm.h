@@ -25,11 +25,12 @@ typedef struct VmafxAdmKernels {
     /** Vertical wavelet of the picture: samples minus 2^(bpc−1), rounded shift by bpc. */
     void (*dwt_vert8)(const uint8_t *const rows[4], int w, int16_t *ret_lo, int16_t *ret_hi);
     void (*dwt_vert16)(const uint16_t *const rows[4], int bpc, int w, int16_t *ret_lo, int16_t *ret_hi);
-    /** … of a low-pass band: (Σ + round) >> shift, round = 2^(shift−1), none when shift is 0. The results
-     *  fit 32 bits: low-pass bands are so bounded. */
-    void (*dwt_vert)(const int32_t *const rows[4], int shift, int w, int32_t *ret_lo, int32_t *ret_hi);
+    /** … of the finest scale's low-pass band: Σ, without rounding. */
+    void (*dwt_vert_second)(const int16_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi);
+    /** … of other low-pass bands: (Σ + 32768) >> 16. The results fit 32 bits: low-pass bands are so bounded. */
+    void (*dwt_vert)(const int32_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi);
     /** Horizontal wavelet of n outputs from lo (A and V) and hi (H and D), (Σ + 32768) >> 16; reads columns −1 … 2n. */
-    void (*dwt_horz_fine)(const int16_t *lo, const int16_t *hi, int n, int32_t *ret_a,
+    void (*dwt_horz_fine)(const int16_t *lo, const int16_t *hi, int n, int16_t *ret_a,
                           int32_t *const ret_bands[VMAFX_ADM_BANDS]);
     /** … of a low-pass band: (Σ + round) >> shift. */
     void (*dwt_horz)(const int32_t *lo, const int32_t *hi, int shift, int n, int32_t *ret_a,

@@ -96,29 +96,50 @@ static inline __m256i filter_wide(const __m256i v[4], int t0, int t1, int t2, in
     return low_words(rounded(sum, shift));
 }
 
-static inline __m256i filter_narrow(const __m256i v[4], int t0, int t1, int t2, int t3)
+static inline __m256i words(const int16_t *p)
 {
-    return _mm256_add_epi32(_mm256_add_epi32(_mm256_mullo_epi32(v[0], all(t0)), _mm256_mullo_epi32(v[1], all(t1))),
-                            _mm256_add_epi32(_mm256_mullo_epi32(v[2], all(t2)), _mm256_mullo_epi32(v[3], all(t3))));
+    return _mm256_loadu_si256((const __m256i *)p);
 }
 
-static void dwt_vert_avx2(const int32_t *const rows[4], int shift, int w, int32_t *ret_lo, int32_t *ret_hi)
+/* Four rows of 16 columns → 16 sums. */
+static inline void put_sums(const __m256i v[4], __m256i taps01, __m256i taps23, int32_t *ret)
+{
+    __m256i lo = _mm256_add_epi32(_mm256_madd_epi16(_mm256_unpacklo_epi16(v[0], v[1]), taps01),
+                                  _mm256_madd_epi16(_mm256_unpacklo_epi16(v[2], v[3]), taps23));
+    __m256i hi = _mm256_add_epi32(_mm256_madd_epi16(_mm256_unpackhi_epi16(v[0], v[1]), taps01),
+                                  _mm256_madd_epi16(_mm256_unpackhi_epi16(v[2], v[3]), taps23));
+
+    put(ret, _mm256_permute2x128_si256(lo, hi, 0x20));
+    put(ret + 8, _mm256_permute2x128_si256(lo, hi, 0x31));
+}
+
+static void dwt_vert_second_avx2(const int16_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi)
+{
+    if (w < 16) {
+        vmafx_adm_kernels_c.dwt_vert_second(rows, w, ret_lo, ret_hi);
+        return;
+    }
+    for (int at = 0; at < w; at += 16) {
+        int x = at + 16 <= w ? at : w - 16;
+        __m256i v[4] = { words(rows[0] + x), words(rows[1] + x), words(rows[2] + x), words(rows[3] + x) };
+
+        put_sums(v, taps_pair(LO0, LO1), taps_pair(LO2, LO3), ret_lo + x);
+        put_sums(v, taps_pair(HI0, HI1), taps_pair(HI2, HI3), ret_hi + x);
+    }
+}
+
+static void dwt_vert_avx2(const int32_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi)
 {
     if (w < BLOCK) {
-        vmafx_adm_kernels_c.dwt_vert(rows, shift, w, ret_lo, ret_hi);
+        vmafx_adm_kernels_c.dwt_vert(rows, w, ret_lo, ret_hi);
         return;
     }
     for (int at = 0; at < w; at += BLOCK) {
         int x = at + BLOCK <= w ? at : w - BLOCK;
         __m256i v[4] = { load(rows[0] + x), load(rows[1] + x), load(rows[2] + x), load(rows[3] + x) };
 
-        if (shift) {
-            put(ret_lo + x, filter_wide(v, LO0, LO1, LO2, LO3, shift));
-            put(ret_hi + x, filter_wide(v, HI0, HI1, HI2, HI3, shift));
-        } else { /* what is kept of the sums is their low 32 bits */
-            put(ret_lo + x, filter_narrow(v, LO0, LO1, LO2, LO3));
-            put(ret_hi + x, filter_narrow(v, HI0, HI1, HI2, HI3));
-        }
+        put(ret_lo + x, filter_wide(v, LO0, LO1, LO2, LO3, 16));
+        put(ret_hi + x, filter_wide(v, HI0, HI1, HI2, HI3, 16));
     }
 }
 
@@ -145,12 +166,7 @@ static inline __m256i filter_pairs(__m256i first, __m256i second, __m256i taps01
     return _mm256_srai_epi32(_mm256_add_epi32(sum, all(32768)), 16);
 }
 
-static inline __m256i words(const int16_t *p)
-{
-    return _mm256_loadu_si256((const __m256i *)p);
-}
-
-static void dwt_horz_fine_avx2(const int16_t *lo, const int16_t *hi, int n, int32_t *ret_a,
+static void dwt_horz_fine_avx2(const int16_t *lo, const int16_t *hi, int n, int16_t *ret_a,
                                int32_t *const ret_bands[VMAFX_ADM_BANDS])
 {
     const __m256i lo01 = taps_pair(LO0, LO1), lo23 = taps_pair(LO2, LO3), hi01 = taps_pair(HI0, HI1),
@@ -165,7 +181,10 @@ static void dwt_horz_fine_avx2(const int16_t *lo, const int16_t *hi, int n, int3
         const int16_t *l = lo + 2 * (ptrdiff_t)x, *h = hi + 2 * (ptrdiff_t)x;
         __m256i lv = words(l - 1), lv2 = words(l + 1), hv = words(h - 1), hv2 = words(h + 1);
 
-        put(ret_a + x, filter_pairs(lv, lv2, lo01, lo23));
+        __m256i a = filter_pairs(lv, lv2, lo01, lo23);
+
+        a = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, a), 0xd8);
+        _mm_storeu_si128((__m128i *)(ret_a + x), _mm256_castsi256_si128(a));
         put(ret_bands[VMAFX_ADM_V] + x, filter_pairs(lv, lv2, hi01, hi23));
         put(ret_bands[VMAFX_ADM_H] + x, filter_pairs(hv, hv2, lo01, lo23));
         put(ret_bands[VMAFX_ADM_D] + x, filter_pairs(hv, hv2, hi01, hi23));
@@ -196,6 +215,7 @@ void vmafx_adm_kernels_init_wavelet_avx2(VmafxAdmKernels *k)
 {
     k->dwt_vert8 = dwt_vert8_avx2;
     k->dwt_vert16 = dwt_vert16_avx2;
+    k->dwt_vert_second = dwt_vert_second_avx2;
     k->dwt_vert = dwt_vert_avx2;
     k->dwt_horz_fine = dwt_horz_fine_avx2;
     k->dwt_horz = dwt_horz_avx2;

@@ -78,7 +78,7 @@ static inline __m512i filter_pairs(__m512i first, __m512i second, const int16_t 
     return _mm512_srai_epi32(dot(sum, second, tap_pair(taps[2], taps[3])), 16);
 }
 
-static void dwt_horz_fine_avx512(const int16_t *lo, const int16_t *hi, int n, int32_t *ret_a,
+static void dwt_horz_fine_avx512(const int16_t *lo, const int16_t *hi, int n, int16_t *ret_a,
                                  int32_t *const ret_bands[VMAFX_ADM_BANDS])
 {
     if (n < FINE_OUT) {
@@ -91,10 +91,40 @@ static void dwt_horz_fine_avx512(const int16_t *lo, const int16_t *hi, int n, in
         __m512i l0 = _mm512_loadu_si512(l - 1), l1 = _mm512_loadu_si512(l + 1);
         __m512i h0 = _mm512_loadu_si512(h - 1), h1 = _mm512_loadu_si512(h + 1);
 
-        put512(ret_a + x, filter_pairs(l0, l1, lo_taps));
+        _mm256_storeu_si256((__m256i *)(ret_a + x), _mm512_cvtepi32_epi16(filter_pairs(l0, l1, lo_taps)));
         put512(ret_bands[VMAFX_ADM_V] + x, filter_pairs(l0, l1, hi_taps));
         put512(ret_bands[VMAFX_ADM_H] + x, filter_pairs(h0, h1, lo_taps));
         put512(ret_bands[VMAFX_ADM_D] + x, filter_pairs(h0, h1, hi_taps));
+    }
+}
+
+/* ---- Between the finest scale and the next ---- */
+
+/* As filter_rows, without rounding: 32 sums in the order of columns. */
+static inline void put_sums(Sums pairs01, Sums pairs23, const int16_t taps[4], int32_t *ret)
+{
+    const __m512i first = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0),
+                  second = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
+    Sums sum = dots(sums_all(0), pairs01, tap_pair(taps[0], taps[1]));
+
+    sum = dots(sum, pairs23, tap_pair(taps[2], taps[3]));
+    put512(ret, _mm512_permutex2var_epi64(sum.lo, first, sum.hi));
+    put512(ret + 16, _mm512_permutex2var_epi64(sum.lo, second, sum.hi));
+}
+
+static void dwt_vert_second_avx512(const int16_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi)
+{
+    if (w < BLOCK) {
+        vmafx_adm_kernels_c.dwt_vert_second(rows, w, ret_lo, ret_hi);
+        return;
+    }
+    for (int at = 0; at < w; at += BLOCK) {
+        int x = at + BLOCK <= w ? at : w - BLOCK;
+        Sums pairs01 = unpacked(_mm512_loadu_si512(rows[0] + x), _mm512_loadu_si512(rows[1] + x));
+        Sums pairs23 = unpacked(_mm512_loadu_si512(rows[2] + x), _mm512_loadu_si512(rows[3] + x));
+
+        put_sums(pairs01, pairs23, lo_taps, ret_lo + x);
+        put_sums(pairs01, pairs23, hi_taps, ret_hi + x);
     }
 }
 
@@ -110,7 +140,7 @@ typedef struct Taps {
 static inline Taps taps_of(const int16_t taps[4], int shift)
 {
     const double unit = 1.0 / (1ll << shift);
-    Taps t = { .half = _mm512_set1_pd(shift ? 0.5 : 0) };
+    Taps t = { .half = _mm512_set1_pd(0.5) };
 
     for (int k = 0; k < 4; k++)
         t.v[k] = _mm512_set1_pd(taps[k] * unit);
@@ -126,12 +156,12 @@ static inline void filter_doubles(const __m512d v[4], const Taps *taps, int32_t 
     _mm256_storeu_si256((__m256i *)ret, _mm512_cvt_roundpd_epi32(sum, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC));
 }
 
-static void dwt_vert_avx512(const int32_t *const rows[4], int shift, int w, int32_t *ret_lo, int32_t *ret_hi)
+static void dwt_vert_avx512(const int32_t *const rows[4], int w, int32_t *ret_lo, int32_t *ret_hi)
 {
-    const Taps lo = taps_of(lo_taps, shift), hi = taps_of(hi_taps, shift);
+    const Taps lo = taps_of(lo_taps, 16), hi = taps_of(hi_taps, 16);
 
     if (w < OUT) {
-        vmafx_adm_kernels_c.dwt_vert(rows, shift, w, ret_lo, ret_hi);
+        vmafx_adm_kernels_c.dwt_vert(rows, w, ret_lo, ret_hi);
         return;
     }
     for (int at = 0; at < w; at += OUT) {
@@ -181,6 +211,7 @@ void vmafx_adm_kernels_init_wavelet_avx512(VmafxAdmKernels *k)
 {
     k->dwt_vert8 = dwt_vert8_avx512;
     k->dwt_vert16 = dwt_vert16_avx512;
+    k->dwt_vert_second = dwt_vert_second_avx512;
     k->dwt_vert = dwt_vert_avx512;
     k->dwt_horz_fine = dwt_horz_fine_avx512;
     k->dwt_horz = dwt_horz_avx512;
