@@ -12,8 +12,7 @@
 #include "engine/features/rows.h"
 
 #define SCALES        4
-#define ROWS          2   /* that are measured at a time: most of what a row needs, the next one needs too */
-#define STRIP_BYTES   512 /* of a picture's row that are looked at down the picture */
+#define ROWS          2 /* that are measured at a time: most of what a row needs, the next one needs too */
 #define ROWS_OF_WORDS (ROWS * VMAFX_VIF_MOMENTS + 1)
 
 static const VmafxVifFilter filters[SCALES] = {
@@ -62,11 +61,6 @@ typedef struct VifPass {
     uint16_t *down;                   /* one padded row */
     uint16_t *storage[ROWS_OF_WORDS]; /* what the rows above lie in */
 } VifPass;
-
-/* Columns from … to − 1. */
-typedef struct Strip {
-    int from, to;
-} Strip;
 
 typedef struct ScaleSums {
     VmafxVifSums common;
@@ -125,59 +119,35 @@ static void rows_around(const VmafxPlane *plane, const VmafxVifFilter *filter, i
         ret_rows[k] = vmafx_plane_row(plane, vmafx_mirror(y + k - filter->n / 2, plane->h));
 }
 
-/* The rows of a plane from a column on. */
-static void shift_rows(const void **rows, int n, ptrdiff_t bytes)
+/* Asks for rows that filters will come to next. */
+static void prefetch(const VmafxPlane *plane, int y, int n_rows)
 {
-    for (int i = 0; i < n; i++)
-        rows[i] = (const char *)rows[i] + bytes;
+    for (int i = 0; i < n_rows; i++)
+        vmafx_prefetch_row(plane, y + i, 0, (ptrdiff_t)plane->w * (plane->bpc > 8 ? 2 : 1));
 }
 
-/* Mirrors a row of moments, of which `row` is column `from` and what is valid ends before column `to`, as far as the
-   picture's edges are in it. */
-static void mirror_moments(uint16_t *row, int from, int to, int w, int pad)
-{
-    for (int i = 1; i <= pad; i++) {
-        if (from == 0)
-            row[-i] = row[i];
-        if (to == w)
-            row[w - 1 - from + i] = row[w - 1 - from - i];
-    }
-}
-
-/*
- * n_rows rows from y on, at most ROWS, of a strip of columns. The horizontal filter needs moments of some columns
- * beyond either side of the strip, which are computed again for the next strip.
- */
+/* n_rows rows from y on, at most ROWS. */
 static void measure_rows(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale, int y,
-                         int n_rows, const Strip *strip, ScaleSums *sums)
+                         int n_rows, ScaleSums *sums)
 {
     const VmafxVifKernels *k = &pass->setup.kernels->vif;
     const VmafxVifFilter *filter = &filters[scale];
     const void *r[VMAFX_VIF_TAPS_MAX + ROWS - 1], *d[VMAFX_VIF_TAPS_MAX + ROWS - 1];
-    int pad = filter->n / 2, from = VMAFX_MAX(strip->from - pad, 0), to = VMAFX_MIN(strip->to + pad, ref->w);
-    int n = filter->n + n_rows - 1, sample = ref->bpc > 8 ? 2 : 1;
+    int w = ref->w, pad = filter->n / 2;
 
-    for (int i = 0; i < ROWS; i++) {
-        vmafx_prefetch_row(ref, y + pad + ROWS + i, from * sample, (ptrdiff_t)(to - from) * sample);
-        vmafx_prefetch_row(dis, y + pad + ROWS + i, from * sample, (ptrdiff_t)(to - from) * sample);
-    }
+    prefetch(ref, y + pad + ROWS, ROWS);
+    prefetch(dis, y + pad + ROWS, ROWS);
     rows_around(ref, filter, y, n_rows, r);
     rows_around(dis, filter, y, n_rows, d);
-    shift_rows(r, n, from * sample);
-    shift_rows(d, n, from * sample);
     if (ref->bpc == 8)
-        k->vert8((const uint8_t *const *)r, (const uint8_t *const *)d, filter, to - from, n_rows, pass->moments);
+        k->vert8((const uint8_t *const *)r, (const uint8_t *const *)d, filter, w, n_rows, pass->moments);
     else
-        k->vert16((const uint16_t *const *)r, (const uint16_t *const *)d, filter, ref->bpc, 2 * (ref->bpc - 8),
-                  to - from, n_rows, pass->moments);
+        k->vert16((const uint16_t *const *)r, (const uint16_t *const *)d, filter, ref->bpc, 2 * (ref->bpc - 8), w,
+                  n_rows, pass->moments);
     for (int i = 0; i < n_rows; i++) {
-        VmafxVifMoments in;
-
-        for (int j = 0; j < VMAFX_VIF_MOMENTS; j++) {
-            mirror_moments(pass->moments[i].row[j], from, to, ref->w, pad);
-            in.row[j] = pass->moments[i].row[j] + (strip->from - from);
-        }
-        k->measure(&in, filter, strip->to - strip->from, pass->log2_table, pass->limits, (int)pass->setup.n_instances,
+        for (int j = 0; j < VMAFX_VIF_MOMENTS; j++)
+            VMAFX_MIRROR_ROW(pass->moments[i].row[j], w, pad);
+        k->measure(&pass->moments[i], filter, w, pass->log2_table, pass->limits, (int)pass->setup.n_instances,
                    &sums->common, sums->numlog);
     }
 }
@@ -188,10 +158,8 @@ static void shrink_row(const VifPass *pass, const VmafxPlane *from, int next_sca
     const VmafxVifKernels *k = &pass->setup.kernels->vif;
     const VmafxVifFilter *filter = &filters[next_scale];
     const void *rows[VMAFX_VIF_TAPS_MAX];
-    int sample = from->bpc > 8 ? 2 : 1;
 
-    vmafx_prefetch_row(from, y + filter->n / 2 + 1, 0, (ptrdiff_t)from->w * sample);
-    vmafx_prefetch_row(from, y + filter->n / 2 + 2, 0, (ptrdiff_t)from->w * sample);
+    prefetch(from, y + filter->n / 2 + 1, 2);
     rows_around(from, filter, y, 1, rows);
     if (from->bpc == 8)
         k->down_vert8((const uint8_t *const *)rows, filter, from->w, pass->down);
@@ -211,22 +179,10 @@ static void shrink(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane 
     }
 }
 
-/* Strip by strip from top to bottom: what the filters look at then stays in the nearest cache. */
 static void measure(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale, ScaleSums *sums)
 {
-    int n_strips = (ref->w * (ref->bpc > 8 ? 2 : 1) + STRIP_BYTES - 1) / STRIP_BYTES;
-    int width = (ref->w / n_strips + 32) / 32 * 32;
-
-    for (int x = 0; x < ref->w; x += width) {
-        Strip strip = { x, VMAFX_MIN(x + width, ref->w) };
-
-        if (ref->w - strip.to < 32)
-            strip.to = ref->w;
-        for (int y = 0; y < ref->h; y += ROWS)
-            measure_rows(pass, ref, dis, scale, y, VMAFX_MIN(ROWS, ref->h - y), &strip, sums);
-        if (strip.to == ref->w)
-            break;
-    }
+    for (int y = 0; y < ref->h; y += ROWS)
+        measure_rows(pass, ref, dis, scale, y, VMAFX_MIN(ROWS, ref->h - y), sums);
 }
 
 static void fill_values(const VmafxInstance *instance, size_t i, const ScaleSums *sums, double *values)
