@@ -158,8 +158,6 @@ static void shrink_row(const VifPass *pass, const VmafxPlane *from, int next_sca
     const VmafxVifKernels *k = &pass->setup.kernels->vif;
     const VmafxVifFilter *filter = &filters[next_scale];
     const void *rows[VMAFX_VIF_TAPS_MAX];
-
-    prefetch(from, y + filter->n / 2 + 1, 2);
     rows_around(from, filter, y, 1, rows);
     if (from->bpc == 8)
         k->down_vert8((const uint8_t *const *)rows, filter, from->w, pass->down);
@@ -169,20 +167,22 @@ static void shrink_row(const VifPass *pass, const VmafxPlane *from, int next_sca
     k->down_horz(pass->down, filter, from->w / 2, ret_row);
 }
 
-static void shrink(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int next_scale)
+/* A scale: its sums, and the pictures of the next one from the same rows while they are near. */
+static void measure_scale(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale, ScaleSums *sums)
 {
+    bool measured = scale > 0 || pass->wants_scale0;
     size_t next_w = (size_t)ref->w / 2;
 
-    for (int y = 0; y < ref->h / 2; y++) {
-        shrink_row(pass, ref, next_scale, 2 * y, pass->pictures[0][next_scale] + (size_t)y * next_w);
-        shrink_row(pass, dis, next_scale, 2 * y, pass->pictures[1][next_scale] + (size_t)y * next_w);
-    }
-}
+    for (int y = 0; y < ref->h; y += ROWS) {
+        int n_rows = VMAFX_MIN(ROWS, ref->h - y);
 
-static void measure(const VifPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale, ScaleSums *sums)
-{
-    for (int y = 0; y < ref->h; y += ROWS)
-        measure_rows(pass, ref, dis, scale, y, VMAFX_MIN(ROWS, ref->h - y), sums);
+        if (measured)
+            measure_rows(pass, ref, dis, scale, y, n_rows, sums);
+        if (scale + 1 < SCALES && n_rows == ROWS) {
+            shrink_row(pass, ref, scale + 1, y, pass->pictures[0][scale + 1] + (size_t)(y / 2) * next_w);
+            shrink_row(pass, dis, scale + 1, y, pass->pictures[1][scale + 1] + (size_t)(y / 2) * next_w);
+        }
+    }
 }
 
 static void fill_values(const VmafxInstance *instance, size_t i, const ScaleSums *sums, double *values)
@@ -220,11 +220,9 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
     VmafxPlane ref = *input->ref, dis = *input->dis;
 
     for (int s = 0; s < SCALES; s++) {
-        if (s > 0 || pass->wants_scale0)
-            measure(pass, &ref, &dis, s, &sums[s]);
+        measure_scale(pass, &ref, &dis, s, &sums[s]);
         if (s + 1 == SCALES)
             break;
-        shrink(pass, &ref, &dis, s + 1);
         int w = ref.w / 2, h = ref.h / 2;
         ref = (VmafxPlane){ pass->pictures[0][s + 1], w * (ptrdiff_t)sizeof(uint16_t), w, h, 16 };
         dis = (VmafxPlane){ pass->pictures[1][s + 1], w * (ptrdiff_t)sizeof(uint16_t), w, h, 16 };
