@@ -4,6 +4,7 @@
  * plain C one. Rows lie at odd alignments and end where one more read would fault.
  */
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -602,6 +603,14 @@ static void adm_decoupling_variants_equal_the_plain_kernels(void **state)
             for (int b = 0; b < 3 && w % 2; b++) /* nearly the same direction, where the angle flag decides */
                 for (int x = 0; x < w; x++)
                     in[3 + b][x] = (int32_t)(in[b][x] * (0.5 + (double)(next_random() % 4) / 8)) + (x % 3 ? 0 : 1);
+            for (int x = 0; x < w && w % 4 == 3 && kind == 0;
+                 x++) { /* about one degree apart: the flag's very boundary */
+                double size = coarse ? 4e8 : 9000, angle = 0.01745 + (x - w / 2) * 1e-7;
+                in[0][x] = (int32_t)(size * cos(x));
+                in[1][x] = (int32_t)(size * sin(x));
+                in[3][x] = (int32_t)(size * cos(x + angle));
+                in[4][x] = (int32_t)(size * sin(x + angle));
+            }
             memset(want, 0, sizeof want);
             memset(got, 0, sizeof got);
             c.adm.decouple[coarse](o, t, w, gains[g], r_want, a_want);
