@@ -21,8 +21,15 @@ typedef struct Columns {
     __m512i even, odd;
 } Columns;
 
-/* Pair p and those after it of 64 samples. */
-#define PAIRS_FROM(v, next, p) _mm512_alignr_epi32(next, v, p)
+VMAFX_UNROLLED Columns add_pairs(Columns sum, __m512i v, const VifTaps *taps, int p)
+{
+    return (Columns){ dot(sum.even, v, taps->first[p]), dot(sum.odd, v, taps->second[p]) };
+}
+
+/* Pair p is that of 64 samples, v and next; p is an immediate of the instruction. */
+#define ADD_PAIR(p)                                                                                                    \
+    if ((p) < n_pairs(n_taps))                                                                                         \
+    sum = add_pairs(sum, _mm512_alignr_epi32(next, v, p), taps, p)
 
 VMAFX_UNROLLED Columns filtered_columns(const uint16_t *row, const VifTaps *taps, ptrdiff_t x, int n_taps)
 {
@@ -30,21 +37,21 @@ VMAFX_UNROLLED Columns filtered_columns(const uint16_t *row, const VifTaps *taps
     Columns sum = { _mm512_set1_epi32(SIGNED_BIAS), _mm512_set1_epi32(SIGNED_BIAS) };
     __m512i v = signed_words(from), next = signed_words(from + BLOCK);
 
-    if (n_taps == 3) {
-        for (int p = 0; p < 3; p++) {
-            __m512i w = p == 0 ? v : p == 2 ? PAIRS_FROM(v, next, 1) : signed_words(from + 1);
-            sum.even = dot(sum.even, w, taps->first[p]);
-            sum.odd = dot(sum.odd, w, taps->second[p]);
-        }
-        return sum;
+    if (n_taps == 3) { /* its pairs overlap */
+        sum = add_pairs(sum, v, taps, 0);
+        sum = add_pairs(sum, signed_words(from + 1), taps, 1);
+        return add_pairs(sum, _mm512_alignr_epi32(next, v, 1), taps, 2);
     }
-#define STEP(p)                                                                                                        \
-    if (p < n_pairs(n_taps)) {                                                                                         \
-        __m512i w = PAIRS_FROM(v, next, p);                                                                            \
-        sum.even = dot(sum.even, w, taps->first[p]);                                                                   \
-        sum.odd = dot(sum.odd, w, taps->second[p]);                                                                    \
-    }
-    STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7) STEP(8) return sum;
+    ADD_PAIR(0);
+    ADD_PAIR(1);
+    ADD_PAIR(2);
+    ADD_PAIR(3);
+    ADD_PAIR(4);
+    ADD_PAIR(5);
+    ADD_PAIR(6);
+    ADD_PAIR(7);
+    ADD_PAIR(8);
+    return sum;
 }
 
 /* (a·b + 2^31) >> 32 of 16 unsigned pairs. */
