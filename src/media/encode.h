@@ -13,8 +13,9 @@
  *     ffmpeg -i SOURCE -fps_mode passthrough -c:v ENCODER -KEY VALUE … OUT.mkv
  *
  * with the keys and values of the facts' options, `-x265-params log-level=none` for libx265 (which writes its settings
- * into the stream) and `-svtav1-params lp=1` for libsvtav1 with a bitrate or maxrate (which else makes other bytes each
- * time). Where size or pixel format change, RANGE being tv or pc as the source has it:
+ * into the stream), `-x264-params asm=avx2` for libx264 on CPUs with AVX-512 and `-svtav1-params lp=1` for libsvtav1
+ * with a bitrate or maxrate (which else make other bytes each time). Where size or pixel format change, RANGE being tv
+ * or pc as the source has it:
  *
  *     -vf scale=W:H:flags=bicubic+accurate_rnd+bitexact+full_chroma_int:in_range=RANGE:out_range=RANGE,format=FORMAT
  *

@@ -47,7 +47,8 @@ typedef struct EncodeKind {
     const char *params;            /* the option that holds its library's own parameters, and those that may be set */
     const char *const *param_names;
     VmafxRecipeOption quiet; /* the parameter that keeps its library from writing to standard error */
-    unsigned one_thread;     /* ENCODE_ONE_THREAD… */
+    VmafxRecipeOption steady; /* … from letting its bytes depend on what was in memory before, where there is AVX-512 */
+    unsigned one_thread;      /* ENCODE_ONE_THREAD… */
     VmafxRecipeOption alone; /* the parameter that one thread needs besides, to be one */
     bool drain;              /* closing it early hangs unless it has been emptied */
 } EncodeKind;

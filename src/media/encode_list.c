@@ -47,6 +47,7 @@ static const EncodeKind kinds[] = {
       .crf_max = 51,
       .params = "x264-params",
       .param_names = encode_x264_params,
+      .steady = { "asm", "avx2" },
       .one_thread = ENCODE_ONE_THREAD_FOR_BUFFER },
     NVENC("h264_nvenc", "h264"),
     QSV("h264_qsv", "h264"),

@@ -371,6 +371,15 @@ static bool is_alone(const EncodeSettings *settings, const AVCodecContext *conte
             rows > 0);
 }
 
+static bool has_avx512(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx512f");
+#else
+    return false;
+#endif
+}
+
 static VmafxErr set_machine(EncodeSettings *settings, AVCodecContext *context, int threads, VmafxErrInfo *reterr)
 {
     static const VmafxRecipeOption nothing;
@@ -380,8 +389,8 @@ static VmafxErr set_machine(EncodeSettings *settings, AVCodecContext *context, i
 
     context->thread_count = alone ? 1 : VMAFX_MAX(1, VMAFX_MIN(threads, THREADS_MAX));
     snprintf(count, sizeof count, "%d", context->thread_count);
-    if (!add_param(kind, context, &kind->quiet) || !add_param(kind, context, alone ? &kind->alone : &nothing) ||
-        !note(settings, "threads", count))
+    if (!add_param(kind, context, &kind->quiet) || !add_param(kind, context, has_avx512() ? &kind->steady : &nothing) ||
+        !add_param(kind, context, alone ? &kind->alone : &nothing) || !note(settings, "threads", count))
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for an encoder");
     return VMAFX_OK;
 }

@@ -75,7 +75,8 @@ static void check_cpu(Doctor *doctor)
 #if defined(__x86_64__)
     bool avx2 = __builtin_cpu_supports("avx2");
     bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vnni");
 
     report(doctor, VERDICT_OK, 0, "cpu", "x86-64, %s", avx512 ? "avx2 and avx512" : avx2 ? "avx2" : "without avx2");
 #elif defined(__aarch64__)
