@@ -10,10 +10,9 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/cgroups.h"
 
-#define CPUS_MAX       (1 << 16) /* the largest affinity mask that is asked for */
-#define PROC_BYTES_MAX 65536
-#define FILE_BYTES_MAX 256
+#define CPUS_MAX (1 << 16) /* the largest affinity mask that is asked for */
 
 /* ---- texts ---- */
 
@@ -56,51 +55,15 @@ int vmafx_cpus_of_cfs(const char *quota, const char *period)
 
 /* ---- control groups ---- */
 
-/* The group in one line of /proc/PID/cgroup, "ID:CONTROLLERS:/path"; version 2 has no controllers. NULL: not a line. */
-static const char *group_of(const char *line, size_t len, bool *ret_v2, bool *ret_cpu, size_t *ret_len)
-{
-    const char *end = line + len;
-    const char *controllers = memchr(line, ':', len);
-    const char *path = controllers ? memchr(controllers + 1, ':', (size_t)(end - controllers - 1)) : NULL;
-
-    if (!path)
-        return NULL;
-    controllers++;
-    *ret_v2 = controllers == path;
-    *ret_cpu = false;
-    while (controllers < path) {
-        size_t n = 0;
-
-        while (controllers + n < path && controllers[n] != ',')
-            n++;
-        *ret_cpu = *ret_cpu || (n == 3 && !memcmp(controllers, "cpu", 3));
-        controllers += n + 1;
-    }
-    *ret_len = (size_t)(end - path - 1);
-    return path + 1;
-}
-
-/* A small file's text, or NULL. */
-static char *text_of(const char *folder, const char *name)
-{
-    VMAFX_AUTO(vmafx_free_p) char *path = vmafx_sprintf("%s/%s", folder, name);
-    char *text = NULL;
-    size_t len;
-
-    if (path)
-        VMAFX_IGNORE(vmafx_read_file(path, FILE_BYTES_MAX, &text, &len, NULL)); /* not there: no limit */
-    return text;
-}
-
 static int limit_in(const char *folder, bool v2)
 {
     if (v2) {
-        VMAFX_AUTO(vmafx_free_p) char *max = text_of(folder, "cpu.max");
+        VMAFX_AUTO(vmafx_free_p) char *max = vmafx_cgroup_text(folder, "cpu.max");
 
         return max ? vmafx_cpus_of_cpu_max(max) : 0;
     }
-    VMAFX_AUTO(vmafx_free_p) char *quota = text_of(folder, "cpu.cfs_quota_us");
-    VMAFX_AUTO(vmafx_free_p) char *period = text_of(folder, "cpu.cfs_period_us");
+    VMAFX_AUTO(vmafx_free_p) char *quota = vmafx_cgroup_text(folder, "cpu.cfs_quota_us");
+    VMAFX_AUTO(vmafx_free_p) char *period = vmafx_cgroup_text(folder, "cpu.cfs_period_us");
 
     return quota && period ? vmafx_cpus_of_cfs(quota, period) : 0;
 }
@@ -110,47 +73,18 @@ static int smaller(int a, int b)
     return a && b ? VMAFX_MIN(a, b) : a + b;
 }
 
-/* The smallest limit from a group up to the root of its tree. */
-static int limit_on_the_way(const char *root, const char *group, size_t len, bool v2)
+static void take_limit(void *ctx, const char *folder, bool v2)
 {
-    VMAFX_AUTO(vmafx_free_p) char *folder = vmafx_sprintf("%s%.*s", root, (int)VMAFX_MIN(len, (size_t)PATH_MAX), group);
-    size_t root_len = strlen(root);
-    int limit = 0;
+    int *limit = ctx;
 
-    if (!folder)
-        return 0;
-    if (strstr(folder + root_len, "/..")) /* outside of what this container sees */
-        folder[root_len] = 0;
-    for (;;) {
-        char *slash = strrchr(folder + root_len, '/');
-
-        limit = smaller(limit, limit_in(folder, v2));
-        if (!slash)
-            return limit;
-        *slash = 0;
-    }
+    *limit = smaller(*limit, limit_in(folder, v2));
 }
 
 int vmafx_cpus_of_cgroups(const char *cgroup, const char *mount)
 {
-    static const char *const v1_trees[] = { "cpu", "cpu,cpuacct" };
     int limit = 0;
 
-    while (*cgroup) {
-        size_t len = strcspn(cgroup, "\n"), group_len = 0;
-        bool v2 = false, cpu = false;
-        const char *group = group_of(cgroup, len, &v2, &cpu, &group_len);
-
-        if (group && v2)
-            limit = smaller(limit, limit_on_the_way(mount, group, group_len, true));
-        for (size_t i = 0; group && cpu && i < VMAFX_LEN(v1_trees); i++) {
-            VMAFX_AUTO(vmafx_free_p) char *root = vmafx_sprintf("%s/%s", mount, v1_trees[i]);
-
-            if (root)
-                limit = smaller(limit, limit_on_the_way(root, group, group_len, false));
-        }
-        cgroup += len + (cgroup[len] == '\n');
-    }
+    vmafx_cgroups_visit(cgroup, mount, "cpu", take_limit, &limit);
     return limit;
 }
 
@@ -183,7 +117,7 @@ int vmafx_cpus_allowed(void)
 
     if (n < 1)
         n = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (!vmafx_read_file("/proc/self/cgroup", PROC_BYTES_MAX, &cgroup, &len, NULL))
-        n = smaller(VMAFX_MAX(n, 0), vmafx_cpus_of_cgroups(cgroup, "/sys/fs/cgroup"));
+    if (!vmafx_read_file("/proc/self/cgroup", VMAFX_CGROUP_BYTES_MAX, &cgroup, &len, NULL))
+        n = smaller(VMAFX_MAX(n, 0), vmafx_cpus_of_cgroups(cgroup, VMAFX_CGROUPS_MOUNT));
     return VMAFX_MAX(n, 1);
 }

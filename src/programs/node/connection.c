@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "programs/node/node.h"
 #include "signals/signals.h"
 
@@ -138,25 +139,94 @@ static void send_encoders(Node *node)
     node->encoders_owed = false;
 }
 
+/* ---- Load ---- */
+
+/** A load as a message; it keeps what that points to. */
+typedef struct LoadMessage {
+    VmafxLoad load;
+    Vmafx__V1__Load message;
+    Vmafx__V1__ProcessLoad node, scorers;
+    Vmafx__V1__GpuLoad gpus[VMAFX_LOAD_DEVICES_MAX], *list[VMAFX_LOAD_DEVICES_MAX];
+} LoadMessage;
+
+static void process_message(const VmafxProcessLoad *load, Vmafx__V1__ProcessLoad *ret)
+{
+    vmafx__v1__process_load__init(ret);
+    ret->cpu = VMAFX_MAX(load->cpu, 0);
+    ret->memory_bytes = load->memory_bytes;
+    ret->processes = load->processes;
+}
+
+static void gpu_message(VmafxDeviceLoad *load, Vmafx__V1__GpuLoad *ret)
+{
+    vmafx__v1__gpu_load__init(ret);
+    ret->id = load->id;
+    ret->utilization = load->utilization;
+    ret->memory_used_bytes = load->memory_used;
+    ret->memory_total_bytes = load->memory_total;
+    ret->vendor = load->vendor;
+    ret->model = load->model;
+    ret->index = load->index;
+    ret->pci = load->pci;
+    ret->encoder_utilization = load->encoder;
+    ret->decoder_utilization = load->decoder;
+    ret->frequency_mhz = load->frequency_mhz;
+    ret->frequency_max_mhz = load->frequency_max_mhz;
+}
+
+static void load_message(LoadMessage *m)
+{
+    vmafx__v1__load__init(&m->message);
+    if (m->load.has_machine) {
+        const VmafxMachineLoad *machine = &m->load.machine;
+        m->message.cpu = VMAFX_MAX(machine->cpu, 0);
+        m->message.cpus = machine->cpus;
+        m->message.memory_used_bytes = machine->memory_used;
+        m->message.memory_total_bytes = machine->memory_total;
+        process_message(&machine->own, &m->node);
+        process_message(&machine->started, &m->scorers);
+        m->message.node = &m->node;
+        m->message.scorers = &m->scorers;
+    }
+    for (size_t i = 0; i < m->load.n_devices; i++) {
+        gpu_message(&m->load.devices[i], &m->gpus[i]);
+        m->list[i] = &m->gpus[i];
+    }
+    m->message.n_gpus = m->load.n_devices;
+    m->message.gpus = m->list;
+}
+
+/* Once each time, not with every heartbeat. */
+static void tell_silent(Node *node, unsigned silent)
+{
+    for (unsigned bit = 1; bit <= VMAFX_LOAD_OF_NVML; bit <<= 1)
+        if ((silent & bit) != (node->silent & bit))
+            vmafx_log(node->config.log, silent & bit ? VMAFX_WARN : VMAFX_INFO,
+                      silent & bit ? "the load of these cannot be read: whoever answers hangs; it is left out"
+                                   : "the load of these can be read again",
+                      VMAFX_ATTR_STR(VMAFX_KEY_LOAD_SOURCE, vmafx_load_source_name(bit)));
+    node->silent = silent;
+}
+
 static void send_heartbeat(Node *node, uint64_t now)
 {
     Vmafx__V1__Heartbeat heartbeat = VMAFX__V1__HEARTBEAT__INIT;
-    Vmafx__V1__Load load = VMAFX__V1__LOAD__INIT;
     Vmafx__V1__NodeMessage message = VMAFX__V1__NODE_MESSAGE__INIT;
-    MachineLoad machine;
+    LoadMessage load;
     VMAFX_AUTO(ref_list_done) RefList held;
 
     node->heartbeat_at = now + node->heartbeat_ns;
     if (!held_list(node, &held))
         return;
-    load_read(&node->meter, &machine);
-    load.cpu = machine.cpu;
-    load.memory_used_bytes = machine.memory_used;
-    load.memory_total_bytes = machine.memory_total;
+    if (node->config.meter) {
+        vmafx_load_now(node->config.meter, vmafx_monotonic_ns(), &load.load);
+        load_message(&load);
+        heartbeat.load = &load.message;
+        tell_silent(node, load.load.silent);
+    }
     heartbeat.sequence = ++node->sequence;
     heartbeat.held = held.list;
     heartbeat.n_held = held.n;
-    heartbeat.load = &load;
     heartbeat.slots_free = (int32_t)vmafx_holdings_slots_free(&node->holdings);
     message.kind_case = VMAFX__V1__NODE_MESSAGE__KIND_HEARTBEAT;
     message.heartbeat = &heartbeat;

@@ -8,11 +8,15 @@
 
 #include "auth/auth.h"
 #include "base/base.h"
+#include "base/cgroups.h"
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "base/folders.h"
 #include "base/settings.h"
+#include "load/load.h"
+#include "load/machine.h"
 #include "programs/node/node.h"
+#include "programs/node/telemetry.h"
 #include "service/service.h"
 #include "signals/signals.h"
 
@@ -41,6 +45,12 @@ static const VmafxSetting settings_table[] = {
       "where encoded videos are kept, for jobs that say so: JOB-ATTEMPT.mkv; nowhere when not set" },
     { "VMAFX_NODE_KEEP_BYTES_MAX", "keep-bytes-max", "SIZE", VMAFX_SETTING_BYTES, "16GiB", 0, 0, false,
       "of one encoded video that is kept" },
+    { "VMAFX_NODE_LOAD_PERIOD", "load-period", "TIME", VMAFX_SETTING_DURATION, "5s", 100, 60000, false,
+      "how often machine and devices are asked how busy they are" },
+    { "VMAFX_NODE_NVML", "nvml", "FILE", VMAFX_SETTING_TEXT, VMAFX_LOAD_NVML, 0, 0, false,
+      "NVIDIA's management library, a name or a path; what is not there is no error; empty: it is not asked" },
+    { "VMAFX_NODE_SYSFS", "sysfs", "DIR", VMAFX_SETTING_TEXT, "/sys", 0, 0, false,
+      "where the kernel shows devices; another folder where a container sees the machine's in one" },
     { "VMAFX_NODE_HTTP", "http", "ADDRESS", VMAFX_SETTING_TEXT, "127.0.0.1:7820", 0, 0, false,
       "probes and metrics; empty: none" },
     VMAFX_SERVICE_TLS_SETTINGS,
@@ -69,6 +79,8 @@ typedef struct Program {
     VmafxAuthPolicy policy;
     VmafxLogger *log;
     char name[VMAFX_NODE_NAME_MAX], state[4096];
+    VmafxLoadMeter *meter;
+    NodeTelemetry *telemetry;
     Node *node;
     _Atomic(const char *) missing; /* as of the last turn; the HTTP threads may not look into the node */
 } Program;
@@ -105,11 +117,24 @@ static VmafxErr find_names(Program *p, VmafxErrInfo *reterr)
 
 static int64_t memory_default(void)
 {
-    LoadMeter meter = { 0 };
-    MachineLoad load;
+    VmafxMachine machine = { .proc = "/proc", .cgroups = VMAFX_CGROUPS_MOUNT };
+    VmafxMachineLoad load;
 
-    load_read(&meter, &load);
+    vmafx_machine_read(&machine, vmafx_monotonic_ns(), &load);
     return load.memory_total / 4 * 3;
+}
+
+/** How busy the machine is: no reason not to start. */
+static void start_meter(Program *p)
+{
+    if (vmafx_load_start(
+            &(VmafxLoadConfig){ .sys = vmafx_settings_text(p->settings, "VMAFX_NODE_SYSFS"),
+                                .nvml = vmafx_settings_text(p->settings, "VMAFX_NODE_NVML"),
+                                .period_ms = (uint32_t)vmafx_settings_int(p->settings, "VMAFX_NODE_LOAD_PERIOD") },
+            &p->meter))
+        vmafx_log(p->log, VMAFX_WARN, "no memory to look how busy the machine is; heartbeats do not say it");
+    else
+        p->telemetry = node_telemetry_new(p->meter, NODE_VERSION);
 }
 
 static void wake(void *ctx)
@@ -161,6 +186,7 @@ static VmafxErr make_node(Program *p, VmafxErrInfo *reterr)
             .task_memory_bytes = vmafx_settings_int(s, "VMAFX_NODE_TASK_MEMORY"),
             .keep = keep,
             .keep_bytes_max = keep_max,
+            .meter = p->meter,
             .log = p->log,
             .wake = wake,
             .wake_ctx = p->service,
@@ -217,8 +243,10 @@ int main(int argc, char **argv)
         return vmafx_service_stop(&p.service, code);
     p.log = vmafx_service_log(p.service);
     VmafxErr err = listen_http(&p, &info);
-    if (!err)
+    if (!err) {
+        start_meter(&p);
         err = make_node(&p, &info);
+    }
     code = err ? vmafx_service_fail(p.service, "cannot start", err, &info) : 0;
     if (!err) {
         vmafx_service_started(p.service);
@@ -226,6 +254,8 @@ int main(int argc, char **argv)
     }
     vmafx_service_unlisten(p.service);
     node_free(&p.node);
+    node_telemetry_free(&p.telemetry);
+    vmafx_load_stop(&p.meter);
     vmafx_settings_free(&p.settings);
     return vmafx_service_stop(&p.service, code);
 }

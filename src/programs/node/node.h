@@ -11,11 +11,11 @@
 
 #include "fleet/holdings.h"
 #include "inputs/inputs.h"
+#include "load/load.h"
 #include "otel/api/log.h"
 #include "otel/api/trace.h"
 #include "programs/node/inbox.h"
 #include "programs/node/keep.h"
-#include "programs/node/load.h"
 #include "programs/node/spool.h"
 #include "rpc/client.h"
 #include "score/runner.h"
@@ -52,6 +52,7 @@ typedef struct NodeConfig {
     int64_t task_memory_bytes; /* RLIMIT_AS of a child; 0: none */
     const char *keep;          /* folder for encoded videos; NULL: none are kept */
     int64_t keep_bytes_max;    /* of each */
+    VmafxLoadMeter *meter;     /* NULL: heartbeats say nothing of the load */
     VmafxLogger *log;
     void (*wake)(void *ctx);
     void *wake_ctx;
@@ -82,7 +83,7 @@ typedef struct Node {
     bool complained;    /* said that the controller is away */
     uint64_t connect_at, heartbeat_at, heartbeat_ns, seen_ns;
     int64_t sequence;
-    LoadMeter meter;
+    unsigned silent; /* sources of load that hang, as was last logged */
 
     /* The end that is being sent: large results go out as fast as they are taken. */
     struct {
