@@ -19,7 +19,6 @@
 #include <vmafx/error.h>
 
 #define VMAFX_LOAD_DEVICES_MAX 16
-#define VMAFX_LOAD_NVML        "libnvidia-ml.so.1"
 
 /** A process, or several together. */
 typedef struct VmafxProcessLoad {

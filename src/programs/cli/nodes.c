@@ -26,20 +26,46 @@ static const char *state_name(Vmafx__V1__NodeState state)
 
 static void print_head(void)
 {
-    printf("%-24s  %-8s  %7s  %5s  %-7s  %-10s  %s\n", "NODE", "STATE", "SLOTS", "CPU", "KERNELS", "VERSION", "SEEN");
+    printf("%-24s  %-8s  %7s  %5s  %5s  %-9s  %-7s  %-10s  %s\n", "NODE", "STATE", "SLOTS", "CPU", "MEM", "GPU",
+           "KERNELS", "VERSION", "SEEN");
+}
+
+/** "2x 37 %": how many, and how busy they are on average, as far as that is known; "-" for none. */
+static void gpus_text(const Vmafx__V1__Load *load, char *ret, size_t size)
+{
+    double sum = 0;
+    int known = 0;
+
+    for (size_t i = 0; i < load->n_gpus; i++)
+        if (load->gpus[i]->utilization >= 0) {
+            sum += load->gpus[i]->utilization;
+            known++;
+        }
+    if (!load->n_gpus)
+        snprintf(ret, size, "-");
+    else if (!known)
+        snprintf(ret, size, "%zux ?", load->n_gpus);
+    else
+        snprintf(ret, size, "%zux %.0f %%", load->n_gpus, 100 * sum / known);
 }
 
 static void print_node(const Vmafx__V1__Node *node)
 {
-    char slots[32], cpu[16] = "", ago[32];
+    char slots[32], cpu[16] = "", memory[16] = "", gpus[32] = "", ago[32];
+    const Vmafx__V1__Load *load = node->load;
     int64_t now = (int64_t)time(NULL) * 1000000;
 
     snprintf(slots, sizeof slots, "%d/%d", node->slots_busy, node->slots);
-    if (node->load)
-        snprintf(cpu, sizeof cpu, "%.0f %%", 100 * node->load->cpu);
+    if (load) {
+        snprintf(cpu, sizeof cpu, "%.0f %%", 100 * load->cpu);
+        if (load->memory_total_bytes > 0)
+            snprintf(memory, sizeof memory, "%.0f %%",
+                     100 * (double)load->memory_used_bytes / (double)load->memory_total_bytes);
+        gpus_text(load, gpus, sizeof gpus);
+    }
     remote_duration(VMAFX_MAX(now - node->seen_unix_us, 0), ago, sizeof ago);
-    printf("%-24s  %-8s  %7s  %5s  %-7s  %-10s  %s ago\n", node->name, state_name(node->state), slots, cpu,
-           node->cpu_level, node->version, ago);
+    printf("%-24s  %-8s  %7s  %5s  %5s  %-9s  %-7s  %-10s  %s ago\n", node->name, state_name(node->state), slots, cpu,
+           memory, gpus, node->cpu_level, node->version, ago);
 }
 
 static int run_nodes(int argc, char **argv)
@@ -74,7 +100,12 @@ const CliCommand cli_nodes = {
     .summary = "list the nodes of a controller",
     .usage = "[options]",
     .examples = "# who is there, and how busy?\n"
-                "vmafx nodes\n",
+                "vmafx nodes\n"
+                "# every device\n"
+                "vmafx nodes --json | jq '.nodes[] | {name, gpus: .load.gpus}'\n",
+    .notes =
+        "GPU: how many there are, and how busy they are on average. --json has each, with its memory, and what the\n"
+        "processes that measure use.\n",
     .options = nodes_options,
     .run = run_nodes,
 };

@@ -32,6 +32,9 @@ void connect_encoders(Session *session, const Vmafx__V1__NodeEncoders *encoders)
 
 /* connect_lease.c */
 void connect_heartbeat(Session *session, const Vmafx__V1__Heartbeat *heartbeat);
+/** With the table's lock: takes what was said of the load, held to its ranges; of devices with the same id the first.
+ */
+void connect_load(Session *session, const Vmafx__V1__Load *load);
 /** Renews leases; answer: with a HeartbeatAck also when none is lost. */
 void connect_renew(Session *session, const VmafxAttemptRef *refs, size_t n, int64_t sequence, bool answer);
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "programs/controller/connect_internal.h"
 
+#define CPUS_MAX      1e6
 #define RENEWAL_BYTES ((size_t)64 << 10) /* what one weighs at least: a node at work sends one in several seconds */
 
 typedef struct Renewal {
@@ -94,17 +95,60 @@ static double fraction(double v)
     return v >= 0 && v <= 1 ? v : v > 1 ? 1 : 0; /* NaN: 0 */
 }
 
-static void take_load(Session *session, const Vmafx__V1__Load *load)
+/** One that may be unknown. */
+static double fraction_or_none(double v)
+{
+    return v < 0 ? -1 : fraction(v);
+}
+
+static NodeProcesses processes(const Vmafx__V1__ProcessLoad *load)
+{
+    return load ? (NodeProcesses){ .cpu = fraction(load->cpu),
+                                   .memory = VMAFX_MAX(load->memory_bytes, 0),
+                                   .n = VMAFX_MAX(load->processes, 0) }
+                : (NodeProcesses){ 0 };
+}
+
+static void take_gpu(NodeGpu *gpu, const Vmafx__V1__GpuLoad *load)
+{
+    vmafx_text_copy(gpu->id, sizeof gpu->id, load->id);
+    vmafx_text_copy(gpu->vendor, sizeof gpu->vendor, load->vendor);
+    vmafx_text_copy(gpu->model, sizeof gpu->model, load->model);
+    vmafx_text_copy(gpu->pci, sizeof gpu->pci, load->pci);
+    gpu->index = VMAFX_MAX(load->index, 0);
+    gpu->utilization = fraction_or_none(load->utilization);
+    gpu->encoder = fraction_or_none(load->encoder_utilization);
+    gpu->decoder = fraction_or_none(load->decoder_utilization);
+    gpu->memory_total = VMAFX_MAX(load->memory_total_bytes, 0);
+    gpu->memory_used = VMAFX_MIN(VMAFX_MAX(load->memory_used_bytes, 0), gpu->memory_total);
+    gpu->frequency_mhz = VMAFX_MAX(load->frequency_mhz, 0);
+    gpu->frequency_max_mhz = VMAFX_MAX(load->frequency_max_mhz, 0);
+}
+
+/** The one behind the last: has it an id, and no other device the same? Two of one id would be two values of one
+ * series. */
+static bool is_new_gpu(const Session *session)
+{
+    const char *id = session->gpus[session->n_gpus].id;
+
+    for (size_t i = 0; i < session->n_gpus; i++)
+        if (!strcmp(session->gpus[i].id, id))
+            return false;
+    return *id;
+}
+
+void connect_load(Session *session, const Vmafx__V1__Load *load)
 {
     session->cpu = fraction(load->cpu);
-    session->memory_used = load->memory_used_bytes;
-    session->memory_total = load->memory_total_bytes;
-    session->n_gpus = VMAFX_MIN(load->n_gpus, NODE_GPUS_MAX);
-    for (size_t i = 0; i < session->n_gpus; i++) {
-        vmafx_text_copy(session->gpus[i].id, sizeof session->gpus[i].id, load->gpus[i]->id);
-        session->gpus[i].utilization = fraction(load->gpus[i]->utilization);
-        session->gpus[i].used = load->gpus[i]->memory_used_bytes;
-        session->gpus[i].total = load->gpus[i]->memory_total_bytes;
+    session->cpus = load->cpus > 0 && load->cpus < CPUS_MAX ? load->cpus : 0;
+    session->memory_total = VMAFX_MAX(load->memory_total_bytes, 0);
+    session->memory_used = VMAFX_MIN(VMAFX_MAX(load->memory_used_bytes, 0), session->memory_total);
+    session->own = processes(load->node);
+    session->scorers = processes(load->scorers);
+    session->n_gpus = 0;
+    for (size_t i = 0; i < load->n_gpus && session->n_gpus < NODE_GPUS_MAX; i++) {
+        take_gpu(&session->gpus[session->n_gpus], load->gpus[i]);
+        session->n_gpus += is_new_gpu(session);
     }
 }
 
@@ -143,7 +187,7 @@ void connect_heartbeat(Session *session, const Vmafx__V1__Heartbeat *heartbeat)
     pthread_mutex_lock(&table->lock);
     session->slots_free = (uint32_t)VMAFX_MAX(0, VMAFX_MIN(heartbeat->slots_free, (int32_t)session->slots));
     if (heartbeat->load)
-        take_load(session, heartbeat->load);
+        connect_load(session, heartbeat->load);
     if (!n)
         heartbeat_ack(session, heartbeat->sequence, NULL, 0);
     pthread_mutex_unlock(&table->lock);

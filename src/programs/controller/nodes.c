@@ -409,8 +409,8 @@ size_t node_table_loads(void *ctx, NodeLoad *ret, size_t max)
         for (size_t g = 0; g < load->n_gpus; g++) {
             snprintf(load->gpus[g].id, sizeof load->gpus[g].id, "%s", s->gpus[g].id);
             load->gpus[g].utilization = s->gpus[g].utilization;
-            load->gpus[g].used = s->gpus[g].used;
-            load->gpus[g].total = s->gpus[g].total;
+            load->gpus[g].used = s->gpus[g].memory_used;
+            load->gpus[g].total = s->gpus[g].memory_total;
         }
     }
     pthread_mutex_unlock(&table->lock);

@@ -16,6 +16,20 @@
 #define NODE_BACKENDS_MAX 8
 #define NODE_GPU_ID_MAX   64 /* with its zero; longer ones are cut */
 
+/** A device as a node's last heartbeat has it; within the ranges of fleet.proto, whatever was said. */
+typedef struct NodeGpu {
+    char id[NODE_GPU_ID_MAX], vendor[16], model[64], pci[16];
+    int32_t index, frequency_mhz, frequency_max_mhz;
+    double utilization, encoder, decoder; /* -1: not known */
+    int64_t memory_used, memory_total;    /* total 0: not known */
+} NodeGpu;
+
+typedef struct NodeProcesses {
+    double cpu;
+    int64_t memory;
+    int32_t n;
+} NodeProcesses;
+
 /** An attempt that a node works on, as far as this controller knows. */
 typedef struct Held {
     VmafxAttemptRef ref;
@@ -53,13 +67,10 @@ typedef struct Session {
     bool draining;
     uint32_t slots_free, asked;
     uint64_t starved; /* the generation in which the store had nothing for it; 0: none */
-    double cpu;
+    double cpu, cpus;
     int64_t memory_used, memory_total;
-    struct {
-        char id[NODE_GPU_ID_MAX];
-        double utilization;
-        int64_t used, total;
-    } gpus[NODE_GPUS_MAX];
+    NodeProcesses own, scorers;
+    NodeGpu gpus[NODE_GPUS_MAX];
     size_t n_gpus;
     uint64_t seen_ns; /* monotonic */
     VmafxWall seen;

@@ -9,10 +9,10 @@
 typedef struct NodeViewMessage {
     Vmafx__V1__Node node;
     Vmafx__V1__Load load;
-    Vmafx__V1__GpuLoad gpus[NODE_GPUS_MAX];
-    Vmafx__V1__GpuLoad *gpu_list[NODE_GPUS_MAX];
-    char gpu_ids[NODE_GPUS_MAX][NODE_GPU_ID_MAX]; /* copies: a heartbeat writes them anew */
-    Session *session;                             /* keeps the texts of its Hello, which do not change */
+    Vmafx__V1__ProcessLoad own, scorers;
+    NodeGpu *gpus; /* copies: a heartbeat writes them anew */
+    Vmafx__V1__GpuLoad *gpu_messages, *gpu_list[NODE_GPUS_MAX];
+    Session *session; /* keeps the texts of its Hello, which do not change */
     Vmafx__V1__AttemptRef *refs, **ref_list;
     char (*ids)[VMAFX_JOB_ID_TEXT];
 } NodeViewMessage;
@@ -26,18 +26,69 @@ static Vmafx__V1__NodeState state_of(const Session *s)
     return s->n_held >= s->slots ? VMAFX__V1__NODE_STATE__NODE_STATE_BUSY : VMAFX__V1__NODE_STATE__NODE_STATE_READY;
 }
 
+static void process_message(const NodeProcesses *load, Vmafx__V1__ProcessLoad *ret)
+{
+    vmafx__v1__process_load__init(ret);
+    ret->cpu = load->cpu;
+    ret->memory_bytes = load->memory;
+    ret->processes = load->n;
+}
+
+static void gpu_message(NodeGpu *gpu, Vmafx__V1__GpuLoad *ret)
+{
+    vmafx__v1__gpu_load__init(ret);
+    ret->id = gpu->id;
+    ret->vendor = gpu->vendor;
+    ret->model = gpu->model;
+    ret->pci = gpu->pci;
+    ret->index = gpu->index;
+    ret->utilization = gpu->utilization;
+    ret->encoder_utilization = gpu->encoder;
+    ret->decoder_utilization = gpu->decoder;
+    ret->memory_used_bytes = gpu->memory_used;
+    ret->memory_total_bytes = gpu->memory_total;
+    ret->frequency_mhz = gpu->frequency_mhz;
+    ret->frequency_max_mhz = gpu->frequency_max_mhz;
+}
+
+/** With the lock. False: no memory. */
+static bool load_message(NodeViewMessage *view, const Session *s)
+{
+    view->gpus = calloc(s->n_gpus + 1, sizeof *view->gpus);
+    view->gpu_messages = calloc(s->n_gpus + 1, sizeof *view->gpu_messages);
+    if (!view->gpus || !view->gpu_messages)
+        return false;
+    vmafx__v1__load__init(&view->load);
+    view->load.cpu = s->cpu;
+    view->load.cpus = s->cpus;
+    view->load.memory_used_bytes = s->memory_used;
+    view->load.memory_total_bytes = s->memory_total;
+    process_message(&s->own, &view->own);
+    process_message(&s->scorers, &view->scorers);
+    view->load.node = &view->own;
+    view->load.scorers = &view->scorers;
+    for (size_t i = 0; i < s->n_gpus; i++) {
+        view->gpus[i] = s->gpus[i];
+        gpu_message(&view->gpus[i], &view->gpu_messages[i]);
+        view->gpu_list[i] = &view->gpu_messages[i];
+    }
+    view->load.n_gpus = s->n_gpus;
+    view->load.gpus = view->gpu_list;
+    view->node.load = &view->load;
+    return true;
+}
+
 /** With the lock. False: no memory. */
 static bool node_message(NodeViewMessage *view, Session *s)
 {
     Vmafx__V1__Node *m = &view->node;
 
     vmafx__v1__node__init(m);
-    vmafx__v1__load__init(&view->load);
     view->session = session_ref(s);
     view->refs = calloc(s->n_held + 1, sizeof *view->refs);
     view->ref_list = calloc(s->n_held + 1, sizeof *view->ref_list);
     view->ids = calloc(s->n_held + 1, sizeof *view->ids);
-    if (!view->refs || !view->ref_list || !view->ids)
+    if (!view->refs || !view->ref_list || !view->ids || !load_message(view, s))
         return false;
     m->name = s->name;
     m->state = state_of(s);
@@ -52,21 +103,6 @@ static bool node_message(NodeViewMessage *view, Session *s)
     m->encoders = s->encoders;
     m->connected_unix_us = s->connected;
     m->seen_unix_us = s->seen;
-    view->load.cpu = s->cpu;
-    view->load.memory_used_bytes = s->memory_used;
-    view->load.memory_total_bytes = s->memory_total;
-    for (size_t i = 0; i < s->n_gpus; i++) {
-        vmafx__v1__gpu_load__init(&view->gpus[i]);
-        memcpy(view->gpu_ids[i], s->gpus[i].id, sizeof view->gpu_ids[i]);
-        view->gpus[i].id = view->gpu_ids[i];
-        view->gpus[i].utilization = s->gpus[i].utilization;
-        view->gpus[i].memory_used_bytes = s->gpus[i].used;
-        view->gpus[i].memory_total_bytes = s->gpus[i].total;
-        view->gpu_list[i] = &view->gpus[i];
-    }
-    view->load.n_gpus = s->n_gpus;
-    view->load.gpus = view->gpu_list;
-    m->load = &view->load;
     for (size_t i = 0; i < s->n_held; i++) {
         view->refs[i] = attempt_message(&s->held[i].ref, view->ids[i]);
         view->ref_list[i] = &view->refs[i];
@@ -79,6 +115,8 @@ static bool node_message(NodeViewMessage *view, Session *s)
 static void node_message_done(NodeViewMessage *view)
 {
     session_unref(&view->session);
+    free(view->gpus);
+    free(view->gpu_messages);
     free(view->refs);
     free(view->ref_list);
     free(view->ids);

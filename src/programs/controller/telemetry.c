@@ -278,11 +278,16 @@ static void observe_node(JobTelemetry *t, VmafxObserver *observer, const NodeLoa
     VmafxAttr node = VMAFX_ATTR_STR(VMAFX_KEY_NODE_NAME, load->name);
 
     vmafx_observe_double(observer, t->node_cpu, load->cpu, (VmafxAttrs){ &node, 1 });
-    vmafx_observe_int(observer, t->node_memory, load->memory_used, (VmafxAttrs){ &node, 1 });
-    vmafx_observe_int(observer, t->node_memory_limit, load->memory_total, (VmafxAttrs){ &node, 1 });
+    if (load->memory_total) {
+        vmafx_observe_int(observer, t->node_memory, load->memory_used, (VmafxAttrs){ &node, 1 });
+        vmafx_observe_int(observer, t->node_memory_limit, load->memory_total, (VmafxAttrs){ &node, 1 });
+    }
     for (size_t g = 0; g < load->n_gpus; g++) {
         VmafxAttrs attrs = VMAFX_ATTRS(node, VMAFX_ATTR_STR(VMAFX_KEY_HW_ID, load->gpus[g].id));
-        vmafx_observe_double(observer, t->gpu, load->gpus[g].utilization, attrs);
+        if (load->gpus[g].utilization >= 0)
+            vmafx_observe_double(observer, t->gpu, load->gpus[g].utilization, attrs);
+        if (!load->gpus[g].total)
+            continue;
         vmafx_observe_int(observer, t->gpu_memory, load->gpus[g].used, attrs);
         vmafx_observe_int(observer, t->gpu_memory_limit, load->gpus[g].total, attrs);
     }

@@ -29,8 +29,8 @@ typedef struct NodeLoad {
     size_t n_gpus;
     struct {
         char id[64];
-        double utilization;
-        int64_t used, total;
+        double utilization;  /* below 0: not known */
+        int64_t used, total; /* total 0: not known */
     } gpus[NODE_LOAD_GPUS_MAX];
 } NodeLoad;
 

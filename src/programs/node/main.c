@@ -47,7 +47,7 @@ static const VmafxSetting settings_table[] = {
       "of one encoded video that is kept" },
     { "VMAFX_NODE_LOAD_PERIOD", "load-period", "TIME", VMAFX_SETTING_DURATION, "5s", 100, 60000, false,
       "how often machine and devices are asked how busy they are" },
-    { "VMAFX_NODE_NVML", "nvml", "FILE", VMAFX_SETTING_TEXT, VMAFX_LOAD_NVML, 0, 0, false,
+    { "VMAFX_NODE_NVML", "nvml", "FILE", VMAFX_SETTING_TEXT, "libnvidia-ml.so.1", 0, 0, false,
       "NVIDIA's management library, a name or a path; what is not there is no error; empty: it is not asked" },
     { "VMAFX_NODE_SYSFS", "sysfs", "DIR", VMAFX_SETTING_TEXT, "/sys", 0, 0, false,
       "where the kernel shows devices; another folder where a container sees the machine's in one" },
