@@ -145,8 +145,9 @@ bool vmafx_load_parse_process(const char *text, VmafxProcessUse *ret)
     const char *at = strrchr(text, ')');
     uint64_t value[RSS + 1] = { 0 };
 
-    if (!at++)
+    if (!at)
         return false;
+    at++;
     for (int field = STATE; field <= RSS; field++) {
         skip_blanks(&at);
         size_t len = strcspn(at, " \t\n");
