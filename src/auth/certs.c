@@ -433,3 +433,22 @@ VmafxErr vmafx_certs_describe(const char *path, VmafxCertInfo *ret, VmafxErrInfo
         describe(cert, path, ret);
     return err;
 }
+
+VmafxErr vmafx_certs_describe_pair(const char *path, const char *key_path, VmafxCertInfo *ret, VmafxErrInfo *reterr)
+{
+    VMAFX_AUTO(x509_free_p) X509 *cert = NULL;
+    VMAFX_AUTO(x509_key_free_p) EVP_PKEY *key = NULL;
+    VMAFX_AUTO(x509_key_text_free) char *text = NULL;
+    size_t len;
+    VmafxErr err = read_cert(path, &cert, reterr);
+
+    if (!err) /* by whoever may read it: programs are not this folder's owner */
+        err = vmafx_read_file(key_path, VMAFX_CERTS_FILE_MAX, &text, &len, reterr);
+    if (!err)
+        err = x509_key_parse(text, len, key_path, &key, reterr);
+    if (!err && X509_check_private_key(cert, key) != 1)
+        err = vmafx_fail(reterr, VMAFX_ERR_STATE, "'%s' and '%s' do not belong together", path, key_path);
+    if (!err)
+        describe(cert, path, ret);
+    return err;
+}

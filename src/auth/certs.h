@@ -83,4 +83,7 @@ VMAFX_CHECK VmafxErr vmafx_certs_issue(const VmafxCertsOptions *options, const V
 
 /** Reads the first certificate of a PEM file. VMAFX_ERR_NOT_FOUND, VMAFX_ERR_IO, VMAFX_ERR_LIMIT, VMAFX_ERR_SYNTAX */
 VMAFX_CHECK VmafxErr vmafx_certs_describe(const char *path, VmafxCertInfo *ret, VmafxErrInfo *reterr);
+/** The same of a certificate with its key. VMAFX_ERR_STATE: they do not fit each other */
+VMAFX_CHECK VmafxErr vmafx_certs_describe_pair(const char *path, const char *key_path, VmafxCertInfo *ret,
+                                               VmafxErrInfo *reterr);
 #endif

@@ -160,6 +160,44 @@ bool vmafx_assign_misfit(const VmafxNodeView *nodes, size_t n, size_t node, cons
     return true;
 }
 
+/* ---- What nobody can do ---- */
+
+static VmafxObstacle obstacle_of(const VmafxNodeView *node, const VmafxNeeds *needs)
+{
+    VmafxNeeds asked = *needs;
+    VmafxFailure failure = VMAFX_FAILURE_NONE;
+
+    if (!node->n_models)
+        asked.n_models = 0;
+    if (!vmafx_node_fits(node, &asked, &failure, NULL))
+        return node->draining ? VMAFX_OBSTACLE_DRAINING : VMAFX_OBSTACLE_NONE;
+    return failure == VMAFX_FAILURE_ENCODER ? VMAFX_OBSTACLE_ENCODER
+           : failure == VMAFX_FAILURE_MODEL ? VMAFX_OBSTACLE_MODEL
+                                            : VMAFX_OBSTACLE_MEMORY;
+}
+
+VmafxObstacle vmafx_assign_obstacle(const VmafxNodeView *nodes, size_t n, const VmafxNeeds *needs)
+{
+    VmafxObstacle least = VMAFX_OBSTACLE_NO_NODE; /* the further down in the enum, the less is lacking */
+
+    for (size_t i = 0; i < n; i++) {
+        if (!nodes[i].ready)
+            continue;
+        VmafxObstacle one = obstacle_of(&nodes[i], needs);
+        if (one == VMAFX_OBSTACLE_NONE)
+            return one;
+        least = VMAFX_MAX(least, one);
+    }
+    return least;
+}
+
+const char *vmafx_obstacle_name(VmafxObstacle obstacle)
+{
+    static const char *const names[VMAFX_OBSTACLES] = { "", "no_node", "encoder", "model", "memory", "draining" };
+
+    return obstacle < VMAFX_OBSTACLES ? names[obstacle] : "";
+}
+
 /* ---- A node comes back ---- */
 
 static bool has(const VmafxAttemptRef *refs, size_t n, const VmafxAttemptRef *ref)

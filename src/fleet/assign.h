@@ -98,6 +98,26 @@ VMAFX_CHECK VmafxErr vmafx_node_fits(const VmafxNodeView *node, const VmafxNeeds
 bool vmafx_assign_misfit(const VmafxNodeView *nodes, size_t n, size_t node, const VmafxNeeds *needs,
                          VmafxAttemptReport *report, const char **ret_lacks);
 
+/** Why a waiting job gets nowhere, whatever ends or gets free. */
+typedef enum VmafxObstacle {
+    VMAFX_OBSTACLE_NONE = 0, /* a node can do it, now or when it has room */
+    VMAFX_OBSTACLE_NO_NODE,  /* none is there */
+    VMAFX_OBSTACLE_ENCODER,
+    VMAFX_OBSTACLE_MODEL,
+    VMAFX_OBSTACLE_MEMORY,
+    VMAFX_OBSTACLE_DRAINING, /* those that could take nothing more */
+    VMAFX_OBSTACLES,
+} VmafxObstacle;
+
+/**
+ * Is there a node that could do it? Looks at those that are ready. Where none could, the reason is what the best of
+ * them lacks, in the order encoder, model, memory: one that lacks memory has the rest. A node that does not say which
+ * models it has is taken to have them.
+ */
+VmafxObstacle vmafx_assign_obstacle(const VmafxNodeView *nodes, size_t n, const VmafxNeeds *needs);
+/** As in signals.def: "memory"; "" for NONE. */
+const char *vmafx_obstacle_name(VmafxObstacle obstacle);
+
 /* ---- A node comes back ---- */
 
 typedef enum VmafxReturnVerdict {

@@ -19,6 +19,7 @@
 #include "http/probes.h"
 #include "otel/export/otel.h"
 #include "service/audit.h"
+#include "service/cert_metrics.h"
 #include "service/process_metrics.h"
 #include "signals/signals.h"
 
@@ -30,6 +31,7 @@ struct VmafxService {
     VmafxOtel *otel;
     VmafxLogger *log;
     VmafxProcessMetrics *process;
+    VmafxCertMetrics *certs;
     int signal_fd, wake_fd;
     _Atomic uint64_t heartbeat_ns;
     atomic_bool started;
@@ -78,6 +80,7 @@ VmafxService *vmafx_service_start(const char *name, const char *version)
         &(VmafxOtelStart){ .service = name, .version = version, .log_lines = true, .prometheus_page = true });
     service->log = vmafx_logger_new(name, version, "", VMAFX_NO_ATTRS);
     service->process = vmafx_process_metrics_new(version);
+    service->certs = vmafx_cert_metrics_new(version);
     atomic_store(&service->heartbeat_ns, vmafx_monotonic_ns());
     return service;
 }
@@ -93,6 +96,7 @@ int vmafx_service_stop(VmafxService **at, int code)
     uint64_t within_ms = atomic_load(&service->started) ? VMAFX_OTEL_STOP_MS : code == 1 ? STOP_FAILED_MS : 0;
     VMAFX_IGNORE(vmafx_otel_stop(&service->otel, within_ms)); /* it has complained itself */
     vmafx_process_metrics_free(&service->process);            /* after the last collection */
+    vmafx_cert_metrics_free(&service->certs);
     close(service->signal_fd);
     close(service->wake_fd);
     pthread_mutex_destroy(&service->refusals->lock);
@@ -138,11 +142,15 @@ void vmafx_service_audit(const VmafxService *service, const VmafxIdentity *ident
 
 /* ---- Settings ---- */
 
-VmafxServiceTls vmafx_service_tls(const VmafxSettings *settings)
+VmafxServiceTls vmafx_service_tls(VmafxService *service, const VmafxSettings *settings)
 {
-    return (VmafxServiceTls){ .cert_file = vmafx_settings_text(settings, "VMAFX_TLS_CERT"),
-                              .key_file = vmafx_settings_text(settings, "VMAFX_TLS_KEY"),
-                              .ca_file = vmafx_settings_text(settings, "VMAFX_TLS_CA") };
+    VmafxServiceTls tls = { .cert_file = vmafx_settings_text(settings, "VMAFX_TLS_CERT"),
+                            .key_file = vmafx_settings_text(settings, "VMAFX_TLS_KEY"),
+                            .ca_file = vmafx_settings_text(settings, "VMAFX_TLS_CA") };
+
+    vmafx_cert_metrics_watch(service->certs, "grpc", tls.cert_file, tls.key_file);
+    vmafx_cert_metrics_watch(service->certs, "grpc_ca", tls.ca_file, NULL);
+    return tls;
 }
 
 static void tokens_changed(void *ctx, VmafxErr err, size_t n, const VmafxErrInfo *info)
@@ -191,6 +199,7 @@ VmafxErr vmafx_service_configure(VmafxService *service, const VmafxSettings *set
         err = open_tokens(service, tokens, reterr);
     if (err)
         return err;
+    vmafx_cert_metrics_watch(service->certs, "http", cert, key);
     ret_http->cert_file = cert;
     ret_http->key_file = key;
     ret_policy->tokens = service->tokens;

@@ -74,12 +74,12 @@ typedef struct VmafxServiceTls {
     const char *cert_file, *key_file, *ca_file;
 } VmafxServiceTls;
 
-/** By VMAFX_SERVICE_TLS_SETTINGS; texts are the settings'. */
-VmafxServiceTls vmafx_service_tls(const VmafxSettings *settings);
+/** By VMAFX_SERVICE_TLS_SETTINGS; texts are the settings'. From now on metrics tell when these certificates end. */
+VmafxServiceTls vmafx_service_tls(VmafxService *service, const VmafxSettings *settings);
 
 /**
- * By VMAFX_SERVICE_HTTP_SETTINGS: TLS of the server, and the policy, also for gRPC. Opens the file of tokens, which
- * then belongs to the service, and logs when it changes or cannot be used. Once.
+ * By VMAFX_SERVICE_HTTP_SETTINGS: TLS of the server, whose end metrics tell from now on, and the policy, also for gRPC.
+ * Opens the file of tokens, which then belongs to the service, and logs when it changes or cannot be used. Once.
  * @param ret_http    its certificate and key; texts are the settings', which have to outlive the port
  * @param ret_policy  its tokens live until vmafx_service_stop; the rest of both stays as it is
  * @return VMAFX_ERR_INVALID a key without certificate or the other way round; errors of vmafx_tokens_open

@@ -246,6 +246,61 @@ static void a_misfit_is_tried_again_only_where_another_node_could(void **s)
     assert_false(vmafx_assign_misfit(nodes, 2, 1, &needs, &report, &lacks));
 }
 
+static void a_job_that_nobody_can_do_is_told_by_what_the_best_node_lacks(void **s)
+{
+    static const char *const x264[] = { "libx264" }, *const model[] = { "vmaf_v0.6.1" }, *const other[] = { "other" };
+    const VmafxNodeView whole = { .ready = true,
+                                  .slots = 1,
+                                  .held = 1,
+                                  .memory_mib = 64,
+                                  .encoders = x264,
+                                  .n_encoders = 1,
+                                  .models = model,
+                                  .n_models = 1 };
+    VmafxNodeView lost = whole, draining = whole, small = whole, silent = whole, poor = whole, later = whole;
+    const VmafxNeeds all = { 64, "libx264", NULL, model, 1 };
+
+    lost.ready = false;
+    draining.draining = true;
+    small.memory_mib = 32;
+    silent.n_models = 0; /* does not say which it has */
+    poor.n_encoders = 0;
+    later.n_encoders = 0;
+    later.encoders_later = true;
+    const struct {
+        const char *why;
+        VmafxNodeView nodes[3];
+        size_t n;
+        VmafxNeeds needs;
+        VmafxObstacle obstacle;
+        const char *name;
+    } rows[] = {
+        { "one that is busy can", { whole }, 1, all, VMAFX_OBSTACLE_NONE, "" },
+        { "nobody is there", { lost }, 1, all, VMAFX_OBSTACLE_NO_NODE, "no_node" },
+        { "nobody at all", { lost }, 0, all, VMAFX_OBSTACLE_NO_NODE, "no_node" },
+        { "one of several can", { small, poor, whole }, 3, all, VMAFX_OBSTACLE_NONE, "" },
+        { "the one that could is leaving", { small, draining, poor }, 3, all, VMAFX_OBSTACLE_DRAINING, "draining" },
+        { "memory", { poor, small }, 2, all, VMAFX_OBSTACLE_MEMORY, "memory" },
+        { "memory, by one that is leaving", { draining }, 1, { .memory_mib = 65 }, VMAFX_OBSTACLE_MEMORY, "memory" },
+        { "an encoder", { whole }, 1, { .codec = "av1" }, VMAFX_OBSTACLE_ENCODER, "encoder" },
+        { "any encoder, perhaps", { later }, 1, { .codec = "av1" }, VMAFX_OBSTACLE_NONE, "" },
+        { "a model", { whole, poor }, 2, { .models = other, .n_models = 1 }, VMAFX_OBSTACLE_MODEL, "model" },
+        { "a model, perhaps", { whole, silent }, 2, { .models = other, .n_models = 1 }, VMAFX_OBSTACLE_NONE, "" },
+        { "no memory said is any memory",
+          { { .ready = true } },
+          1,
+          { .memory_mib = 1 << 30 },
+          VMAFX_OBSTACLE_NONE,
+          "" },
+    };
+
+    for (size_t i = 0; i < VMAFX_LEN(rows); i++) {
+        print_message("%s\n", rows[i].why);
+        assert_int_equal(vmafx_assign_obstacle(rows[i].nodes, rows[i].n, &rows[i].needs), rows[i].obstacle);
+        assert_string_equal(vmafx_obstacle_name(rows[i].obstacle), rows[i].name);
+    }
+}
+
 static void a_node_that_does_not_know_its_encoders_yet_may_have_any(void **s)
 {
     VmafxNodeView nodes[2] = { idle_node(1), idle_node(1) };
@@ -352,6 +407,7 @@ int main(void)
         cmocka_unit_test(the_plan_is_as_even_as_can_be),
         cmocka_unit_test(what_a_node_lacks_is_named),
         cmocka_unit_test(a_misfit_is_tried_again_only_where_another_node_could),
+        cmocka_unit_test(a_job_that_nobody_can_do_is_told_by_what_the_best_node_lacks),
         cmocka_unit_test(a_node_that_does_not_know_its_encoders_yet_may_have_any),
         cmocka_unit_test(a_node_that_comes_back_is_compared_with_the_store),
         cmocka_unit_test(leases_end_only_after_a_grace_that_is_on_disk),

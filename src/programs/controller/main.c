@@ -338,7 +338,7 @@ static VmafxErr make_parts(Controller *c, VmafxErrInfo *reterr)
 static VmafxErr start_rpc(Controller *c, VmafxErrInfo *reterr)
 {
     const char *address = vmafx_settings_text(c->settings, "VMAFX_CONTROLLER_GRPC");
-    VmafxServiceTls tls = vmafx_service_tls(c->settings);
+    VmafxServiceTls tls = vmafx_service_tls(c->service, c->settings);
     size_t n = api_rpc_methods(&c->api, c->methods, METHODS_MAX - 3 - UPLOADS_RPC_METHODS);
     VmafxErr err;
 

@@ -107,7 +107,7 @@ bool session_is_lost(const Session *s)
     return s->gone || !s->ready || vmafx_monotonic_ns() - s->seen_ns >= (uint64_t)s->table->config.lease_ms * 1000000u;
 }
 
-static void view_of(const Session *s, uint64_t generation, VmafxNodeView *ret)
+void view_of(const Session *s, uint64_t generation, VmafxNodeView *ret)
 {
     *ret = (VmafxNodeView){
         .name = s->name,
@@ -145,19 +145,26 @@ static void recipe_needs(const Vmafx__V1__JobSpec *spec, VmafxNeeds *needs)
     needs->codec = *recipe->codec ? recipe->codec : NULL;
 }
 
+void needs_of(const Vmafx__V1__JobSpec *spec, int32_t memory_mib, const char **models, VmafxNeeds *ret)
+{
+    *ret = (VmafxNeeds){ .memory_mib = memory_mib, .models = models };
+    for (size_t i = 0; i < spec->n_models && i < NEEDS_MODELS_MAX; i++)
+        models[ret->n_models++] = spec->models[i]->version;
+    recipe_needs(spec, ret);
+}
+
 /** Another node may have what this one lacks; all of them are looked at only when this one lacks something. */
 static bool fits(NodeTable *table, const Session *session, const Vmafx__V1__JobSpec *spec, int32_t memory_mib,
                  VmafxAttemptReport *report, char *message, size_t size)
 {
     VMAFX_AUTO(vmafx_free_p) VmafxNodeView *views = NULL;
-    const char *models[16], *lacks = "";
-    VmafxNeeds needs = { .memory_mib = memory_mib, .models = models };
+    const char *models[NEEDS_MODELS_MAX], *lacks = "";
+    VmafxNeeds needs;
     VmafxNodeView view;
 
-    /* One that does not say which models it has finds out by itself. */
-    for (size_t i = 0; session->n_models && i < spec->n_models && i < VMAFX_LEN(models); i++)
-        models[needs.n_models++] = spec->models[i]->version;
-    recipe_needs(spec, &needs);
+    needs_of(spec, memory_mib, models, &needs);
+    if (!session->n_models) /* one that does not say which models it has finds out by itself */
+        needs.n_models = 0;
     view_of(session, table->generation, &view);
     if (!vmafx_node_fits(&view, &needs, NULL, NULL))
         return true;
@@ -361,6 +368,7 @@ void node_table_tick(NodeTable *table)
     }
     pthread_mutex_unlock(&table->lock);
     table_dispatch(table);
+    obstacles_turn(table, now);
 }
 
 void node_table_counts(void *ctx, FleetCounts *ret)
@@ -387,6 +395,7 @@ void node_table_counts(void *ctx, FleetCounts *ret)
         ret->slots_busy += busy;
         ret->slots_free += s->draining ? 0 : s->slots - busy;
     }
+    memcpy(ret->unplaceable, table->unplaceable, sizeof ret->unplaceable);
     pthread_mutex_unlock(&table->lock);
 }
 

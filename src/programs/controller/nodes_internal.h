@@ -81,17 +81,26 @@ typedef struct Session {
     size_t under_way;     /* bytes of what it has said that the store has not done yet */
 } Session;
 
+/** A pass through the waiting jobs; the ticking thread's own. */
+typedef struct ObstaclePass {
+    uint64_t next_ns;  /* monotonic: when the next one begins */
+    VmafxJobId before; /* how far this one has come; zero: it has not begun */
+    uint64_t found[VMAFX_OBSTACLES];
+} ObstaclePass;
+
 struct NodeTable {
     NodeTableConfig config;
     atomic_bool stopping;
+    ObstaclePass pass;
 
     pthread_mutex_t lock; /* covers everything below; nothing waits under it */
     Session *sessions[VMAFX_FLEET_NODES_MAX];
     size_t n_sessions;
     size_t cursor;
-    int64_t waiting;     /* jobs in the queue, counted from events */
-    size_t result_bytes; /* results that are not whole or wait for the disk, of all nodes */
-    uint64_t generation; /* grows when there may be work that was not there before */
+    int64_t waiting;                       /* jobs in the queue, counted from events */
+    size_t result_bytes;                   /* results that are not whole or wait for the disk, of all nodes */
+    uint64_t unplaceable[VMAFX_OBSTACLES]; /* as the last pass found them */
+    uint64_t generation;                   /* grows when there may be work that was not there before */
 };
 
 Session *session_ref(Session *session);
@@ -116,6 +125,15 @@ void session_cancel(Session *session, const VmafxAttemptRef *ref, Vmafx__V1__Can
 
 /** Gives work to who can take it. Without the lock. */
 void table_dispatch(NodeTable *table);
+
+#define NEEDS_MODELS_MAX 16
+/** What a job needs; names are the request's, models has room for NEEDS_MODELS_MAX. */
+void needs_of(const Vmafx__V1__JobSpec *spec, int32_t memory_mib, const char **models, VmafxNeeds *ret);
+/** How assign.h sees a node; generation UINT64_MAX: as if nothing had been asked for in vain. With the lock. */
+void view_of(const Session *session, uint64_t generation, VmafxNodeView *ret);
+
+/** Looks at some more of the waiting jobs: can anybody do them? From node_table_tick, without the lock. */
+void obstacles_turn(NodeTable *table, uint64_t now_ns);
 
 /** A reference as a message; text is where the id is written. */
 Vmafx__V1__AttemptRef attempt_message(const VmafxAttemptRef *ref, char text[VMAFX_JOB_ID_TEXT]);

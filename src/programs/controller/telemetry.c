@@ -25,7 +25,7 @@ struct JobTelemetry {
     VmafxTracer *tracer;
     VmafxCounter *submitted, *completed, *failed, *cancelled, *retried, *expired, *fenced;
     VmafxHistogram *wait, *run, *whole, *score;
-    VmafxObservable *queued, *in_flight, *queue_age, *nodes, *slots;
+    VmafxObservable *queued, *in_flight, *queue_age, *nodes, *slots, *unplaceable;
     VmafxObservable *node_cpu, *node_memory, *node_memory_limit, *gpu, *gpu_memory, *gpu_memory_limit;
     VmafxCallback *callback;
 };
@@ -265,6 +265,9 @@ static void observe_fleet(JobTelemetry *t, VmafxObserver *observer)
     for (size_t i = 0; i < VMAFX_LEN(nodes); i++)
         vmafx_observe_int(observer, t->nodes, (int64_t)nodes[i].n,
                           VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_NODE_STATE, nodes[i].state)));
+    for (VmafxObstacle i = VMAFX_OBSTACLE_NO_NODE; i < VMAFX_OBSTACLES; i++)
+        vmafx_observe_int(observer, t->unplaceable, (int64_t)counts.unplaceable[i],
+                          VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_JOB_OBSTACLE, vmafx_obstacle_name(i))));
     vmafx_observe_int(observer, t->slots, (int64_t)counts.slots_free,
                       VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_SLOT_STATE, "free")));
     vmafx_observe_int(observer, t->slots, (int64_t)counts.slots_busy,
@@ -335,6 +338,7 @@ JobTelemetry *job_telemetry_new(VmafxStore *store, const FleetView *fleet)
     t->queued = vmafx_signal_observable(meter, VMAFX_METRIC_ID_JOBS_QUEUED);
     t->in_flight = vmafx_signal_observable(meter, VMAFX_METRIC_ID_JOBS_IN_FLIGHT);
     t->queue_age = vmafx_signal_observable_double(meter, VMAFX_METRIC_ID_JOB_QUEUE_AGE);
+    t->unplaceable = vmafx_signal_observable(meter, VMAFX_METRIC_ID_JOBS_UNPLACEABLE);
     t->node_cpu = vmafx_signal_observable_double(meter, VMAFX_METRIC_ID_NODE_CPU_UTILIZATION);
     t->node_memory = vmafx_signal_observable(meter, VMAFX_METRIC_ID_NODE_MEMORY_USAGE);
     t->node_memory_limit = vmafx_signal_observable(meter, VMAFX_METRIC_ID_NODE_MEMORY_LIMIT);

@@ -6,6 +6,7 @@
 #ifndef VMAFX_PROGRAMS_CONTROLLER_TELEMETRY_H
 #define VMAFX_PROGRAMS_CONTROLLER_TELEMETRY_H
 
+#include "fleet/assign.h"
 #include "otel/api/trace.h"
 #include "store/store.h"
 
@@ -17,6 +18,7 @@ typedef struct FleetCounts {
     uint64_t slots_free, slots_busy;
     int64_t memory_max_mib; /* the most that a node which takes tasks has; INT64_MAX: one that did not say; 0: none is
                                there */
+    uint64_t unplaceable[VMAFX_OBSTACLES]; /* waiting jobs, by what is in their way; of NONE: 0 */
 } FleetCounts;
 
 #define NODE_LOAD_GPUS_MAX 16

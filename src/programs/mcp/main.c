@@ -90,7 +90,7 @@ static VmafxErr open_backend(Main *m, VmafxErrInfo *reterr)
     const VmafxSettings *s = m->settings;
     const char *controller = vmafx_settings_text(s, "VMAFX_CONTROLLER"),
                *server = vmafx_settings_text(s, "VMAFX_SERVER");
-    VmafxServiceTls tls = vmafx_service_tls(s);
+    VmafxServiceTls tls = vmafx_service_tls(m->service, s);
     RemoteConfig remote = {
         .address = controller ? controller : server,
         .cert_file = tls.cert_file,

@@ -150,7 +150,7 @@ static VmafxErr make_node(Program *p, VmafxErrInfo *reterr)
     int64_t slots = vmafx_settings_int(s, "VMAFX_NODE_SLOTS"), memory = vmafx_settings_int(s, "VMAFX_NODE_MEMORY");
     const char *keep = vmafx_settings_text(s, "VMAFX_NODE_KEEP");
     int64_t keep_max = vmafx_settings_int(s, "VMAFX_NODE_KEEP_BYTES_MAX");
-    VmafxServiceTls tls = vmafx_service_tls(s);
+    VmafxServiceTls tls = vmafx_service_tls(p->service, s);
     VmafxErr err = find_names(p, reterr);
 
     if (err)

@@ -254,7 +254,7 @@ static VmafxErr start_http(Program *p, VmafxHttpServerConfig *config, VmafxErrIn
 static VmafxErr start_rpc(Program *p, VmafxErrInfo *reterr)
 {
     const char *address = vmafx_settings_text(p->settings, "VMAFX_SERVER_GRPC");
-    VmafxServiceTls tls = vmafx_service_tls(p->settings);
+    VmafxServiceTls tls = vmafx_service_tls(p->server.service, p->settings);
 
     if (!address)
         return VMAFX_OK;
@@ -285,7 +285,8 @@ static int start(Program *p)
     VmafxErr err = vmafx_service_configure(p->server.service, p->settings, &http, &p->server.policy, &info);
 
     p->server.scratch = vmafx_settings_text(p->settings, "VMAFX_SERVER_UPLOAD_DIR");
-    p->server.encrypted_grpc = vmafx_service_tls(p->settings).cert_file != NULL; /* before any door is open */
+    p->server.encrypted_grpc =
+        vmafx_service_tls(p->server.service, p->settings).cert_file != NULL; /* before any door is open */
     if (!err)
         err = make_parts(p, &info);
     if (!err)
