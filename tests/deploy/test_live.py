@@ -6,7 +6,6 @@ usage: test_live.py VMAFX [CASE…]
 import http.client
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -17,21 +16,16 @@ from boards import expressions
 from fleet import DEADLINE_S, Fleet, Process, program
 from harness import case, main, need, pair, write_y4m
 from mcp import CLIENT
+from pages import free_port, stand_in
 from server import Server
 
-# What a machine without GPUs, encoding and inference has not, and what a moment is too short for.
-NOT_HERE = ("vmafx_node_gpu_", "vmafx_encoder_", "vmafx_inference_")
+# What a fleet without encoding and inference has not, and what a moment is too short for.
+NOT_HERE = ("vmafx_encoder_", "vmafx_inference_")
 CONFIG = """
 global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}
 rule_files: ["{rules}"]
 scrape_configs:
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def http_port(process):
@@ -42,7 +36,8 @@ def start_node(fleet):
     """A node, which does not tell its port, on one that was free a moment ago."""
     port = free_port()
     node = Process("node", [program("vmafx-node"), "--name", "node-1", "--controller", f"127.0.0.1:{fleet.port}", "--slots", "2",
-                            "--state", os.path.abspath("node"), "--input-roots", "/", "--http", f"127.0.0.1:{port}"],
+                            "--state", os.path.abspath("node"), "--input-roots", "/", "--http", f"127.0.0.1:{port}",
+                            "--nvml", stand_in(), "--load-period", "500ms"],
                    fleet.env, os.path.abspath("node.log"))
     fleet.processes.append(node)
     node.wait_line("connected")

@@ -2,6 +2,7 @@
 """A little OTLP/HTTP receiver, and enough of protobuf to look into what it got."""
 import gzip
 import http.server
+import struct
 import threading
 
 
@@ -90,6 +91,13 @@ def metrics_of(body):
     """(resource attributes, name -> metric) of an ExportMetricsServiceRequest."""
     resource, metrics = items_of(body)
     return resource, {metric[1][0].decode(): metric for metric in metrics}
+
+
+def points_of(metric):
+    """[(attributes, value)] of a gauge or a sum."""
+    data = fields((metric.get(5) or metric.get(7))[0])
+    return [(attributes(point, 7), struct.unpack("<d", point[4][0])[0] if 4 in point else struct.unpack("<q", point[6][0])[0])
+            for point in map(fields, data[1])]
 
 
 def logs_of(body):

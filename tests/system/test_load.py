@@ -6,26 +6,16 @@ usage: test_load.py VMAFX [CASE…]
 import json
 import os
 import re
-import socket
-import struct
-import time
 import urllib.request
 
-from fleet import DEADLINE_S, FOLDER, Fleet, Process, program
-from harness import Skip, case, main
-from otlp import Receiver, attributes, fields, metrics_of
+from fleet import DEADLINE_S, Fleet, Process, program
+from harness import case, main
+from otlp import Receiver, metrics_of, points_of
+from pages import free_port, stand_in, value, wait
 
 GIB = 1 << 30
 GPU = "GPU-00000000-0000-0000-0000-00000000000"
 AMD = "d4b1a52e5e2fb9e0"
-
-
-def stand_in():
-    """The library in the place of NVIDIA's."""
-    path = os.path.join(FOLDER, "..", "tests", "libnvml_stand_in.so")
-    if not os.path.exists(path):
-        raise Skip("nvml_stand_in is not built beside the tests")
-    return os.path.abspath(path)
 
 
 def say(text):
@@ -46,12 +36,6 @@ def amd_card():
                        "unique_id": AMD, "product_name": "Radeon Pro W7900", "gpu_busy_percent": "37",
                        "mem_info_vram_used": str(GIB), "mem_info_vram_total": str(48 * GIB)}.items():
         put(f"sys/class/drm/card1/device/{name}", text + "\n")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Machine(Fleet):
@@ -82,27 +66,8 @@ class Machine(Fleet):
     def wait_load(self, ready):
         return wait(self.load, ready)
 
-    def page(self, name):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http[name]}/metrics", timeout=DEADLINE_S) as answer:
-            return answer.read().decode()
-
     def value(self, name, metric, **labels):
-        """Of a series of a page that has these labels; None: there is none."""
-        for line in self.page(name).splitlines():
-            found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)( \S+)?", line)
-            if found and found[1] == metric and set(labels.items()) <= set(re.findall(r'(\w+)="([^"]*)"', found[2] or "")):
-                return float(found[3])
-        return None
-
-
-def wait(ask, ready):
-    end = time.monotonic() + DEADLINE_S
-    while time.monotonic() < end:
-        got = ask()
-        if ready(got):
-            return got
-        time.sleep(0.05)
-    raise AssertionError(f"never came: {got}")
+        return value(self.http[name], metric, **labels)
 
 
 @case
@@ -111,7 +76,7 @@ def devices_go_from_the_node_to_lists_and_pages():
     amd_card()
     with Machine() as fleet:
         fleet.start()
-        load = fleet.wait_load(lambda got: len(got["gpus"]) == 3 and got["cpus"] > 0)
+        load = fleet.wait_load(lambda got: len(got["gpus"]) == 3 and got.get("scorers", {}).get("processes"))
         first, second, amd = load["gpus"]
         assert first == {"id": GPU + "0", "utilization": 0.1, "memory_used_bytes": GIB, "memory_total_bytes": 80 * GIB,
                          "vendor": "NVIDIA", "model": "NVIDIA Stand-in 0", "index": 0, "pci": "0000:10:00.0",
@@ -122,7 +87,7 @@ def devices_go_from_the_node_to_lists_and_pages():
             (AMD, "Radeon Pro W7900", 0.37, -1), amd
         assert load["memory_total_bytes"] >= load["memory_used_bytes"] > 0, load
         assert load["node"]["processes"] == 1 and load["node"]["memory_bytes"] > 0, load
-        assert load["scorers"]["processes"] >= 1 and load["scorers"]["memory_bytes"] > 0, load
+        assert load["scorers"]["memory_bytes"] > 0, load
 
         table = fleet.ok("nodes")
         assert re.search(r"SLOTS +CPU +MEM +GPU +KERNELS", table), table
@@ -169,10 +134,7 @@ def otlp_has_the_same_values():
             for _, body in reversed(list(receiver.bodies.get("/v1/metrics", []))):
                 resource, metrics = metrics_of(body)
                 if resource["service.name"] == service and name in metrics:
-                    data = fields((metrics[name].get(5) or metrics[name].get(7))[0])
-                    found = [fields(point) for point in data[1]]
-                    return [(attributes(point, 7), struct.unpack("<d", point[4][0])[0] if 4 in point else
-                             struct.unpack("<q", point[6][0])[0]) for point in found]
+                    return points_of(metrics[name])
             return []
 
         node = wait(lambda: points(b"vmafx-node", "hw.gpu.utilization"), lambda got: len(got) == 3)
@@ -210,7 +172,8 @@ def a_library_that_hangs_delays_no_heartbeat_and_is_told_once():
 def a_machine_without_devices_lacks_nothing():
     with Machine(nvml=os.path.abspath("nowhere.so")) as fleet:
         node = fleet.start()
-        load = fleet.wait_load(lambda got: got["cpus"] > 0 and got["memory_total_bytes"] > 0)
+        load = fleet.wait_load(lambda got: got.get("cpus"))
+        assert load["memory_total_bytes"] > 0, load
         assert load["gpus"] == [], load
         assert re.search(r"node-1 .* - +(c|avx2|avx512|neon|sse41) ", fleet.ok("nodes"))
         assert "level=warn" not in node.lines() and "level=error" not in node.lines(), node.lines()
