@@ -917,7 +917,7 @@ def a_node_that_fetches_without_reading_keeps_no_other_out():
                 return other.stream("Fleet", "FetchUpload", {"attempt": ref, "uri": uri, "offset": str(len(data) - 9)}).end()
 
             def fetch_until(code):
-                end = time.monotonic() + 60
+                end = time.monotonic() + 120
                 while True:
                     messages, status = fetch_end(attempt)
                     if status["code"] == code:

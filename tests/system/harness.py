@@ -142,6 +142,11 @@ def long_pair(n, w=320, h=240):
     return os.path.abspath("long-ref.y4m"), os.path.abspath("long-dis.y4m")
 
 
+def slow_pair():
+    """long_pair of some seconds of one thread's work, for programs as they are built here."""
+    return long_pair(1000 if built_with("asan") else 8000)
+
+
 def ffmpeg(*arguments):
     need("ffmpeg", "ffmpeg")
     subprocess.run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *map(str, arguments)], check=True,

@@ -10,7 +10,7 @@ import threading
 import time
 
 from fleet import Fleet
-from harness import absolute_pair, case, expect, is_task, load, long_pair, main, pair, run, write_y4m
+from harness import absolute_pair, case, expect, is_task, load, long_pair, main, pair, run, slow_pair, write_y4m
 from otlp import Receiver
 from trees import check_tree, spans_by_trace
 
@@ -137,7 +137,7 @@ def children(pid):
 
 @case
 def a_job_survives_its_node():
-    reference, distorted = long_pair(1000)
+    reference, distorted = slow_pair()
     with Fleet(nodes=2, slots=1) as fleet:
         job_id = fleet.submit(reference, distorted)
         first = fleet.wait_state(job_id, "running")["node"]
@@ -167,7 +167,7 @@ def a_child_that_crashes_is_a_failure_of_that_attempt_and_nothing_else():
 
 @case
 def a_scorer_that_dies_is_started_again():
-    reference, distorted = long_pair(1000)
+    reference, distorted = slow_pair()
     with Fleet(slots=1) as fleet:
         job_id = fleet.submit(reference, distorted)
         fleet.wait_state(job_id, "running")
@@ -181,7 +181,7 @@ def a_scorer_that_dies_is_started_again():
 
 @case
 def a_result_computed_while_the_controller_was_away_is_delivered_once():
-    reference, distorted = long_pair(1000)
+    reference, distorted = slow_pair()
     with Fleet(slots=1, lease="30s") as fleet:
         job_id = fleet.submit(reference, distorted)
         fleet.wait_state(job_id, "running")
@@ -204,7 +204,7 @@ def a_result_computed_while_the_controller_was_away_is_delivered_once():
 
 @case
 def sigterm_lets_a_node_finish_and_a_second_one_stops_it_now():
-    reference, distorted = long_pair(1000)
+    reference, distorted = slow_pair()
     with Fleet(nodes=2, slots=1) as fleet:
         job_id = fleet.submit(reference, distorted)
         first = fleet.wait_state(job_id, "running")["node"]

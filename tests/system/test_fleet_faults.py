@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 from fleet import Fleet, Process, program
-from harness import absolute_pair, case, expect, long_pair, main
+from harness import absolute_pair, case, expect, main, slow_pair
 from otlp import Receiver
 from trees import check_tree, spans_by_trace
 
@@ -131,7 +131,7 @@ def spooled(name):
 
 @case
 def a_result_that_is_damaged_in_its_nodes_spool_is_computed_again():
-    reference, distorted = long_pair(300)
+    reference, distorted = slow_pair()
     with Fleet(slots=1, lease="30s") as fleet:
         job_id = fleet.submit(reference, distorted)
         fleet.wait_state(job_id, "running")
