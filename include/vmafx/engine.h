@@ -32,9 +32,9 @@ extern "C" {
 #define VMAFX_MODEL_MEMBERS_MAX  256   /* models of one collection */
 
 /**
- * The luma plane of a picture. Row y begins at data + y * stride and holds w samples: uint8_t when bpc is 8,
+ * One plane of a picture. Row y begins at data + y * stride and holds w samples: uint8_t when bpc is 8,
  * else uint16_t in the machine's byte order with the value in the low bpc bits. The bytes after them, up to
- * stride, mean nothing. The features of this version read luma only.
+ * stride, mean nothing.
  */
 typedef struct VmafxPlane {
     const void *data; /* aligned to the sample */
@@ -42,6 +42,18 @@ typedef struct VmafxPlane {
     int w, h;         /* samples, 1 … VMAFX_DIMENSION_MAX */
     int bpc;          /* bits per sample, 8 … 16 */
 } VmafxPlane;
+
+typedef enum VmafxChroma { VMAFX_CHROMA_400 = 0, VMAFX_CHROMA_420, VMAFX_CHROMA_422, VMAFX_CHROMA_444 } VmafxChroma;
+
+/**
+ * A picture: luma, and Cb and Cr unless chroma is 4:0:0. All planes have the same depth. Where chroma has half the
+ * luma's width or height, that is half of it rounded down, as in the reference: a chroma plane may have one column or
+ * row more, which no feature sees.
+ */
+typedef struct VmafxPicture {
+    VmafxPlane planes[3];
+    VmafxChroma chroma;
+} VmafxPicture;
 
 /** key=value, both terminated strings. */
 typedef struct VmafxOption {
@@ -110,7 +122,7 @@ enum {
 
 typedef struct VmafxEngineSettings {
     int threads;           /* workers; 0 computes in the calling thread */
-    int subsample;         /* N > 1: vif, adm and scores only for frames whose index is a multiple of N; 0 means 1 */
+    int subsample;         /* N > 1: only frames whose index is a multiple of N, but for motion and psnr; 0 means 1 */
     unsigned cpu_disabled; /* VMAFX_CPU_… that must not be used although the machine has them */
     /* Called after the features of each frame, so that whoever waits knows when vmafx_engine_settle is worth a call:
        from any worker, or from within push when there are none; not any more once finish has come back. It must be
@@ -170,7 +182,14 @@ VMAFX_CHECK VmafxErr vmafx_engine_give(VmafxEngine *engine, size_t guest, const 
                                        VmafxErrInfo *reterr);
 
 /**
- * Adds an extractor ("vif", "adm", "motion") by name. Before the first frame.
+ * The extractors that can be added, sorted by name. Names are static. docs/features.md says what each measures.
+ * @param ret_n  how many
+ */
+const char *const *vmafx_engine_features(size_t *ret_n);
+
+/**
+ * Adds an extractor by name. Before the first frame. A second one whose values would have the same names must have the
+ * same options.
  * @return VMAFX_ERR_UNSUPPORTED for extractors that come with a later version, VMAFX_ERR_FEATURE for an unknown
  *         one or an option value out of range. Unknown option names are an error when strict, else ignored.
  */
@@ -185,6 +204,15 @@ VMAFX_CHECK VmafxErr vmafx_engine_add_feature(VmafxEngine *engine, const char *e
  */
 VMAFX_CHECK VmafxErr vmafx_engine_push(VmafxEngine *engine, const VmafxPlane *ref, const VmafxPlane *dis,
                                        VmafxErrInfo *reterr);
+/**
+ * The same for whole pictures, which the features psnr, psnr_hvs and ciede want: to psnr a luma plane alone is a grey
+ * picture, to the others an error. Chroma is copied only when a feature reads it.
+ */
+VMAFX_CHECK VmafxErr vmafx_engine_push_pictures(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis,
+                                                VmafxErrInfo *reterr);
+/** Whether a feature that was added reads chroma. */
+bool vmafx_engine_reads_chroma(const VmafxEngine *engine);
+
 /** Ends the clip: waits for the workers, derives motion2 and motion3, predicts the scores. */
 VMAFX_CHECK VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr);
 
@@ -233,6 +261,12 @@ typedef struct VmafxPooled {
  */
 VMAFX_CHECK VmafxErr vmafx_engine_pool(const VmafxEngine *engine, size_t series, uint32_t lo, uint32_t hi,
                                        VmafxPooled *ret_pooled);
+
+/** Values of the whole clip that no frame has (apsnr_y), in report order; known after finish, before that there are 0. */
+size_t vmafx_engine_aggregates(const VmafxEngine *engine);
+/** As vmafx_engine_series_name. */
+const char *vmafx_engine_aggregate_name(const VmafxEngine *engine, size_t aggregate);
+double vmafx_engine_aggregate(const VmafxEngine *engine, size_t aggregate);
 
 #ifdef __cplusplus
 }

@@ -63,7 +63,12 @@ struct VmafxEngine {
     size_t n_groups;
     VmafxSeries series;
     VmafxPipeline *pipeline; /* from the first push on */
-    VmafxPlane shape;        /* of every frame; data is NULL */
+    VmafxShape shape;        /* of every frame */
+    struct {
+        const char *name; /* the extractor's */
+        double value;
+    } aggregates[VMAFX_INSTANCES_MAX * VMAFX_AGGREGATES_MAX];
+    size_t n_aggregates;
     uint32_t n_frames;
     uint32_t n_settled; /* from the first: derived and predicted */
     bool finished;
@@ -112,6 +117,15 @@ void vmafx_engine_free(VmafxEngine **engine_p)
     *engine_p = NULL;
 }
 
+/* Two of one name may differ in what they give for debugging only. */
+static bool same_values(const VmafxInstance *a, const VmafxInstance *b)
+{
+    for (size_t i = 0; i < a->extractor->n_options; i++)
+        if (a->values[i] != b->values[i] && strcmp(a->extractor->options[i].name, "debug") != 0)
+            return false;
+    return true;
+}
+
 VmafxErr vmafx_engine_add_instance(VmafxEngine *engine, const VmafxExtractor *extractor, const VmafxOptions *options,
                                    bool strict, size_t *ret_instance, VmafxErrInfo *reterr)
 {
@@ -130,6 +144,11 @@ VmafxErr vmafx_engine_add_instance(VmafxEngine *engine, const VmafxExtractor *ex
         if (engine->instances[i].extractor == extractor &&
             vmafx_options_same(extractor->options, extractor->n_options, engine->instances[i].values,
                                instance.values)) {
+            if (!same_values(&engine->instances[i], &instance))
+                return vmafx_fail(reterr, VMAFX_ERR_FEATURE,
+                                  "feature '%s' is asked for twice with different options that its results do not have "
+                                  "in their names; ask for it once",
+                                  extractor->name);
             *ret_instance = i;
             return VMAFX_OK;
         }
@@ -286,9 +305,10 @@ static VmafxErr name_features(VmafxEngine *engine, VmafxInstance *instance, bool
         if (feature->derived != derived)
             continue;
         instance->series[i] = SIZE_MAX;
-        if (feature->debug && !wants_debug(instance))
+        if ((feature->debug && !wants_debug(instance)) ||
+            (extractor->gives && !extractor->gives(instance, &engine->shape, i)))
             continue;
-        VMAFX_AUTO(vmafx_free_p) char *name = vmafx_sprintf("%s%s", feature->report, suffix);
+        VMAFX_AUTO(vmafx_free_p) char *name = vmafx_sprintf("%s%s", feature->report, feature->plain ? "" : suffix);
         if (!name)
             return VMAFX_ERR_NOMEM;
         VmafxErr err = vmafx_series_add(&engine->series, name, &instance->series[i], reterr);
@@ -360,8 +380,13 @@ static VmafxErr make_passes(VmafxEngine *engine)
     }
     for (size_t i = 0; i < engine->n_groups; i++) {
         Group *group = &engine->groups[i];
-        VmafxPassSetup setup = { group->instances, group->n_instances, &engine->kernels,
-                                 engine->shape.w,  engine->shape.h,    engine->shape.bpc };
+        const VmafxPassSetup setup = { .instances = group->instances,
+                                       .n_instances = group->n_instances,
+                                       .kernels = &engine->kernels,
+                                       .w = engine->shape.w,
+                                       .h = engine->shape.h,
+                                       .bpc = engine->shape.bpc,
+                                       .chroma = engine->shape.chroma };
 
         group->passes = calloc((size_t)n_workers(engine), sizeof *group->passes);
         if (!group->passes)
@@ -408,7 +433,7 @@ static VmafxErr frame_work(void *opaque, int worker, const VmafxFrameInput *inpu
     return VMAFX_OK;
 }
 
-static VmafxErr check_shape(const VmafxPlane *plane, VmafxErrInfo *reterr)
+static VmafxErr check_luma(const VmafxPlane *plane, VmafxErrInfo *reterr)
 {
     if (plane->bpc < 8 || plane->bpc > 16)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "%d bits per sample; 8 to 16 are possible", plane->bpc);
@@ -418,15 +443,33 @@ static VmafxErr check_shape(const VmafxPlane *plane, VmafxErrInfo *reterr)
     return VMAFX_OK;
 }
 
-static VmafxErr check_sizes(const VmafxEngine *engine, const VmafxPlane *plane, VmafxErrInfo *reterr)
+static VmafxErr check_shape(const VmafxEngine *engine, const VmafxShape *shape, VmafxErrInfo *reterr)
 {
-    for (size_t i = 0; i < engine->n_instances; i++) {
+    bool usual = shape->bpc == 8 || shape->bpc == 10 || shape->bpc == 12 || shape->bpc == 16;
+    VmafxErr err = VMAFX_OK;
+
+    for (size_t i = 0; !err && i < engine->n_instances; i++) {
         const VmafxExtractor *extractor = engine->instances[i].extractor;
-        if (plane->w < extractor->size_min || plane->h < extractor->size_min)
+        if (shape->w < extractor->size_min || shape->h < extractor->size_min)
             return vmafx_fail(reterr, VMAFX_ERR_INVALID, "feature '%s' needs pictures of at least %dx%d, not %dx%d",
-                              extractor->name, extractor->size_min, extractor->size_min, plane->w, plane->h);
+                              extractor->name, extractor->size_min, extractor->size_min, shape->w, shape->h);
+        if (!usual && !extractor->wide)
+            return vmafx_fail(reterr, VMAFX_ERR_INVALID,
+                              "feature '%s' is defined for 8, 10, 12 and 16 bits per sample, not for %d",
+                              extractor->name, shape->bpc);
+        if (extractor->check_shape)
+            err = extractor->check_shape(&engine->instances[i], shape, reterr);
     }
-    return VMAFX_OK;
+    return err;
+}
+
+bool vmafx_engine_reads_chroma(const VmafxEngine *engine)
+{
+    for (size_t i = 0; i < engine->n_instances; i++)
+        if (engine->instances[i].extractor->reads_chroma &&
+            engine->instances[i].extractor->reads_chroma(&engine->instances[i]))
+            return true;
+    return false;
 }
 
 static VmafxErr check_inputs_given(const VmafxEngine *engine, VmafxErrInfo *reterr)
@@ -435,7 +478,7 @@ static VmafxErr check_inputs_given(const VmafxEngine *engine, VmafxErrInfo *rete
         for (size_t j = 0; j < vmafx_model_inputs(engine->models[i].model, 0); j++) {
             InputSource source = engine->models[i].inputs[j];
             if (engine->instances[source.instance].series[source.feature] == SIZE_MAX)
-                return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "model '%s' needs '%s', which only debug=true gives",
+                return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "model '%s' needs '%s', which is given only with other options",
                                   engine->models[i].name, vmafx_model_input_feature(engine->models[i].model, 0, j));
         }
     return VMAFX_OK;
@@ -451,7 +494,7 @@ static VmafxErr place_guests(VmafxEngine *engine, VmafxErrInfo *reterr)
 
             input->series = instance->series[input->feature];
             if (input->series == SIZE_MAX)
-                return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "model '%s' needs '%s', which only debug=true gives",
+                return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "model '%s' needs '%s', which is given only with other options",
                                   engine->guests.slots[i].name, instance->extractor->features[input->feature].stored);
         }
     return VMAFX_OK;
@@ -459,8 +502,11 @@ static VmafxErr place_guests(VmafxEngine *engine, VmafxErrInfo *reterr)
 
 static VmafxErr start_pipeline(VmafxEngine *engine)
 {
+    VmafxShape shape = engine->shape;
+    if (!vmafx_engine_reads_chroma(engine))
+        shape.chroma = VMAFX_CHROMA_400;
     const VmafxPipelineSetup setup = { .threads = engine->settings.threads,
-                                       .shape = engine->shape,
+                                       .shape = shape,
                                        .work = frame_work,
                                        .ctx = engine,
                                        .frame_done = engine->settings.frame_done,
@@ -469,18 +515,19 @@ static VmafxErr start_pipeline(VmafxEngine *engine)
     return vmafx_pipeline_new(&setup, &engine->pipeline);
 }
 
-static VmafxErr begin(VmafxEngine *engine, const VmafxPlane *ref, VmafxErrInfo *reterr)
+static VmafxErr begin(VmafxEngine *engine, const VmafxPicture *picture, VmafxErrInfo *reterr)
 {
-    VmafxErr err = check_shape(ref, reterr);
+    const VmafxPlane *ref = &picture->planes[0];
+    const VmafxShape shape = { ref->w, ref->h, ref->bpc, picture->chroma };
+    VmafxErr err = check_luma(ref, reterr);
 
     if (!err && !engine->n_instances && !engine->guests.n)
         err = vmafx_fail(reterr, VMAFX_ERR_INVALID, "neither a model nor a feature was asked for");
     if (!err)
-        err = check_sizes(engine, ref, reterr);
+        err = check_shape(engine, &shape, reterr);
     if (err)
         return err;
-    engine->shape = *ref;
-    engine->shape.data = NULL;
+    engine->shape = shape;
     err = name_series(engine, reterr);
     if (!err)
         err = check_inputs_given(engine, reterr);
@@ -498,9 +545,14 @@ static VmafxErr begin(VmafxEngine *engine, const VmafxPlane *ref, VmafxErrInfo *
 
 /* ---- Frames ---- */
 
-static VmafxErr check_same(const VmafxPlane *a, const VmafxPlane *b, const char *what, uint32_t frame,
+static VmafxErr check_same(const VmafxShape *a, const VmafxPicture *picture, const char *what, uint32_t frame,
                            VmafxErrInfo *reterr)
 {
+    const VmafxPlane *b = &picture->planes[0];
+
+    if (a->chroma != picture->chroma)
+        return vmafx_fail(reterr, VMAFX_ERR_MISMATCH, "frame %u: %s has other chroma planes than the reference", frame,
+                          what);
     if (a->w == b->w && a->h == b->h && a->bpc == b->bpc)
         return VMAFX_OK;
     return vmafx_fail(reterr, VMAFX_ERR_MISMATCH,
@@ -508,19 +560,61 @@ static VmafxErr check_same(const VmafxPlane *a, const VmafxPlane *b, const char 
                       b->bpc, a->w, a->h, a->bpc);
 }
 
+/* Chroma planes are as large as they should be, or one sample larger where halves are rounded up. */
+static VmafxErr check_planes(const VmafxPicture *picture, const char *which, uint32_t frame, VmafxErrInfo *reterr)
+{
+    const VmafxPlane *luma = &picture->planes[0];
+    const VmafxShape shape = { luma->w, luma->h, luma->bpc, picture->chroma };
+
+    for (int i = 1; i < 3 && picture->chroma; i++) {
+        const VmafxPlane *plane = &picture->planes[i];
+        int w, h;
+
+        vmafx_shape_plane(&shape, i, &w, &h);
+        bool wide = plane->w == w || (w < luma->w && plane->w == luma->w - w);
+        bool high = plane->h == h || (h < luma->h && plane->h == luma->h - h);
+        if ((!plane->data && w && h) || !wide || !high || plane->bpc != luma->bpc)
+            return vmafx_fail(reterr, VMAFX_ERR_INVALID,
+                              "frame %u: chroma plane %d of the %s picture is %dx%d with %d bits; it should be %dx%d "
+                              "with %d",
+                              frame, i, which, plane->w, plane->h, plane->bpc, w, h, luma->bpc);
+    }
+    return VMAFX_OK;
+}
+
+static VmafxErr check_pair(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis, VmafxErrInfo *reterr)
+{
+    const VmafxPlane *luma = &ref->planes[0];
+    const VmafxShape shape = { luma->w, luma->h, luma->bpc, ref->chroma };
+    VmafxErr err = check_same(&shape, dis, "the distorted picture", engine->n_frames, reterr);
+
+    if (!err)
+        err = check_planes(ref, "reference", engine->n_frames, reterr);
+    if (!err)
+        err = check_planes(dis, "distorted", engine->n_frames, reterr);
+    if (!err && engine->pipeline)
+        err = check_same(&engine->shape, ref, "the picture", engine->n_frames, reterr);
+    return err;
+}
+
 VmafxErr vmafx_engine_push(VmafxEngine *engine, const VmafxPlane *ref, const VmafxPlane *dis, VmafxErrInfo *reterr)
+{
+    return vmafx_engine_push_pictures(engine, ref ? &(VmafxPicture){ .planes = { *ref } } : NULL,
+                                      dis ? &(VmafxPicture){ .planes = { *dis } } : NULL, reterr);
+}
+
+VmafxErr vmafx_engine_push_pictures(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis,
+                                    VmafxErrInfo *reterr)
 {
     if (engine->finished)
         return vmafx_fail(reterr, VMAFX_ERR_FINISHED, "a frame after the end of the clip");
-    if (!ref || !dis || !ref->data || !dis->data)
+    if (!ref || !dis || !ref->planes[0].data || !dis->planes[0].data)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "a frame without %s",
-                          ref && ref->data ? "distorted" : "reference");
+                          ref && ref->planes[0].data ? "distorted" : "reference");
 
-    VmafxErr err = check_same(ref, dis, "the distorted picture", engine->n_frames, reterr);
+    VmafxErr err = check_pair(engine, ref, dis, reterr);
     if (!err && !engine->pipeline)
         err = begin(engine, ref, reterr);
-    else if (!err)
-        err = check_same(&engine->shape, ref, "the picture", engine->n_frames, reterr);
     if (err) {
         engine->finished |= !engine->pipeline && engine->series.n; /* a beginning that failed cannot be begun again */
         return err;
@@ -592,6 +686,23 @@ static VmafxErr settle_frames(VmafxEngine *engine, uint32_t to, uint32_t n, Vmaf
     return err;
 }
 
+static void gather_aggregates(VmafxEngine *engine)
+{
+    for (size_t i = 0; i < engine->n_groups; i++) {
+        const Group *group = &engine->groups[i];
+
+        for (size_t j = 0; group->extractor->aggregate && j < group->n_instances; j++) {
+            double values[VMAFX_AGGREGATES_MAX];
+            size_t n = group->extractor->aggregate(group->passes, (size_t)n_workers(engine), j, values);
+
+            for (size_t k = 0; k < n; k++) {
+                engine->aggregates[engine->n_aggregates].name = group->extractor->aggregate_names[k];
+                engine->aggregates[engine->n_aggregates++].value = values[k];
+            }
+        }
+    }
+}
+
 VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr)
 {
     if (engine->finished)
@@ -601,7 +712,11 @@ VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr)
         return vmafx_fail(reterr, VMAFX_ERR_MISSING, "the clip has no frame");
 
     VmafxErr err = vmafx_pipeline_drain(engine->pipeline, reterr);
-    return err ? err : settle_frames(engine, engine->n_frames, engine->n_frames, reterr);
+    if (!err)
+        err = settle_frames(engine, engine->n_frames, engine->n_frames, reterr);
+    if (!err)
+        gather_aggregates(engine);
+    return err;
 }
 
 VmafxErr vmafx_engine_settle(VmafxEngine *engine, uint32_t *ret_frames, VmafxErrInfo *reterr)
@@ -663,6 +778,21 @@ bool vmafx_engine_value(const VmafxEngine *engine, size_t series, uint32_t frame
         return false;
     *ret_value = v;
     return true;
+}
+
+size_t vmafx_engine_aggregates(const VmafxEngine *engine)
+{
+    return engine->n_aggregates;
+}
+
+const char *vmafx_engine_aggregate_name(const VmafxEngine *engine, size_t aggregate)
+{
+    return engine->aggregates[aggregate].name;
+}
+
+double vmafx_engine_aggregate(const VmafxEngine *engine, size_t aggregate)
+{
+    return engine->aggregates[aggregate].value;
 }
 
 size_t vmafx_engine_find(const VmafxEngine *engine, const char *name)

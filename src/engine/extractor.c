@@ -7,8 +7,17 @@
 
 #include "base/base.h"
 
-static const VmafxExtractor *const available[] = { &vmafx_extractor_adm, &vmafx_extractor_motion,
-                                                   &vmafx_extractor_vif };
+static const VmafxExtractor *const available[] = {
+    &vmafx_extractor_adm,
+    &vmafx_extractor_motion,
+    &vmafx_extractor_psnr,
+    &vmafx_extractor_vif,
+};
+
+/* The same, as a list of names. */
+static const char *const names[] = { "adm", "motion", "psnr", "vif" };
+
+_Static_assert(VMAFX_LEN(names) == VMAFX_LEN(available), "every extractor has its name in the list");
 
 /* Extractors of the reference that this version does not have, with the beginnings of the names models know them by. */
 static const struct {
@@ -24,12 +33,35 @@ static const struct {
     { "float_psnr", NULL },
     { "float_ssim", NULL },
     { "float_vif", "VMAF_feature_vif" },
-    { "psnr", NULL },
     { "psnr_hvs", NULL },
     { "speed_chroma", "Speed_chroma_feature_" },
     { "speed_temporal", "Speed_temporal_feature_" },
     { "ssim", NULL },
 };
+
+const char *const *vmafx_engine_features(size_t *ret_n)
+{
+    *ret_n = VMAFX_LEN(names);
+    return names;
+}
+
+void vmafx_shape_plane(const VmafxShape *shape, int plane, int *ret_w, int *ret_h)
+{
+    bool half_w = plane && shape->chroma != VMAFX_CHROMA_444, half_h = plane && shape->chroma == VMAFX_CHROMA_420;
+
+    *ret_w = half_w ? shape->w / 2 : shape->w;
+    *ret_h = half_h ? shape->h / 2 : shape->h;
+}
+
+static VmafxErr unknown(const char *name, VmafxErrInfo *reterr)
+{
+    char known[sizeof((VmafxErrInfo *)0)->message] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < VMAFX_LEN(names) && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", names[i]);
+    return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "there is no feature '%s'; this version has %s", name, known);
+}
 
 VmafxErr vmafx_extractor_find(const char *name, const VmafxExtractor **ret_extractor, VmafxErrInfo *reterr)
 {
@@ -41,8 +73,7 @@ VmafxErr vmafx_extractor_find(const char *name, const VmafxExtractor **ret_extra
     for (size_t i = 0; i < VMAFX_LEN(later); i++)
         if (!strcmp(later[i].name, name))
             return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED, "feature '%s' is not available in this version", name);
-    return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "there is no feature '%s'; this version has adm, motion and vif",
-                      name);
+    return unknown(name, reterr);
 }
 
 VmafxErr vmafx_extractor_for_feature(const char *stored, const VmafxExtractor **ret_extractor, size_t *ret_feature,

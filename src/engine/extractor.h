@@ -17,6 +17,7 @@
 
 #define VMAFX_EXTRACTOR_FEATURES_MAX 24
 #define VMAFX_INSTANCES_MAX          64 /* of all extractors of one engine */
+#define VMAFX_AGGREGATES_MAX         4  /* of one extractor */
 
 /** One value per frame that an extractor gives. */
 typedef struct VmafxFeatureSpec {
@@ -24,6 +25,7 @@ typedef struct VmafxFeatureSpec {
     const char *report; /* the name reports print, and to which option suffixes are added */
     bool debug;         /* only with the option debug=true */
     bool derived;       /* from the others, of this frame and of its neighbours */
+    bool plain;         /* never with the suffix of options */
 } VmafxFeatureSpec;
 
 typedef struct VmafxExtractor VmafxExtractor;
@@ -35,17 +37,27 @@ typedef struct VmafxInstance {
     size_t series[VMAFX_EXTRACTOR_FEATURES_MAX]; /* where each feature is stored; SIZE_MAX: not given */
 } VmafxInstance;
 
+/** What every picture of a clip looks like. */
+typedef struct VmafxShape {
+    int w, h, bpc; /* of the luma */
+    VmafxChroma chroma;
+} VmafxShape;
+
+/** Width and height of plane 0, 1 or 2: chroma is rounded down. */
+void vmafx_shape_plane(const VmafxShape *shape, int plane, int *ret_w, int *ret_h);
+
 /** What a pass is made for. Borrowed for the pass's life. */
 typedef struct VmafxPassSetup {
     const VmafxInstance *const *instances;
     size_t n_instances;
     const VmafxKernels *kernels;
     int w, h, bpc;
+    VmafxChroma chroma;
 } VmafxPassSetup;
 
 typedef struct VmafxFrameInput {
     uint32_t index;
-    const VmafxPlane *ref, *dis;
+    const VmafxPlane *ref, *dis;  /* three planes each; Cb and Cr are empty unless an extractor reads chroma */
     const VmafxPlane *earlier[2]; /* the reference one and two frames before; NULL before the first */
 } VmafxFrameInput;
 
@@ -60,9 +72,16 @@ struct VmafxExtractor {
     size_t n_features;
     int size_min;  /* smallest width and height with defined results */
     bool temporal; /* wants every frame, whatever the subsampling */
+    bool wide;     /* takes every depth from 8 to 16; else 8, 10, 12 and 16 only */
 
     /** Refuses combinations of options. May be NULL. */
     VmafxErr (*check)(const VmafxInstance *instance, VmafxErrInfo *reterr);
+    /** Refuses pictures, beyond what size_min and wide say. May be NULL. */
+    VmafxErr (*check_shape)(const VmafxInstance *instance, const VmafxShape *shape, VmafxErrInfo *reterr);
+    /** Whether the instance reads Cb and Cr where there are some. NULL: no. */
+    bool (*reads_chroma)(const VmafxInstance *instance);
+    /** Whether the instance gives a feature that is not for debugging. NULL: all of them. */
+    bool (*gives)(const VmafxInstance *instance, const VmafxShape *shape, size_t feature);
     /** On failure *ret_pass is NULL or half built; pass_free takes both. */
     VmafxErr (*pass_new)(const VmafxPassSetup *setup, void **ret_pass);
     void (*pass_free)(void *pass);
@@ -76,9 +95,16 @@ struct VmafxExtractor {
      */
     uint32_t (*settled)(const VmafxInstance *instance, uint32_t done);
     void (*derive)(const VmafxInstance *instance, const VmafxSeries *series, uint32_t from, uint32_t to, uint32_t n);
+
+    /**
+     * Values of the whole clip, from what the passes of all workers gathered; NULL: none. Called once, at its end.
+     * i: the instance's place in the passes. @return how many of aggregate_names it gives: all or none
+     */
+    size_t (*aggregate)(void *const *passes, size_t n_passes, size_t i, double *ret_values);
+    const char *const *aggregate_names; /* at most VMAFX_AGGREGATES_MAX */
 };
 
-extern const VmafxExtractor vmafx_extractor_adm, vmafx_extractor_motion, vmafx_extractor_vif;
+extern const VmafxExtractor vmafx_extractor_adm, vmafx_extractor_motion, vmafx_extractor_psnr, vmafx_extractor_vif;
 
 /** By name. VMAFX_ERR_UNSUPPORTED: a later version will have it; VMAFX_ERR_FEATURE: nobody knows it. */
 VMAFX_CHECK VmafxErr vmafx_extractor_find(const char *name, const VmafxExtractor **ret_extractor, VmafxErrInfo *reterr);

@@ -70,6 +70,36 @@ static VmafxErr read_bool(const char *extractor, const VmafxOptionSpec *spec, co
     return VMAFX_OK;
 }
 
+static VmafxErr read_word(const char *extractor, const VmafxOptionSpec *spec, const char *text, double *ret_value,
+                          VmafxErrInfo *reterr)
+{
+    char known[128] = "";
+    size_t used = 0;
+
+    for (int i = 0; i <= (int)spec->max; i++) {
+        if (!strcmp(spec->words[i], text)) {
+            *ret_value = i;
+            return VMAFX_OK;
+        }
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", spec->words[i]);
+    }
+    return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "option '%s' of feature '%s' is '%s'; it is one of: %s", spec->name,
+                      extractor, text, known);
+}
+
+static VmafxErr read_value(const char *extractor, const VmafxOptionSpec *spec, const char *text, bool strict,
+                           double *ret_value, VmafxErrInfo *reterr)
+{
+    switch (spec->type) {
+    case VMAFX_OPTION_BOOL:
+        return read_bool(extractor, spec, text, ret_value, reterr);
+    case VMAFX_OPTION_WORD:
+        return read_word(extractor, spec, text, ret_value, reterr);
+    default:
+        return read_number(extractor, spec, text, strict, ret_value, reterr);
+    }
+}
+
 VmafxErr vmafx_options_read(const char *extractor, const VmafxOptionSpec *specs, size_t n_specs,
                             const VmafxOptions *options, bool strict, double *ret_values, VmafxErrInfo *reterr)
 {
@@ -84,9 +114,7 @@ VmafxErr vmafx_options_read(const char *extractor, const VmafxOptionSpec *specs,
             return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "feature '%s' has no option '%s'", extractor, key);
         if (!spec)
             continue;
-        VmafxErr err = spec->type == VMAFX_OPTION_BOOL
-                           ? read_bool(extractor, spec, text, &ret_values[spec - specs], reterr)
-                           : read_number(extractor, spec, text, strict, &ret_values[spec - specs], reterr);
+        VmafxErr err = read_value(extractor, spec, text, strict, &ret_values[spec - specs], reterr);
         if (err)
             return err;
     }
@@ -116,6 +144,8 @@ char *vmafx_options_suffix(const VmafxOptionSpec *specs, size_t n_specs, const d
             value[0] = '_';
             vmafx_format_g(values[i], value + 1, sizeof value - 1);
         }
+        else if (specs[i].type == VMAFX_OPTION_WORD)
+            snprintf(value, sizeof value, "_%s", specs[i].words[(int)values[i]]);
         char *longer = vmafx_sprintf("%s_%s%s", suffix, specs[i].alias, value);
         free(suffix);
         suffix = longer;

@@ -8,16 +8,17 @@
 
 #include <vmafx/engine.h>
 
-#define VMAFX_OPTIONS_MAX 16 /* options of one extractor */
+#define VMAFX_OPTIONS_MAX 24 /* options of one extractor */
 
-typedef enum VmafxOptionType { VMAFX_OPTION_BOOL, VMAFX_OPTION_INT, VMAFX_OPTION_DOUBLE } VmafxOptionType;
+typedef enum VmafxOptionType { VMAFX_OPTION_BOOL, VMAFX_OPTION_INT, VMAFX_OPTION_DOUBLE, VMAFX_OPTION_WORD } VmafxOptionType;
 
 /** One option. An extractor's table is sorted by name, the order in which names get their suffixes. */
 typedef struct VmafxOptionSpec {
     const char *name;
     const char *alias; /* in feature names; NULL: leaves no trace there */
     VmafxOptionType type;
-    double initial, min, max; /* a bool is 0 or 1; every int fits a double exactly */
+    double initial, min, max; /* a bool is 0 or 1; a word its place among words; every int fits a double exactly */
+    const char *const *words; /* max + 1 of them; for words only */
 } VmafxOptionSpec;
 
 /**

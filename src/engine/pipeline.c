@@ -11,8 +11,8 @@
 #define IDLE UINT32_MAX
 
 typedef struct Picture {
-    VmafxPlane plane;
-    void *storage;
+    VmafxPlane planes[3];
+    void *storage[3];
     int refs;
     struct Picture *next; /* in the free list */
 } Picture;
@@ -46,30 +46,31 @@ typedef struct WorkerStart {
     int worker;
 } WorkerStart;
 
-static Picture *picture_new(const VmafxPlane *shape)
-{
-    size_t sample = shape->bpc > 8 ? 2 : 1;
-    size_t stride = ((size_t)shape->w * sample + 63) / 64 * 64;
-    Picture *picture = calloc(1, sizeof *picture);
-
-    if (!picture)
-        return NULL;
-    picture->storage = vmafx_alloc_aligned(stride, (size_t)shape->h);
-    picture->plane = *shape;
-    picture->plane.data = picture->storage;
-    picture->plane.stride = (ptrdiff_t)stride;
-    if (!picture->storage) {
-        free(picture);
-        return NULL;
-    }
-    return picture;
-}
-
 static void picture_free(Picture *picture)
 {
-    if (picture)
-        free(picture->storage);
+    for (size_t i = 0; picture && i < VMAFX_LEN(picture->storage); i++)
+        free(picture->storage[i]);
     free(picture);
+}
+
+static Picture *picture_new(const VmafxShape *shape)
+{
+    Picture *picture = calloc(1, sizeof *picture);
+
+    for (int i = 0; picture && i < (shape->chroma ? 3 : 1); i++) {
+        VmafxPlane *plane = &picture->planes[i];
+
+        vmafx_shape_plane(shape, i, &plane->w, &plane->h);
+        plane->bpc = shape->bpc;
+        plane->stride = ((ptrdiff_t)plane->w * (shape->bpc > 8 ? 2 : 1) + 63) / 64 * 64;
+        picture->storage[i] = vmafx_alloc_aligned((size_t)plane->stride, (size_t)VMAFX_MAX(plane->h, 1));
+        plane->data = picture->storage[i];
+        if (!plane->data) {
+            picture_free(picture);
+            return NULL;
+        }
+    }
+    return picture;
 }
 
 /* With the lock held. */
@@ -81,31 +82,38 @@ static void unref(VmafxPipeline *pipeline, Picture *picture)
     pipeline->free_pictures = picture;
 }
 
-static void copy_plane(const VmafxPlane *from, Picture *to)
+/* As much of it as there is room for. */
+static void copy_plane(const VmafxPlane *from, const VmafxPlane *to, void *storage)
 {
     const uint16_t peak = (uint16_t)((1u << from->bpc) - 1);
 
-    for (int y = 0; y < from->h; y++) {
+    for (int y = 0; y < to->h; y++) {
         const void *in = (const char *)from->data + y * from->stride;
-        void *out = (char *)to->storage + y * to->plane.stride;
+        void *out = (char *)storage + y * to->stride;
 
         if (from->bpc == 8 || from->bpc == 16) {
-            memcpy(out, in, (size_t)from->w * (from->bpc / 8));
+            memcpy(out, in, (size_t)to->w * (from->bpc / 8));
             continue;
         }
-        for (int x = 0; x < from->w; x++)
+        for (int x = 0; x < to->w; x++)
             ((uint16_t *)out)[x] = VMAFX_MIN(((const uint16_t *)in)[x], peak);
     }
+}
+
+static void copy_picture(const VmafxPicture *from, Picture *to)
+{
+    for (int i = 0; i < 3 && to->storage[i]; i++)
+        copy_plane(&from->planes[i], &to->planes[i], to->storage[i]);
 }
 
 static VmafxErr run(VmafxPipeline *pipeline, int worker, const Job *job, VmafxErrInfo *reterr)
 {
     VmafxFrameInput input = {
         .index = job->index,
-        .ref = &job->ref->plane,
-        .dis = &job->dis->plane,
-        .earlier = { job->earlier[0] ? &job->earlier[0]->plane : NULL,
-                     job->earlier[1] ? &job->earlier[1]->plane : NULL },
+        .ref = job->ref->planes,
+        .dis = job->dis->planes,
+        .earlier = { job->earlier[0] ? job->earlier[0]->planes : NULL,
+                     job->earlier[1] ? job->earlier[1]->planes : NULL },
     };
 
     return pipeline->setup.work(pipeline->setup.ctx, worker, &input, job->row, reterr);
@@ -280,7 +288,7 @@ static VmafxErr claim(VmafxPipeline *pipeline, Job *job, VmafxErrInfo *reterr)
     return VMAFX_OK;
 }
 
-VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPlane *ref, const VmafxPlane *dis, uint32_t index,
+VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPicture *ref, const VmafxPicture *dis, uint32_t index,
                              double *row, VmafxErrInfo *reterr)
 {
     Job job = { .index = index, .row = row };
@@ -292,8 +300,8 @@ VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPlane *ref, con
     if (err)
         return err;
 
-    copy_plane(ref, job.ref);
-    copy_plane(dis, job.dis);
+    copy_picture(ref, job.ref);
+    copy_picture(dis, job.dis);
     if (!pipeline->n_threads)
         err = run(pipeline, 0, &job, &info);
 

@@ -19,7 +19,7 @@ typedef VmafxErr (*VmafxFrameWork)(void *ctx, int worker, const VmafxFrameInput 
 
 typedef struct VmafxPipelineSetup {
     int threads;      /* 0: push does the work itself */
-    VmafxPlane shape; /* of every frame */
+    VmafxShape shape; /* of every frame; chroma is copied unless it is 4:0:0 */
     VmafxFrameWork work;
     void *ctx;
     void (*frame_done)(void *ctx); /* after each frame, from whichever thread it was; NULL: not wanted */
@@ -31,11 +31,11 @@ VMAFX_CHECK VmafxErr vmafx_pipeline_new(const VmafxPipelineSetup *setup, VmafxPi
 void vmafx_pipeline_free(VmafxPipeline **pipeline);
 
 /**
- * Copies both planes and queues the frame; waits while too many are under way. Samples above 2^bpc − 1 become that.
+ * Copies both pictures and queues the frame; waits while too many are under way. Samples above 2^bpc − 1 become that.
  * @return the first error any frame has had so far
  */
-VMAFX_CHECK VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPlane *ref, const VmafxPlane *dis,
-                                         uint32_t index, double *row, VmafxErrInfo *reterr);
+VMAFX_CHECK VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPicture *ref,
+                                         const VmafxPicture *dis, uint32_t index, double *row, VmafxErrInfo *reterr);
 
 /**
  * How many frames, from the first, are done: the rows of those are the caller's to read. From the thread that pushes.

@@ -289,7 +289,7 @@ static VmafxErr fails_at_three(void *pass, const VmafxFrameInput *input, VmafxFe
 
 static void a_workers_error_reaches_the_caller(void **state)
 {
-    static const VmafxFeatureSpec feature = { "broken", "broken", false, false };
+    static const VmafxFeatureSpec feature = { .stored = "broken", .report = "broken" };
     static const VmafxExtractor broken = { .name = "broken",
                                            .features = &feature,
                                            .n_features = 1,

@@ -180,6 +180,7 @@ const VmafxExtractor vmafx_extractor_motion = {
     .n_features = VMAFX_LEN(features),
     .size_min = 3,
     .temporal = true,
+    .wide = true,
     .pass_new = pass_new,
     .pass_free = pass_free,
     .frame = frame,
