@@ -37,6 +37,24 @@ static bool make_plane(VmafxPlane *plane, void **storage, int w, int h, int bpc)
     return *storage;
 }
 
+/* numerator / denominator; ties away from zero */
+static int64_t rounded(int64_t numerator, int64_t denominator)
+{
+    int64_t half = numerator < 0 ? -denominator : denominator;
+
+    return (2 * numerator + half) / (2 * denominator);
+}
+
+static uint32_t map_chroma_range(uint32_t v, int bpc, VmafxRange range)
+{
+    int64_t peak = (1 << bpc) - 1, middle = 1 << (bpc - 1), span = 224 << (bpc - 8), above = (int64_t)v - middle;
+
+    if (range == VMAFX_RANGE_CHROMA_TO_LIMITED)
+        return (uint32_t)(rounded(above * span, peak) + middle);
+    int64_t mapped = rounded(above * peak, span) + middle;
+    return (uint32_t)VMAFX_MAX(VMAFX_MIN(mapped, peak), 0);
+}
+
 static uint32_t map_range(uint32_t v, int bpc, VmafxRange range)
 {
     int64_t peak = (1 << bpc) - 1, black = 16 << (bpc - 8), span = 219 << (bpc - 8);
@@ -47,7 +65,7 @@ static uint32_t map_range(uint32_t v, int bpc, VmafxRange range)
     }
     if (range == VMAFX_RANGE_TO_LIMITED)
         return (uint32_t)((2 * (int64_t)v * span + peak) / (2 * peak) + black);
-    return v;
+    return range == VMAFX_RANGE_SAME ? v : map_chroma_range(v, bpc, range);
 }
 
 static uint32_t map_depth(uint32_t v, int from, int to)

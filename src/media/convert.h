@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Bringing one video's luma to another shape, when the user asked for it. In this order:
+ * Bringing one video's luma, or a chroma plane, to another shape, when the user asked for it. In this order:
  *
  *   range  at the source's depth b, M = 2^b − 1, black = 16 · 2^(b−8), span = 219 · 2^(b−8):
  *              to full      v' = clamp(round((v − black) · M / span), 0, M)
  *              to limited   v' = round(v · span / M) + black
+ *              chroma lies around M' = 2^(b−1) with a span of 224 · 2^(b−8):
+ *              to full      v' = clamp(round((v − M') · M / span) + M', 0, M)
+ *              to limited   v' = round((v − M') · span / M) + M'           round: ties away from zero
  *   size   libswscale, bicubic, with its bit-exact and accurate-rounding flags;
  *          above 8 bits as 16-bit samples, v << (16 − b)
  *   depth  up:   v << n
@@ -17,7 +20,13 @@
 
 typedef struct VmafxConverter VmafxConverter;
 
-typedef enum VmafxRange { VMAFX_RANGE_SAME = 0, VMAFX_RANGE_TO_FULL, VMAFX_RANGE_TO_LIMITED } VmafxRange;
+typedef enum VmafxRange {
+    VMAFX_RANGE_SAME = 0,
+    VMAFX_RANGE_TO_FULL,
+    VMAFX_RANGE_TO_LIMITED,
+    VMAFX_RANGE_CHROMA_TO_FULL,
+    VMAFX_RANGE_CHROMA_TO_LIMITED,
+} VmafxRange;
 
 typedef struct VmafxConvertSpec {
     int w_in, h_in, bpc_in;    /* what comes */

@@ -245,6 +245,11 @@ VmafxErr vmafx_decoder_next(VmafxDecoder *decoder, VmafxVideoInfo *info, VmafxPl
     return VMAFX_OK;
 }
 
+VmafxErr vmafx_decoder_planes(const VmafxDecoder *decoder, VmafxPlane ret_planes[3], VmafxErrInfo *reterr)
+{
+    return decode_planes(decoder->name, decoder->frame, ret_planes, reterr);
+}
+
 VmafxErr vmafx_decoder_frame(const VmafxDecoder *decoder, AVFrame *ret_frame, VmafxErrInfo *reterr)
 {
     AVRational aspect = decoder->format->streams[decoder->stream]->sample_aspect_ratio;

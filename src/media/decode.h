@@ -22,6 +22,8 @@ void vmafx_decoder_close(VmafxDecoder **decoder);
 /** As vmafx_reader_next; info is brought up to date by the first frame. */
 VMAFX_CHECK VmafxErr vmafx_decoder_next(VmafxDecoder *decoder, VmafxVideoInfo *info, VmafxPlane *ret_luma,
                                         bool *ret_more, VmafxErrInfo *reterr);
+/** The planes of the frame whose luma was given last. VMAFX_ERR_UNSUPPORTED when Cb and Cr lie in one plane */
+VMAFX_CHECK VmafxErr vmafx_decoder_planes(const VmafxDecoder *decoder, VmafxPlane ret_planes[3], VmafxErrInfo *reterr);
 /** A reference to the whole frame whose luma was given last, with the container's sample aspect ratio. */
 VMAFX_CHECK VmafxErr vmafx_decoder_frame(const VmafxDecoder *decoder, struct AVFrame *ret_frame, VmafxErrInfo *reterr);
 #endif

@@ -39,6 +39,30 @@ VmafxErr decode_luma_format(const char *name, int pix_fmt, int *ret_bpc, VmafxPi
     return VMAFX_OK;
 }
 
+VmafxErr decode_planes(const char *name, const AVFrame *frame, VmafxPlane ret_planes[3], VmafxErrInfo *reterr)
+{
+    const AVPixFmtDescriptor *desc = av_pix_fmt_desc_get(frame->format);
+    int depth = desc->comp[0].depth;
+
+    for (int i = 0; i < 3; i++) {
+        const AVComponentDescriptor *c = &desc->comp[i];
+
+        ret_planes[i] = (VmafxPlane){ .bpc = depth };
+        if (i && desc->nb_components < 3)
+            continue;
+        if (c->plane != i || c->shift || c->offset || c->step != desc->comp[0].step || c->depth != depth)
+            return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED,
+                              "'%s' has the pixel format %s, whose chroma planes cannot be read: convert it, for "
+                              "example with ffmpeg -pix_fmt yuv420p, or leave out the features that want chroma",
+                              name, desc->name);
+        ret_planes[i].data = frame->data[i];
+        ret_planes[i].stride = frame->linesize[i];
+        ret_planes[i].w = i ? AV_CEIL_RSHIFT(frame->width, desc->log2_chroma_w) : frame->width;
+        ret_planes[i].h = i ? AV_CEIL_RSHIFT(frame->height, desc->log2_chroma_h) : frame->height;
+    }
+    return VMAFX_OK;
+}
+
 const char *decode_range_name(int pix_fmt, enum AVColorRange range)
 {
     const char *name = av_get_pix_fmt_name(pix_fmt);

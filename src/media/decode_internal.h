@@ -55,6 +55,9 @@ VMAFX_CHECK VmafxErr decode_open_codec(VmafxDecoder *decoder, VmafxErrInfo *rete
 /** The text, or "unknown" for NULL. */
 const char *decode_known(const char *text);
 /** Planar YUV or grey with the luma in a plane of its own; VMAFX_ERR_UNSUPPORTED and a sentence for anything else. */
+/** The planes of a frame whose format decode_luma_format took; chroma planes are empty where there are none. */
+VMAFX_CHECK VmafxErr decode_planes(const char *name, const AVFrame *frame, VmafxPlane ret_planes[3],
+                                   VmafxErrInfo *reterr);
 VMAFX_CHECK VmafxErr decode_luma_format(const char *name, int pix_fmt, int *ret_bpc, VmafxPixFmt *ret_pix,
                                         VmafxErrInfo *reterr);
 /** Every decoder that still uses the yuvj formats means full range by them. */

@@ -365,6 +365,11 @@ VmafxErr vmafx_encode_next(VmafxEncode *encode, VmafxVideoInfo *info, VmafxPlane
     return VMAFX_OK;
 }
 
+VmafxErr vmafx_encode_planes(const VmafxEncode *encode, VmafxPlane ret_planes[3], VmafxErrInfo *reterr)
+{
+    return decode_planes(encode->settings.kind->name, encode->decoded, ret_planes, reterr);
+}
+
 const VmafxEncodeFacts *vmafx_encode_facts(VmafxEncode *encode)
 {
     encode->facts.frames = encode->n_out;

@@ -14,5 +14,7 @@ VMAFX_CHECK VmafxErr vmafx_encode_open(VmafxReader *source, const char *name, co
 void vmafx_encode_close(VmafxEncode **encode);
 VMAFX_CHECK VmafxErr vmafx_encode_next(VmafxEncode *encode, VmafxVideoInfo *info, VmafxPlane *ret_luma, bool *ret_more,
                                        VmafxErrInfo *reterr);
+/** As vmafx_decoder_planes. */
+VMAFX_CHECK VmafxErr vmafx_encode_planes(const VmafxEncode *encode, VmafxPlane ret_planes[3], VmafxErrInfo *reterr);
 const VmafxEncodeFacts *vmafx_encode_facts(VmafxEncode *encode);
 #endif

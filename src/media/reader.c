@@ -222,6 +222,37 @@ const VmafxVideoInfo *vmafx_reader_info(const VmafxReader *reader)
     return &reader->info;
 }
 
+VmafxErr vmafx_reader_keep_chroma(VmafxReader *reader, VmafxErrInfo *reterr)
+{
+    return reader->raw ? vmafx_raw_keep_chroma(reader->raw, reterr) : VMAFX_OK;
+}
+
+static VmafxChroma chroma_of(VmafxPixFmt pix)
+{
+    static const VmafxChroma of[] = { [VMAFX_PIX_420] = VMAFX_CHROMA_420,
+                                      [VMAFX_PIX_422] = VMAFX_CHROMA_422,
+                                      [VMAFX_PIX_444] = VMAFX_CHROMA_444,
+                                      [VMAFX_PIX_400] = VMAFX_CHROMA_400 };
+
+    return of[pix];
+}
+
+VmafxErr vmafx_reader_picture(const VmafxReader *reader, VmafxPicture *ret_picture, VmafxErrInfo *reterr)
+{
+    VmafxPicture picture = { .chroma = chroma_of(reader->info.pix) };
+    VmafxErr err = VMAFX_OK;
+
+    if (reader->raw)
+        vmafx_raw_planes(reader->raw, picture.planes);
+    else if (reader->encode)
+        err = vmafx_encode_planes(reader->encode, picture.planes, reterr);
+    else
+        err = vmafx_decoder_planes(reader->decoder, picture.planes, reterr);
+    if (!err)
+        *ret_picture = picture;
+    return err;
+}
+
 VmafxErr vmafx_reader_next(VmafxReader *reader, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr)
 {
     if (reader->encode)

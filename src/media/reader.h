@@ -80,4 +80,13 @@ const VmafxVideoInfo *vmafx_reader_info(const VmafxReader *reader);
  *         fails; VMAFX_ERR_NOMEM. The frames before are good; after an error the reader is only good for closing.
  */
 VMAFX_CHECK VmafxErr vmafx_reader_next(VmafxReader *reader, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr);
+
+/** Before the first frame: chroma is wanted as well, else it may be passed over. VMAFX_ERR_NOMEM */
+VMAFX_CHECK VmafxErr vmafx_reader_keep_chroma(VmafxReader *reader, VmafxErrInfo *reterr);
+/**
+ * The whole picture whose luma was given last; valid as long as that. Chroma planes of odd sizes are rounded up, unless
+ * the raw format says down.
+ * @return VMAFX_ERR_UNSUPPORTED when Cb and Cr lie in one plane
+ */
+VMAFX_CHECK VmafxErr vmafx_reader_picture(const VmafxReader *reader, VmafxPicture *ret_picture, VmafxErrInfo *reterr);
 #endif

@@ -662,6 +662,16 @@ static VmafxErr own_outcome(FILE *out, const VmafxReportData *data, const char *
         fprintf(out, ",%s\"encode\": ", separator);
         own_encode(out, data->encode);
     }
+    if (data->n_aggregates) {
+        fprintf(out, ",%s\"aggregates\": {", separator);
+        for (size_t i = 0; i < data->n_aggregates; i++) {
+            fputs(i ? ", " : "", out);
+            vmafx_json_string(out, data->aggregates[i].name);
+            fputs(": ", out);
+            json_number(out, data->aggregates[i].value);
+        }
+        putc('}', out);
+    }
     fprintf(out, ",%s\"pooled\": ", separator);
     return own_pooled(out, data, *separator == '\n' ? "\n    " : " ");
 }

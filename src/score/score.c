@@ -72,10 +72,10 @@ static long tell_scored(ScorePair *pair, bool all)
 }
 
 /* Waits for the next frame of an input; NULL at its end, when the other one has failed, and when cancelled. */
-static const VmafxPlane *wait_for_frame(ScorePair *pair, ScoreInput *in)
+static const VmafxPicture *wait_for_frame(ScorePair *pair, ScoreInput *in)
 {
     ScoreInput *other = &pair->inputs[in == &pair->inputs[REF] ? DIS : REF];
-    const VmafxPlane *frame = NULL;
+    const VmafxPicture *frame = NULL;
 
     for (;;) {
         long ms = tell_scored(pair, false);
@@ -134,7 +134,7 @@ static VmafxErr end_broken(ScorePair *pair, int which, VmafxErr why, const Vmafx
 }
 
 /* Both are at their last frame, or one is: says how the pair ended. */
-static VmafxErr end_pair(ScorePair *pair, const VmafxPlane *ref, const VmafxPlane *dis, VmafxErrInfo *reterr)
+static VmafxErr end_pair(ScorePair *pair, const VmafxPicture *ref, const VmafxPicture *dis, VmafxErrInfo *reterr)
 {
     const bool ended[2] = { !ref, !dis };
     VmafxResult *result = pair->result;
@@ -187,8 +187,8 @@ static VmafxErr score_frames(ScorePair *pair, VmafxErrInfo *reterr)
     VmafxResult *result = pair->result;
 
     for (;;) {
-        const VmafxPlane *ref = wait_for_frame(pair, &pair->inputs[REF]);
-        const VmafxPlane *dis = wait_for_frame(pair, &pair->inputs[DIS]);
+        const VmafxPicture *ref = wait_for_frame(pair, &pair->inputs[REF]);
+        const VmafxPicture *dis = wait_for_frame(pair, &pair->inputs[DIS]);
 
         if (pair->cancelled)
             return VMAFX_OK;
@@ -197,9 +197,9 @@ static VmafxErr score_frames(ScorePair *pair, VmafxErrInfo *reterr)
         VmafxScoreTimes times = times_of(pair);
         vmafx_score_trace_frame(&pair->trace, result->frames, score_seconds_since(&pair->started, CLOCK_MONOTONIC),
                                 &times);
-        VmafxErr err = vmafx_engine_push(result->engine, ref, dis, reterr);
+        VmafxErr err = vmafx_engine_push_pictures(result->engine, ref, dis, reterr);
         if (!err)
-            err = score_onnx_frame(result, result->frames, ref, dis, reterr);
+            err = score_onnx_frame(result, result->frames, &ref->planes[0], &dis->planes[0], reterr);
         if (err)
             return err;
         score_input_release(&pair->inputs[REF]);
@@ -373,6 +373,7 @@ VmafxErr vmafx_score_pair(const char *reference, const char *distorted, const Vm
 
     clock_gettime(CLOCK_MONOTONIC, &pair.started);
     *result = (VmafxResult){ .subsample = options->subsample, .first = options->first, .skip_ref = options->skip_ref };
+    pair.inputs[REF].pair = pair.inputs[DIS].pair = &pair;
     pair.inputs[REF].path = reference;
     pair.inputs[DIS].path = options->encode ? reference : distorted;
     result->inputs[REF].path = vmafx_strdup(reference);

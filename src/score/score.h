@@ -210,7 +210,8 @@ typedef struct VmafxResult {
     VmafxProblem problems[VMAFX_PAIR_PROBLEMS_MAX]; /* when the pair was refused */
     size_t n_problems;
     VmafxNotes adaptations, warnings;
-    int w, h, bpc; /* of the pictures that were compared */
+    int w, h, bpc;      /* of the pictures that were compared */
+    VmafxChroma chroma; /* of those; 4:0:0 when no feature reads chroma */
     VmafxEnding ending;
     int ended_first; /* index of the input that ended, or broke, first; meaningful for SHORTER and BROKEN */
     bool complete;
@@ -227,6 +228,7 @@ typedef struct VmafxResult {
     size_t n_options;
     VmafxReportSeries *report_series; /* made by vmafx_result_report */
     VmafxReportModel *report_models;
+    VmafxReportAggregate *report_aggregates;
 } VmafxResult;
 
 /**

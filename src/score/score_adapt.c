@@ -34,6 +34,28 @@ VmafxErr score_check_pair(VmafxResult *result, const VmafxPairOptions *o, VmafxE
     return VMAFX_OK;
 }
 
+/* The same for the chroma planes: those of the target are rounded up. */
+static VmafxErr adapt_chroma(ScoreInput *in, const VmafxConvertSpec *luma, VmafxErrInfo *reterr)
+{
+    bool scales = luma->w_in != luma->w_out || luma->h_in != luma->h_out;
+    VmafxErr err = VMAFX_OK;
+
+    for (int p = 1; !err && p < 3 && in->pending.chroma; p++) {
+        VmafxConvertSpec spec = *luma;
+
+        if (spec.range != VMAFX_RANGE_SAME)
+            spec.range = spec.range == VMAFX_RANGE_TO_FULL ? VMAFX_RANGE_CHROMA_TO_FULL : VMAFX_RANGE_CHROMA_TO_LIMITED;
+        spec.w_in = spec.w_out = in->pending.planes[p].w;
+        spec.h_in = spec.h_out = in->pending.planes[p].h;
+        if (scales) {
+            spec.w_out = in->pending.chroma == VMAFX_CHROMA_444 ? luma->w_out : (luma->w_out + 1) / 2;
+            spec.h_out = in->pending.chroma == VMAFX_CHROMA_420 ? (luma->h_out + 1) / 2 : luma->h_out;
+        }
+        err = vmafx_converter_new(&spec, &in->converters[p], reterr);
+    }
+    return err;
+}
+
 /* Prepares the conversions of one input and says so in the notes. */
 static VmafxErr adapt_input(ScorePair *pair, int which, const VmafxVideoInfo *target, VmafxErrInfo *reterr)
 {
@@ -60,7 +82,8 @@ static VmafxErr adapt_input(ScorePair *pair, int which, const VmafxVideoInfo *ta
     if (err || (spec.range == VMAFX_RANGE_SAME && spec.w_in == spec.w_out && spec.h_in == spec.h_out &&
                 spec.bpc_in == spec.bpc_out))
         return err;
-    return vmafx_converter_new(&spec, &pair->inputs[which].converter, reterr);
+    err = vmafx_converter_new(&spec, &pair->inputs[which].converters[0], reterr);
+    return err ? err : adapt_chroma(&pair->inputs[which], &spec, reterr);
 }
 
 static VmafxErr note_ranges(VmafxResult *result, const VmafxPairOptions *o)
@@ -114,6 +137,12 @@ VmafxErr score_adapt_pair(ScorePair *pair, VmafxErrInfo *reterr)
     result->w = target.w;
     result->h = target.h;
     result->bpc = target.bpc;
+    result->chroma = pair->inputs[REF].pending.chroma;
+    if (result->chroma != pair->inputs[DIS].pending.chroma)
+        return vmafx_fail(
+            reterr, VMAFX_ERR_MISMATCH,
+            "the pixel formats differ, and a feature that was asked for compares chroma: leave it out, or "
+            "convert one of the videos");
 
     VmafxErr err = adapt_input(pair, REF, &target, reterr);
     if (!err)

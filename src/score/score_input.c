@@ -12,42 +12,60 @@
 #include "base/base.h"
 #include "media/convert.h"
 
-VmafxErr score_input_read(ScoreInput *in, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr)
+VmafxErr score_input_read(ScoreInput *in, VmafxPicture *ret, bool *ret_more, VmafxErrInfo *reterr)
 {
     struct timespec start;
 
+    *ret = (VmafxPicture){ 0 };
     clock_gettime(CLOCK_MONOTONIC, &start);
-    VmafxErr err = vmafx_reader_next(in->reader, ret_luma, ret_more, reterr);
+    VmafxErr err = vmafx_reader_next(in->reader, &ret->planes[0], ret_more, reterr);
+    if (!err && *ret_more && vmafx_engine_reads_chroma(in->pair->result->engine))
+        err = vmafx_reader_picture(in->reader, ret, reterr);
     double decode_s = score_seconds_since(&start, CLOCK_MONOTONIC) - score_encode_seconds(in);
     atomic_fetch_add_explicit(&in->decode_ns, (uint64_t)(VMAFX_MAX(decode_s, 0.0) * 1e9), memory_order_relaxed);
     return err;
 }
 
+/* As much of it as there is room for: chroma is rounded down. */
 static void copy_plane(const VmafxPlane *to, const VmafxPlane *from)
 {
-    size_t bytes = (size_t)from->w * (from->bpc > 8 ? 2 : 1);
+    size_t bytes = (size_t)to->w * (to->bpc > 8 ? 2 : 1);
 
-    for (int y = 0; y < from->h; y++)
+    for (int y = 0; y < to->h; y++)
         memcpy((char *)(uintptr_t)to->data + y * to->stride, (const char *)from->data + y * from->stride, bytes);
 }
 
 /* The next frame that is to be scored, converted. At the end *ret_more is false. */
-static VmafxErr next_frame(ScoreInput *in, VmafxPlane *ret, bool *ret_more, VmafxErrInfo *reterr)
+static VmafxErr next_frame(ScoreInput *in, VmafxPicture *ret, bool *ret_more, VmafxErrInfo *reterr)
 {
-    VmafxPlane luma = in->pending;
+    VmafxErr err = VMAFX_OK;
 
     *ret_more = true;
-    if (!luma.data) {
-        VmafxErr err = score_input_read(in, &luma, ret_more, reterr);
+    *ret = in->pending;
+    if (!ret->planes[0].data) {
+        err = score_input_read(in, ret, ret_more, reterr);
         if (err || !*ret_more)
             return err;
     }
-    in->pending = (VmafxPlane){ 0 };
-    *ret = luma;
-    if (!in->converter || in->to_skip > 0)
-        return VMAFX_OK;
-    VmafxErr err = vmafx_converter_run(in->converter, &luma, ret);
+    in->pending = (VmafxPicture){ 0 };
+    for (int p = 0; !err && in->to_skip == 0 && p < 3; p++) {
+        const VmafxPlane plane = ret->planes[p];
+        if (in->converters[p])
+            err = vmafx_converter_run(in->converters[p], &plane, &ret->planes[p]);
+    }
     return err ? vmafx_fail(reterr, err, "cannot convert a frame of '%s': %s", in->path, vmafx_err_text(err)) : err;
+}
+
+/* The queue's pictures have that shape; chroma may be larger. */
+static bool fits(const VmafxPicture *slot, const VmafxPicture *picture)
+{
+    const VmafxPlane *a = &slot->planes[0], *b = &picture->planes[0];
+    bool fits = a->w == b->w && a->h == b->h && slot->chroma == picture->chroma;
+
+    for (int p = 0; p < (slot->chroma ? 3 : 1); p++)
+        fits = fits && slot->planes[p].w <= picture->planes[p].w && slot->planes[p].h <= picture->planes[p].h &&
+               slot->planes[p].bpc == picture->planes[p].bpc;
+    return fits;
 }
 
 /* Waits for room. False when nobody wants more. */
@@ -85,11 +103,10 @@ static void *read_frames(void *arg)
     unsigned slot;
 
     while (in->to_give != 0 && wait_for_room(in, &slot)) {
-        VmafxPlane luma;
+        VmafxPicture picture;
 
-        err = next_frame(in, &luma, &more, &info);
-        if (!err && more && in->to_skip == 0 &&
-            (luma.w != in->slots[0].w || luma.h != in->slots[0].h || luma.bpc != in->slots[0].bpc))
+        err = next_frame(in, &picture, &more, &info);
+        if (!err && more && in->to_skip == 0 && !fits(&in->slots[0], &picture))
             err = vmafx_fail(&info, VMAFX_ERR_MISMATCH, "the size or depth of '%s' changes midway", in->path);
         if (err || !more)
             break;
@@ -97,7 +114,8 @@ static void *read_frames(void *arg)
             in->to_skip--;
             continue;
         }
-        copy_plane(&in->slots[slot], &luma);
+        for (int p = 0; p < (picture.chroma ? 3 : 1); p++)
+            copy_plane(&in->slots[slot].planes[p], &picture.planes[p]);
         in->to_give -= in->to_give > 0;
         pthread_mutex_lock(&in->sync.lock);
         in->filled++;
@@ -122,23 +140,38 @@ int64_t score_frames_before(const VmafxPairOptions *o, int which)
     return (which == REF ? o->skip_ref : o->skip_dis) + o->first;
 }
 
+static VmafxErr make_slot(ScoreInput *in, size_t slot)
+{
+    const VmafxResult *result = in->pair->result;
+    VmafxPicture *picture = &in->slots[slot];
+
+    picture->chroma = result->chroma;
+    for (int p = 0; p < (picture->chroma ? 3 : 1); p++) {
+        int w = p && picture->chroma != VMAFX_CHROMA_444 ? result->w / 2 : result->w;
+        int h = p && picture->chroma == VMAFX_CHROMA_420 ? result->h / 2 : result->h;
+        size_t stride = ((size_t)w * (result->bpc > 8 ? 2 : 1) + 63) / 64 * 64;
+
+        in->memory[slot][p] = vmafx_alloc_aligned((size_t)VMAFX_MAX(h, 1), VMAFX_MAX(stride, (size_t)64));
+        if (!in->memory[slot][p])
+            return VMAFX_ERR_NOMEM;
+        picture->planes[p] = (VmafxPlane){
+            .data = in->memory[slot][p], .stride = (ptrdiff_t)stride, .w = w, .h = h, .bpc = result->bpc
+        };
+    }
+    return VMAFX_OK;
+}
+
 VmafxErr score_input_start(ScorePair *pair, int which)
 {
     ScoreInput *in = &pair->inputs[which];
-    const VmafxResult *result = pair->result;
-    size_t stride = ((size_t)result->w * (result->bpc > 8 ? 2 : 1) + 63) / 64 * 64;
+    VmafxErr err = VMAFX_OK;
 
-    in->pair = pair;
     in->to_skip = score_frames_before(pair->options, which);
     in->to_give = pair->options->count > 0 ? pair->options->count : -1;
-    for (size_t i = 0; i < SCORE_QUEUE_FRAMES; i++) {
-        in->memory[i] = vmafx_alloc_aligned((size_t)result->h, stride);
-        if (!in->memory[i])
-            return VMAFX_ERR_NOMEM;
-        in->slots[i] = (VmafxPlane){
-            .data = in->memory[i], .stride = (ptrdiff_t)stride, .w = result->w, .h = result->h, .bpc = result->bpc
-        };
-    }
+    for (size_t i = 0; !err && i < SCORE_QUEUE_FRAMES; i++)
+        err = make_slot(in, i);
+    if (err)
+        return err;
     if (pthread_create(&in->thread, NULL, read_frames, in))
         return VMAFX_ERR_NOMEM;
     in->running = true;
@@ -186,8 +219,10 @@ void score_input_stop(ScoreInput *in)
 void score_input_done(ScoreInput *in)
 {
     score_sync_done(&in->sync);
-    vmafx_converter_free(&in->converter);
+    for (int p = 0; p < 3; p++)
+        vmafx_converter_free(&in->converters[p]);
     vmafx_reader_close(&in->reader);
     for (size_t i = 0; i < SCORE_QUEUE_FRAMES; i++)
-        vmafx_free_p(&in->memory[i]);
+        for (int p = 0; p < 3; p++)
+            vmafx_free_p(&in->memory[i][p]);
 }

@@ -61,11 +61,11 @@ typedef struct ScoreInput {
     struct ScorePair *pair;
     const char *path;
     VmafxReader *reader;
-    VmafxConverter *converter; /* NULL: frames are taken as they come */
-    VmafxPlane pending;        /* the frame that was read to learn the format; data is NULL afterwards */
-    int64_t to_skip, to_give;  /* to_give < 0: all */
-    VmafxPlane slots[SCORE_QUEUE_FRAMES];
-    void *memory[SCORE_QUEUE_FRAMES];
+    VmafxConverter *converters[3]; /* NULL: these planes are taken as they come */
+    VmafxPicture pending;          /* the frame that was read to learn the format; without data afterwards */
+    int64_t to_skip, to_give;      /* to_give < 0: all */
+    VmafxPicture slots[SCORE_QUEUE_FRAMES];
+    void *memory[SCORE_QUEUE_FRAMES][3];
     pthread_t thread;
     bool running;
     atomic_uint_fast64_t decode_ns; /* a plain counter: time spent in the reader, but not in an encoder */
@@ -116,8 +116,8 @@ void score_tell(ScorePair *pair);
 
 /* ---- One input (score_input.c) ---- */
 
-/** vmafx_reader_next, with its time counted. */
-VMAFX_CHECK VmafxErr score_input_read(ScoreInput *in, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr);
+/** vmafx_reader_next, with its time counted, and with chroma when the engine reads it; else as a grey picture. */
+VMAFX_CHECK VmafxErr score_input_read(ScoreInput *in, VmafxPicture *ret, bool *ret_more, VmafxErrInfo *reterr);
 /** How many frames come before the ones that are scored. */
 int64_t score_frames_before(const VmafxPairOptions *o, int which);
 /** Allocates the queue and starts the thread; the input's sync has been made. VMAFX_ERR_NOMEM */

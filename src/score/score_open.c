@@ -41,7 +41,10 @@ static VmafxErr open_input(ScorePair *pair, int which, VmafxErrInfo *reterr)
                                                 &in->reader, reterr);
     if (err)
         return err;
-    err = score_input_read(in, &in->pending, &more, reterr);
+    if (vmafx_engine_reads_chroma(pair->result->engine))
+        err = vmafx_reader_keep_chroma(in->reader, reterr);
+    if (!err)
+        err = score_input_read(in, &in->pending, &more, reterr);
     scored->info = *vmafx_reader_info(in->reader);
     scored->known = true;
     if (!err && !more)

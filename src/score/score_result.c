@@ -53,6 +53,7 @@ void vmafx_result_done(VmafxResult *result)
     free(result->encode);
     free(result->report_series);
     free(result->report_models);
+    free(result->report_aggregates);
     *result = (VmafxResult){ 0 };
 }
 
@@ -135,12 +136,21 @@ VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret)
     VmafxReportModel *models = calloc(result->n_models ? result->n_models : 1, sizeof *models);
 
     free(result->report_series);
+    size_t n_aggregates = vmafx_engine_aggregates(result->engine);
+    VmafxReportAggregate *aggregates = calloc(n_aggregates ? n_aggregates : 1, sizeof *aggregates);
+
     free(result->report_models);
+    free(result->report_aggregates);
+    result->report_aggregates = aggregates;
     result->report_series = series;
     result->report_models = models;
-    if (!series || !models)
+    if (!series || !models || !aggregates)
         return VMAFX_ERR_NOMEM;
 
+    for (size_t i = 0; i < n_aggregates; i++) {
+        aggregates[i].name = vmafx_engine_aggregate_name(result->engine, i);
+        aggregates[i].value = vmafx_engine_aggregate(result->engine, i);
+    }
     for (size_t i = 0; i < n; i++) {
         series[i].name = vmafx_engine_series_name(result->engine, i);
         series[i].kind = kind_of(result, series[i].name);
@@ -168,6 +178,8 @@ VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret)
         .n_series = n,
         .value = engine_value,
         .ctx = result->engine,
+        .aggregates = aggregates,
+        .n_aggregates = n_aggregates,
         .complete = result->complete,
         .incomplete_reason = result->incomplete_reason,
         .first_frame = (uint32_t)result->first,

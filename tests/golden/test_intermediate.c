@@ -268,7 +268,8 @@ static void *new_pass(const VmafxExtractor *extractor, const VmafxInstance **ins
 {
     void *pass = NULL;
 
-    *setup = (VmafxPassSetup){ .instances = instance, .n_instances = 1, .kernels = kernels, .w = w, .h = h, .bpc = bpc };
+    *setup =
+        (VmafxPassSetup){ .instances = instance, .n_instances = 1, .kernels = kernels, .w = w, .h = h, .bpc = bpc };
     assert_int_equal(extractor->pass_new(setup, &pass), VMAFX_OK);
     return pass;
 }
