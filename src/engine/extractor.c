@@ -8,14 +8,12 @@
 #include "base/base.h"
 
 static const VmafxExtractor *const available[] = {
-    &vmafx_extractor_adm,
-    &vmafx_extractor_motion,
-    &vmafx_extractor_psnr,
-    &vmafx_extractor_vif,
+    &vmafx_extractor_adm,    &vmafx_extractor_float_ms_ssim, &vmafx_extractor_float_ssim,
+    &vmafx_extractor_motion, &vmafx_extractor_psnr,          &vmafx_extractor_vif,
 };
 
 /* The same, as a list of names. */
-static const char *const names[] = { "adm", "motion", "psnr", "vif" };
+static const char *const names[] = { "adm", "float_ms_ssim", "float_ssim", "motion", "psnr", "vif" };
 
 _Static_assert(VMAFX_LEN(names) == VMAFX_LEN(available), "every extractor has its name in the list");
 
@@ -29,9 +27,7 @@ static const struct {
     { "float_ansnr", NULL },
     { "float_moment", NULL },
     { "float_motion", "VMAF_feature_motion" },
-    { "float_ms_ssim", NULL },
     { "float_psnr", NULL },
-    { "float_ssim", NULL },
     { "float_vif", "VMAF_feature_vif" },
     { "psnr_hvs", NULL },
     { "speed_chroma", "Speed_chroma_feature_" },

@@ -104,7 +104,8 @@ struct VmafxExtractor {
     const char *const *aggregate_names; /* at most VMAFX_AGGREGATES_MAX */
 };
 
-extern const VmafxExtractor vmafx_extractor_adm, vmafx_extractor_motion, vmafx_extractor_psnr, vmafx_extractor_vif;
+extern const VmafxExtractor vmafx_extractor_adm, vmafx_extractor_float_ms_ssim, vmafx_extractor_float_ssim,
+    vmafx_extractor_motion, vmafx_extractor_psnr, vmafx_extractor_vif;
 
 /** By name. VMAFX_ERR_UNSUPPORTED: a later version will have it; VMAFX_ERR_FEATURE: nobody knows it. */
 VMAFX_CHECK VmafxErr vmafx_extractor_find(const char *name, const VmafxExtractor **ret_extractor, VmafxErrInfo *reterr);

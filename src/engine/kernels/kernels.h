@@ -5,12 +5,14 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/motion.h"
+#include "engine/kernels/ssim.h"
 #include "engine/kernels/vif.h"
 
 typedef struct VmafxKernels {
     VmafxVifKernels vif;
     VmafxAdmKernels adm;
     VmafxMotionKernels motion;
+    VmafxSsimKernels ssim;
 } VmafxKernels;
 
 /** cpu: flags of what the machine can do; 0 gives the plain C kernels. */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* SSIM's rows for any machine. */
+
+#include "engine/kernels/ssim.h"
+
+#include <vmafx/engine.h>
+
+#include "engine/kernels/cpu.h"
+#include "engine/kernels/ssim_rows.h"
+#if VMAFX_ARCH_X86
+#include "engine/kernels/x86/x86.h"
+#endif
+
+void vmafx_ssim_kernels_init(VmafxSsimKernels *k, unsigned cpu)
+{
+    *k = kernels;
+#if VMAFX_ARCH_X86
+    if (cpu & VMAFX_CPU_AVX2)
+        vmafx_ssim_kernels_init_avx2(k);
+#endif
+}
