@@ -7,22 +7,17 @@
 
 #include "base/base.h"
 
-static const VmafxExtractor *const available[] = {
-    &vmafx_extractor_adm,    &vmafx_extractor_float_ms_ssim, &vmafx_extractor_float_ssim,
-    &vmafx_extractor_motion, &vmafx_extractor_psnr,          &vmafx_extractor_vif,
-};
+#define ITS_ADDRESS(name) &vmafx_extractor_##name,
+#define ITS_NAME(name)    #name,
 
-/* The same, as a list of names. */
-static const char *const names[] = { "adm", "float_ms_ssim", "float_ssim", "motion", "psnr", "vif" };
-
-_Static_assert(VMAFX_LEN(names) == VMAFX_LEN(available), "every extractor has its name in the list");
+static const VmafxExtractor *const available[] = { VMAFX_EXTRACTORS(ITS_ADDRESS) };
+static const char *const names[] = { VMAFX_EXTRACTORS(ITS_NAME) };
 
 /* Extractors of the reference that this version does not have, with the beginnings of the names models know them by. */
 static const struct {
     const char *name, *stored_prefix;
 } later[] = {
     { "cambi", "Cambi_feature_" },
-    { "ciede", NULL },
     { "float_adm", "VMAF_feature_adm" },
     { "float_ansnr", NULL },
     { "float_moment", NULL },

@@ -104,8 +104,11 @@ struct VmafxExtractor {
     const char *const *aggregate_names; /* at most VMAFX_AGGREGATES_MAX */
 };
 
-extern const VmafxExtractor vmafx_extractor_adm, vmafx_extractor_float_ms_ssim, vmafx_extractor_float_ssim,
-    vmafx_extractor_motion, vmafx_extractor_psnr, vmafx_extractor_vif;
+/** Those there are, sorted by name: X(name) for vmafx_extractor_NAME, whose name it is. */
+#define VMAFX_EXTRACTORS(X) X(adm) X(ciede) X(float_ms_ssim) X(float_ssim) X(motion) X(psnr) X(vif)
+
+#define VMAFX_EXTRACTOR_DECLARE(name) extern const VmafxExtractor vmafx_extractor_##name;
+VMAFX_EXTRACTORS(VMAFX_EXTRACTOR_DECLARE)
 
 /** By name. VMAFX_ERR_UNSUPPORTED: a later version will have it; VMAFX_ERR_FEATURE: nobody knows it. */
 VMAFX_CHECK VmafxErr vmafx_extractor_find(const char *name, const VmafxExtractor **ret_extractor, VmafxErrInfo *reterr);

@@ -23,7 +23,7 @@
 
 #define CASES_MAX 512
 
-static const char *const files[] = { "psnr", "float_ssim", "float_ms_ssim" };
+static const char *const files[] = { "psnr", "float_ssim", "float_ms_ssim", "ciede" };
 
 typedef struct Case {
     char name[192];
