@@ -24,7 +24,6 @@ static const struct {
     { "float_motion", "VMAF_feature_motion" },
     { "float_psnr", NULL },
     { "float_vif", "VMAF_feature_vif" },
-    { "psnr_hvs", NULL },
     { "speed_chroma", "Speed_chroma_feature_" },
     { "speed_temporal", "Speed_temporal_feature_" },
     { "ssim", NULL },

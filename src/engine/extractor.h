@@ -105,7 +105,7 @@ struct VmafxExtractor {
 };
 
 /** Those there are, sorted by name: X(name) for vmafx_extractor_NAME, whose name it is. */
-#define VMAFX_EXTRACTORS(X) X(adm) X(ciede) X(float_ms_ssim) X(float_ssim) X(motion) X(psnr) X(vif)
+#define VMAFX_EXTRACTORS(X) X(adm) X(ciede) X(float_ms_ssim) X(float_ssim) X(motion) X(psnr) X(psnr_hvs) X(vif)
 
 #define VMAFX_EXTRACTOR_DECLARE(name) extern const VmafxExtractor vmafx_extractor_##name;
 VMAFX_EXTRACTORS(VMAFX_EXTRACTOR_DECLARE)
