@@ -305,7 +305,7 @@ static VmafxErr name_features(VmafxEngine *engine, VmafxInstance *instance, bool
         if (feature->derived != derived)
             continue;
         instance->series[i] = SIZE_MAX;
-        if ((feature->debug && !wants_debug(instance)) ||
+        if (feature->hidden || (feature->debug && !wants_debug(instance)) ||
             (extractor->gives && !extractor->gives(instance, &engine->shape, i)))
             continue;
         VMAFX_AUTO(vmafx_free_p) char *name = vmafx_sprintf("%s%s", feature->report, feature->plain ? "" : suffix);
@@ -360,6 +360,10 @@ static VmafxErr name_series(VmafxEngine *engine, VmafxErrInfo *reterr)
                 err = name_scores(engine, &engine->models[i], reterr);
     for (size_t i = 0; !err && i < engine->guests.n; i++)
         err = vmafx_series_add(&engine->series, engine->guests.slots[i].name, &engine->guests.slots[i].series, reterr);
+    for (size_t i = 0; !err && i < engine->n_instances; i++)
+        for (size_t j = 0; j < engine->instances[i].extractor->n_features; j++)
+            if (engine->instances[i].extractor->features[j].hidden)
+                engine->instances[i].series[j] = vmafx_series_add_hidden(&engine->series);
     return err;
 }
 
@@ -478,7 +482,8 @@ static VmafxErr check_inputs_given(const VmafxEngine *engine, VmafxErrInfo *rete
         for (size_t j = 0; j < vmafx_model_inputs(engine->models[i].model, 0); j++) {
             InputSource source = engine->models[i].inputs[j];
             if (engine->instances[source.instance].series[source.feature] == SIZE_MAX)
-                return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "model '%s' needs '%s', which is given only with other options",
+                return vmafx_fail(reterr, VMAFX_ERR_FEATURE,
+                                  "model '%s' needs '%s', which is given only with other options",
                                   engine->models[i].name, vmafx_model_input_feature(engine->models[i].model, 0, j));
         }
     return VMAFX_OK;
@@ -494,7 +499,8 @@ static VmafxErr place_guests(VmafxEngine *engine, VmafxErrInfo *reterr)
 
             input->series = instance->series[input->feature];
             if (input->series == SIZE_MAX)
-                return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "model '%s' needs '%s', which is given only with other options",
+                return vmafx_fail(reterr, VMAFX_ERR_FEATURE,
+                                  "model '%s' needs '%s', which is given only with other options",
                                   engine->guests.slots[i].name, instance->extractor->features[input->feature].stored);
         }
     return VMAFX_OK;

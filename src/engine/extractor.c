@@ -21,7 +21,6 @@ static const struct {
     { "float_adm", "VMAF_feature_adm" },
     { "float_ansnr", NULL },
     { "float_moment", NULL },
-    { "float_motion", "VMAF_feature_motion" },
     { "float_psnr", NULL },
     { "float_vif", "VMAF_feature_vif" },
     { "speed_chroma", "Speed_chroma_feature_" },

@@ -26,6 +26,7 @@ typedef struct VmafxFeatureSpec {
     bool debug;         /* only with the option debug=true */
     bool derived;       /* from the others, of this frame and of its neighbours */
     bool plain;         /* never with the suffix of options */
+    bool hidden;        /* in no report: for others to be derived from */
 } VmafxFeatureSpec;
 
 typedef struct VmafxExtractor VmafxExtractor;
@@ -105,7 +106,8 @@ struct VmafxExtractor {
 };
 
 /** Those there are, sorted by name: X(name) for vmafx_extractor_NAME, whose name it is. */
-#define VMAFX_EXTRACTORS(X) X(adm) X(ciede) X(float_ms_ssim) X(float_ssim) X(motion) X(psnr) X(psnr_hvs) X(vif)
+#define VMAFX_EXTRACTORS(X)                                                                                            \
+    X(adm) X(ciede) X(float_motion) X(float_ms_ssim) X(float_ssim) X(motion) X(psnr) X(psnr_hvs) X(vif)
 
 #define VMAFX_EXTRACTOR_DECLARE(name) extern const VmafxExtractor vmafx_extractor_##name;
 VMAFX_EXTRACTORS(VMAFX_EXTRACTOR_DECLARE)

@@ -143,8 +143,7 @@ char *vmafx_options_suffix(const VmafxOptionSpec *specs, size_t n_specs, const d
         else if (specs[i].type == VMAFX_OPTION_DOUBLE) {
             value[0] = '_';
             vmafx_format_g(values[i], value + 1, sizeof value - 1);
-        }
-        else if (specs[i].type == VMAFX_OPTION_WORD)
+        } else if (specs[i].type == VMAFX_OPTION_WORD)
             snprintf(value, sizeof value, "_%s", specs[i].words[(int)values[i]]);
         char *longer = vmafx_sprintf("%s_%s%s", suffix, specs[i].alias, value);
         free(suffix);

@@ -10,7 +10,12 @@
 
 #define VMAFX_OPTIONS_MAX 24 /* options of one extractor */
 
-typedef enum VmafxOptionType { VMAFX_OPTION_BOOL, VMAFX_OPTION_INT, VMAFX_OPTION_DOUBLE, VMAFX_OPTION_WORD } VmafxOptionType;
+typedef enum VmafxOptionType {
+    VMAFX_OPTION_BOOL,
+    VMAFX_OPTION_INT,
+    VMAFX_OPTION_DOUBLE,
+    VMAFX_OPTION_WORD
+} VmafxOptionType;
 
 /** One option. An extractor's table is sorted by name, the order in which names get their suffixes. */
 typedef struct VmafxOptionSpec {

@@ -34,8 +34,8 @@ void vmafx_pipeline_free(VmafxPipeline **pipeline);
  * Copies both pictures and queues the frame; waits while too many are under way. Samples above 2^bpc − 1 become that.
  * @return the first error any frame has had so far
  */
-VMAFX_CHECK VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPicture *ref,
-                                         const VmafxPicture *dis, uint32_t index, double *row, VmafxErrInfo *reterr);
+VMAFX_CHECK VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPicture *ref, const VmafxPicture *dis,
+                                         uint32_t index, double *row, VmafxErrInfo *reterr);
 
 /**
  * How many frames, from the first, are done: the rows of those are the caller's to read. From the thread that pushes.

@@ -74,9 +74,19 @@ VmafxErr vmafx_series_add(VmafxSeries *series, const char *name, size_t *ret_ind
     return VMAFX_OK;
 }
 
+size_t vmafx_series_add_hidden(VmafxSeries *series)
+{
+    return series->n + series->n_hidden++;
+}
+
+static size_t width(const VmafxSeries *series)
+{
+    return series->n + series->n_hidden;
+}
+
 double *vmafx_series_row(const VmafxSeries *series, uint32_t frame)
 {
-    return series->chunks[frame / CHUNK] + (size_t)(frame % CHUNK) * series->n;
+    return series->chunks[frame / CHUNK] + (size_t)(frame % CHUNK) * width(series);
 }
 
 double *vmafx_series_row_new(VmafxSeries *series, uint32_t frame)
@@ -84,13 +94,13 @@ double *vmafx_series_row_new(VmafxSeries *series, uint32_t frame)
     if (frame / CHUNK == series->n_chunks) {
         if (!grow(&series->chunks, series->n_chunks, &series->chunk_room))
             return NULL;
-        double *chunk = malloc(CHUNK * VMAFX_MAX(series->n, (size_t)1) * sizeof *chunk);
+        double *chunk = malloc(CHUNK * VMAFX_MAX(width(series), (size_t)1) * sizeof *chunk);
         if (!chunk)
             return NULL;
         series->chunks[series->n_chunks++] = chunk;
     }
     double *row = vmafx_series_row(series, frame);
-    for (size_t i = 0; i < series->n; i++)
+    for (size_t i = 0; i < width(series); i++)
         row[i] = absent();
     return row;
 }

@@ -13,6 +13,7 @@
 typedef struct VmafxSeries {
     char **names;
     size_t n, room;
+    size_t n_hidden; /* columns without a name, after the others */
     double **chunks; /* of VMAFX_SERIES_CHUNK rows of n values */
     size_t n_chunks, chunk_room;
 } VmafxSeries;
@@ -21,6 +22,9 @@ void vmafx_series_done(VmafxSeries *series);
 
 /** Adds a column, before the first row. @return VMAFX_ERR_INVALID when the name exists already */
 VMAFX_CHECK VmafxErr vmafx_series_add(VmafxSeries *series, const char *name, size_t *ret_index, VmafxErrInfo *reterr);
+
+/** A column that has no name, after all that have one. */
+size_t vmafx_series_add_hidden(VmafxSeries *series);
 
 /** The row of a frame, its values absent at first; rows are made in ascending order. NULL: no memory. */
 double *vmafx_series_row_new(VmafxSeries *series, uint32_t frame);

@@ -33,21 +33,21 @@ static const VmafxOptionSpec options[] = {
 enum { SCORE = 0, VIF = SCALES, VIF_NUM, VIF_DEN, NUM_DEN };
 
 static const VmafxFeatureSpec features[] = {
-    { "VMAF_integer_feature_vif_scale0_score", "integer_vif_scale0", false, false, false },
-    { "VMAF_integer_feature_vif_scale1_score", "integer_vif_scale1", false, false, false },
-    { "VMAF_integer_feature_vif_scale2_score", "integer_vif_scale2", false, false, false },
-    { "VMAF_integer_feature_vif_scale3_score", "integer_vif_scale3", false, false, false },
-    { "integer_vif", "integer_vif", true, false, false },
-    { "integer_vif_num", "integer_vif_num", true, false, false },
-    { "integer_vif_den", "integer_vif_den", true, false, false },
-    { "integer_vif_num_scale0", "integer_vif_num_scale0", true, false, false },
-    { "integer_vif_den_scale0", "integer_vif_den_scale0", true, false, false },
-    { "integer_vif_num_scale1", "integer_vif_num_scale1", true, false, false },
-    { "integer_vif_den_scale1", "integer_vif_den_scale1", true, false, false },
-    { "integer_vif_num_scale2", "integer_vif_num_scale2", true, false, false },
-    { "integer_vif_den_scale2", "integer_vif_den_scale2", true, false, false },
-    { "integer_vif_num_scale3", "integer_vif_num_scale3", true, false, false },
-    { "integer_vif_den_scale3", "integer_vif_den_scale3", true, false, false },
+    { "VMAF_integer_feature_vif_scale0_score", "integer_vif_scale0", false, false, false, false },
+    { "VMAF_integer_feature_vif_scale1_score", "integer_vif_scale1", false, false, false, false },
+    { "VMAF_integer_feature_vif_scale2_score", "integer_vif_scale2", false, false, false, false },
+    { "VMAF_integer_feature_vif_scale3_score", "integer_vif_scale3", false, false, false, false },
+    { "integer_vif", "integer_vif", true, false, false, false },
+    { "integer_vif_num", "integer_vif_num", true, false, false, false },
+    { "integer_vif_den", "integer_vif_den", true, false, false, false },
+    { "integer_vif_num_scale0", "integer_vif_num_scale0", true, false, false, false },
+    { "integer_vif_den_scale0", "integer_vif_den_scale0", true, false, false, false },
+    { "integer_vif_num_scale1", "integer_vif_num_scale1", true, false, false, false },
+    { "integer_vif_den_scale1", "integer_vif_den_scale1", true, false, false, false },
+    { "integer_vif_num_scale2", "integer_vif_num_scale2", true, false, false, false },
+    { "integer_vif_den_scale2", "integer_vif_den_scale2", true, false, false, false },
+    { "integer_vif_num_scale3", "integer_vif_num_scale3", true, false, false, false },
+    { "integer_vif_den_scale3", "integer_vif_den_scale3", true, false, false, false },
 };
 
 typedef struct VifPass {
