@@ -18,11 +18,9 @@ static const struct {
     const char *name, *stored_prefix;
 } later[] = {
     { "cambi", "Cambi_feature_" },
-    { "float_adm", "VMAF_feature_adm" },
     { "float_ansnr", NULL },
     { "float_moment", NULL },
     { "float_psnr", NULL },
-    { "float_vif", "VMAF_feature_vif" },
     { "speed_chroma", "Speed_chroma_feature_" },
     { "speed_temporal", "Speed_temporal_feature_" },
     { "ssim", NULL },
