@@ -17,7 +17,6 @@ static const char *const names[] = { VMAFX_EXTRACTORS(ITS_NAME) };
 static const struct {
     const char *name, *stored_prefix;
 } later[] = {
-    { "cambi", "Cambi_feature_" },
     { "float_ansnr", NULL },
     { "float_moment", NULL },
     { "float_psnr", NULL },

@@ -95,6 +95,9 @@ static VmafxErr read_value(const char *extractor, const VmafxOptionSpec *spec, c
         return read_bool(extractor, spec, text, ret_value, reterr);
     case VMAFX_OPTION_WORD:
         return read_word(extractor, spec, text, ret_value, reterr);
+    case VMAFX_OPTION_LATER:
+        return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED, "option '%s' of feature '%s' is not available in this version",
+                          spec->name, extractor);
     default:
         return read_number(extractor, spec, text, strict, ret_value, reterr);
     }

@@ -10,11 +10,13 @@
 
 #define VMAFX_OPTIONS_MAX 24 /* options of one extractor */
 
+/** A word is one of a few; what comes later is refused by name. */
 typedef enum VmafxOptionType {
     VMAFX_OPTION_BOOL,
     VMAFX_OPTION_INT,
     VMAFX_OPTION_DOUBLE,
-    VMAFX_OPTION_WORD
+    VMAFX_OPTION_WORD,
+    VMAFX_OPTION_LATER,
 } VmafxOptionType;
 
 /** One option. An extractor's table is sorted by name, the order in which names get their suffixes. */

@@ -23,7 +23,7 @@
 
 #define CASES_MAX 512
 
-static const char *const files[] = { "psnr", "float_ssim", "float_ms_ssim", "ciede", "psnr_hvs" };
+static const char *const files[] = { "psnr", "float_ssim", "float_ms_ssim", "ciede", "psnr_hvs", "cambi" };
 
 typedef struct Case {
     char name[192];
