@@ -181,8 +181,11 @@ VMAFX_CHECK VmafxErr vmafx_engine_add_guest(VmafxEngine *engine, const VmafxGues
 VMAFX_CHECK VmafxErr vmafx_engine_give(VmafxEngine *engine, size_t guest, const double *values, size_t n,
                                        VmafxErrInfo *reterr);
 
+#define VMAFX_FEATURE_NAMES                                                                                            \
+    "adm cambi ciede float_adm float_motion float_ms_ssim float_ssim float_vif motion psnr psnr_hvs vif"
+
 /**
- * The extractors that can be added, sorted by name. Names are static. docs/features.md says what each measures.
+ * The extractors that can be added, sorted by name: VMAFX_FEATURE_NAMES. Names are static. docs/features.md says what each measures.
  * @param ret_n  how many
  */
 const char *const *vmafx_engine_features(size_t *ret_n);

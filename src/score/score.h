@@ -94,6 +94,7 @@ typedef struct VmafxPairOptions {
     VmafxScaling scale;
     int scale_w, scale_h;
     bool convert_depth;       /* the distorted video to the depth of the reference */
+    bool larger_depth;        /* the one with fewer bits per sample to the depth of the other */
     bool convert_range;       /* the distorted video to the range of the reference */
     bool ignore_pixel_format; /* chroma layout; the features of this version read luma only */
     bool ignore_rate, ignore_start;

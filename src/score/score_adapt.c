@@ -134,6 +134,8 @@ VmafxErr score_adapt_pair(ScorePair *pair, VmafxErrInfo *reterr)
         target.w = o->scale_w;
         target.h = o->scale_h;
     }
+    if (o->larger_depth)
+        target.bpc = VMAFX_MAX(target.bpc, result->inputs[DIS].info.bpc);
     result->w = target.w;
     result->h = target.h;
     result->bpc = target.bpc;

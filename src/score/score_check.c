@@ -86,7 +86,7 @@ static void check_shape(const VmafxVideoInfo *ref, const VmafxVideoInfo *dis, co
                 "the pixel format of the distorted video is %s, that of the reference %s: --ignore-pixel-format "
                 "compares their luma anyway",
                 pix_name(dis->pix), pix_name(ref->pix));
-    if (!o->convert_depth && ref->bpc != dis->bpc)
+    if (!o->convert_depth && !o->larger_depth && ref->bpc != dis->bpc)
         problem(p, VMAFX_PAIR_DEPTH,
                 "the distorted video has %d bits per sample, the reference %d: --convert-depth brings the distorted "
                 "video to the depth of the reference",

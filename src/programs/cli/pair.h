@@ -42,7 +42,7 @@ enum {
 #define PAIR_OPTION_FEATURE                                                                                            \
     {                                                                                                                  \
         PAIR_FEATURE, 0, "feature", "NAME",                                                                            \
-            "One more extractor: NAME or NAME=option=value:option=value. May be repeated.", "adm motion vif"           \
+            "One more extractor: NAME or NAME=option=value:option=value. May be repeated.", VMAFX_FEATURE_NAMES        \
     }
 #define PAIR_OPTIONS_COMPARISON                                                                                          \
     { PAIR_SUBSAMPLE, 0, "subsample", "N", "Score every N-th frame only.", NULL },                                       \

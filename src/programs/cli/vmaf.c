@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "programs/cli/cli.h"
+#include "programs/cli/vmaf_presets.h"
 #include "report/report.h"
 #include "score/score.h"
 
@@ -67,7 +68,7 @@ static const CliOption vmaf_options[] = {
     { O_CSV, 0, "csv", NULL, "The report is CSV.", NULL },
     { O_SUB, 0, "sub", NULL, "The report is a subtitle file.", NULL },
     { O_FEATURE, 0, "feature", "NAME", "One more extractor: NAME or NAME=OPTION=VALUE:OPTION=VALUE. May be repeated.",
-      "adm motion vif" },
+      VMAFX_FEATURE_NAMES },
     { O_THREADS, 0, "threads", "N", "Threads that compute; 0 (default) computes in the main thread.", NULL },
     { O_SUBSAMPLE, 0, "subsample", "N", "Score every N-th frame only.", NULL },
     { O_FRAME_CNT, 0, "frame_cnt", "N", "Score N frames at most.", NULL },
@@ -76,8 +77,8 @@ static const CliOption vmaf_options[] = {
     { O_CPUMASK, 0, "cpumask", "BITS", "CPU features not to use: AVX2 8, AVX-512 16. The numbers stay the same.",
       NULL },
     { O_GPUMASK, 0, "gpumask", "BITS", "Accepted: no GPU is used.", NULL },
-    { O_AOM_CTC, 0, "aom_ctc", "VERSION", "Not available in this version.", NULL },
-    { O_NFLX_CTC, 0, "nflx_ctc", "VERSION", "Not available in this version.", NULL },
+    { O_AOM_CTC, 0, "aom_ctc", "VERSION", "The metrics of the AOM common test conditions.", VMAF_AOM_VERSIONS },
+    { O_NFLX_CTC, 0, "nflx_ctc", "VERSION", "The metrics of Netflix's test conditions.", VMAF_NFLX_VERSIONS },
     { O_NO_PREDICTION, 'n', "no_prediction", NULL, "Features only; no default model.", NULL },
     { O_QUIET, 'q', "quiet", NULL, "No progress.", NULL },
     { O_VERSION, 'v', "version", NULL, "Print the version.", NULL },
@@ -227,6 +228,21 @@ static int add_feature(Arguments *a, const char *text)
     return GO_ON;
 }
 
+static int add_preset(Arguments *a, const VmafPreset *preset, const char *option, const char *versions,
+                      const char *value)
+{
+    int status = GO_ON;
+
+    if (!preset)
+        return usage_error("--%s is one of %s, not '%s'", option, versions, value);
+    for (size_t i = 0; status == GO_ON && preset->features[i]; i++)
+        status = add_feature(a, preset->features[i]);
+    for (size_t i = 0; status == GO_ON && preset->models[i]; i++)
+        status = add_model(a, preset->models[i]);
+    a->pair.larger_depth |= preset->larger_depth;
+    return status;
+}
+
 static int value_argument(Arguments *a, int id, const char *value)
 {
     switch (id) {
@@ -258,10 +274,9 @@ static int value_argument(Arguments *a, int id, const char *value)
     case O_GPUMASK:
         return mask("gpumask", value, &(unsigned long long){ 0 }); /* no GPU is used: only the form matters */
     case O_AOM_CTC:
+        return add_preset(a, vmaf_preset_aom(value), "aom_ctc", VMAF_AOM_VERSIONS, value);
     case O_NFLX_CTC:
-        fprintf(stderr, "--%s is not available in this version: name the features with --feature\n",
-                id == O_AOM_CTC ? "aom_ctc" : "nflx_ctc");
-        return VMAF_FAILED;
+        return add_preset(a, vmaf_preset_nflx(value), "nflx_ctc", VMAF_NFLX_VERSIONS, value);
     default:
         return raw_argument(a, id, value);
     }

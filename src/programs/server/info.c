@@ -5,7 +5,9 @@
 #include "programs/server/server.h"
 
 /* Names that a FeatureRequest may have. Static; a test holds them to what scores. */
-static const char *const features[] = { "adm", "motion", "vif" };
+static const char *const features[] = { "adm",          "cambi",         "ciede",      "float_adm",
+                                        "float_motion", "float_ms_ssim", "float_ssim", "float_vif",
+                                        "motion",       "psnr",          "psnr_hvs",   "vif" };
 
 void info_fill(Server *server, ServerInfo *ret)
 {
