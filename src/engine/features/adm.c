@@ -39,18 +39,18 @@ enum {
 };
 
 static const VmafxOptionSpec options[] = {
-    [OPT_CSF_DIAG_SCALE] = { "adm_csf_diag_scale", "scfd", VMAFX_OPTION_DOUBLE, 1, 0, 50 },
-    [OPT_CSF_MODE] = { "adm_csf_mode", "csf", VMAFX_OPTION_INT, 0, 0, 3 },
-    [OPT_CSF_SCALE] = { "adm_csf_scale", "scf", VMAFX_OPTION_DOUBLE, 1, 0, 50 },
-    [OPT_DLM_WEIGHT] = { "adm_dlm_weight", "dlmw", VMAFX_OPTION_DOUBLE, 0.5, 0, 1 },
-    [OPT_GAIN_LIMIT] = { "adm_enhn_gain_limit", "egl", VMAFX_OPTION_DOUBLE, 100, 1, 100 },
-    [OPT_MIN_VAL] = { "adm_min_val", "min", VMAFX_OPTION_DOUBLE, 0, 0, 1 },
-    [OPT_NOISE_WEIGHT] = { "adm_noise_weight", "nw", VMAFX_OPTION_DOUBLE, 0.03125, 0, 1500 },
-    [OPT_VIEW_DISTANCE] = { "adm_norm_view_dist", "nvd", VMAFX_OPTION_DOUBLE, 3, 0.75, 24 },
-    [OPT_DISPLAY_HEIGHT] = { "adm_ref_display_height", "rdh", VMAFX_OPTION_INT, 1080, 1, 4320 },
-    [OPT_SKIP_AIM] = { "adm_skip_aim", NULL, VMAFX_OPTION_BOOL, 0, 0, 1 },
-    [OPT_SKIP_SCALE0] = { "adm_skip_scale0", "ssz", VMAFX_OPTION_BOOL, 0, 0, 1 },
-    [OPT_DEBUG] = { "debug", NULL, VMAFX_OPTION_BOOL, 0, 0, 1 },
+    [OPT_CSF_DIAG_SCALE] = { "adm_csf_diag_scale", "scfd", VMAFX_OPTION_DOUBLE, 1, 0, 50, NULL },
+    [OPT_CSF_MODE] = { "adm_csf_mode", "csf", VMAFX_OPTION_INT, 0, 0, 3, NULL },
+    [OPT_CSF_SCALE] = { "adm_csf_scale", "scf", VMAFX_OPTION_DOUBLE, 1, 0, 50, NULL },
+    [OPT_DLM_WEIGHT] = { "adm_dlm_weight", "dlmw", VMAFX_OPTION_DOUBLE, 0.5, 0, 1, NULL },
+    [OPT_GAIN_LIMIT] = { "adm_enhn_gain_limit", "egl", VMAFX_OPTION_DOUBLE, 100, 1, 100, NULL },
+    [OPT_MIN_VAL] = { "adm_min_val", "min", VMAFX_OPTION_DOUBLE, 0, 0, 1, NULL },
+    [OPT_NOISE_WEIGHT] = { "adm_noise_weight", "nw", VMAFX_OPTION_DOUBLE, 0.03125, 0, 1500, NULL },
+    [OPT_VIEW_DISTANCE] = { "adm_norm_view_dist", "nvd", VMAFX_OPTION_DOUBLE, 3, 0.75, 24, NULL },
+    [OPT_DISPLAY_HEIGHT] = { "adm_ref_display_height", "rdh", VMAFX_OPTION_INT, 1080, 1, 4320, NULL },
+    [OPT_SKIP_AIM] = { "adm_skip_aim", NULL, VMAFX_OPTION_BOOL, 0, 0, 1, NULL },
+    [OPT_SKIP_SCALE0] = { "adm_skip_scale0", "ssz", VMAFX_OPTION_BOOL, 0, 0, 1, NULL },
+    [OPT_DEBUG] = { "debug", NULL, VMAFX_OPTION_BOOL, 0, 0, 1, NULL },
 };
 
 enum { ADM2, AIM, ADM3, ADM_SCALE, ADM = ADM_SCALE + SCALES, ADM_NUM, ADM_DEN, NUM_DEN };

@@ -13,23 +13,24 @@
 enum { OPT_DEBUG, OPT_BLEND_FACTOR, OPT_BLEND_OFFSET, OPT_FIVE, OPT_FORCE_ZERO, OPT_FPS_WEIGHT, OPT_MAX, OPT_AVERAGE };
 
 static const VmafxOptionSpec options[] = {
-    [OPT_DEBUG] = { "debug", NULL, VMAFX_OPTION_BOOL, 0, 0, 1 },
-    [OPT_BLEND_FACTOR] = { "motion_blend_factor", "mbf", VMAFX_OPTION_DOUBLE, 1, 0, 1 },
-    [OPT_BLEND_OFFSET] = { "motion_blend_offset", "mbo", VMAFX_OPTION_DOUBLE, 40, 0, 1000 },
-    [OPT_FIVE] = { "motion_five_frame_window", "mffw", VMAFX_OPTION_BOOL, 0, 0, 1 },
-    [OPT_FORCE_ZERO] = { "motion_force_zero", "force_0", VMAFX_OPTION_BOOL, 0, 0, 1 },
-    [OPT_FPS_WEIGHT] = { "motion_fps_weight", "mfw", VMAFX_OPTION_DOUBLE, 1, 0, 5 },
-    [OPT_MAX] = { "motion_max_val", "mmxv", VMAFX_OPTION_DOUBLE, 10000, 0, 10000 },
-    [OPT_AVERAGE] = { "motion_moving_average", "mma", VMAFX_OPTION_BOOL, 0, 0, 1 },
+    [OPT_DEBUG] = { "debug", NULL, VMAFX_OPTION_BOOL, 0, 0, 1, NULL },
+    [OPT_BLEND_FACTOR] = { "motion_blend_factor", "mbf", VMAFX_OPTION_DOUBLE, 1, 0, 1, NULL },
+    [OPT_BLEND_OFFSET] = { "motion_blend_offset", "mbo", VMAFX_OPTION_DOUBLE, 40, 0, 1000, NULL },
+    [OPT_FIVE] = { "motion_five_frame_window", "mffw", VMAFX_OPTION_BOOL, 0, 0, 1, NULL },
+    [OPT_FORCE_ZERO] = { "motion_force_zero", "force_0", VMAFX_OPTION_BOOL, 0, 0, 1, NULL },
+    [OPT_FPS_WEIGHT] = { "motion_fps_weight", "mfw", VMAFX_OPTION_DOUBLE, 1, 0, 5, NULL },
+    [OPT_MAX] = { "motion_max_val", "mmxv", VMAFX_OPTION_DOUBLE, 10000, 0, 10000, NULL },
+    [OPT_AVERAGE] = { "motion_moving_average", "mma", VMAFX_OPTION_BOOL, 0, 0, 1, NULL },
 };
 
 enum { SAD, MOTION, MOTION2, MOTION3 };
 
 static const VmafxFeatureSpec features[] = {
-    [SAD] = { "VMAF_integer_feature_motion_sad_score", "VMAF_integer_feature_motion_sad_score", false, false },
-    [MOTION] = { "VMAF_integer_feature_motion_score", "integer_motion", true, false },
-    [MOTION2] = { "VMAF_integer_feature_motion2_score", "integer_motion2", false, true },
-    [MOTION3] = { "VMAF_integer_feature_motion3_score", "integer_motion3", false, true },
+    [SAD] = { "VMAF_integer_feature_motion_sad_score", "VMAF_integer_feature_motion_sad_score", false, false, false,
+              false },
+    [MOTION] = { "VMAF_integer_feature_motion_score", "integer_motion", true, false, false, false },
+    [MOTION2] = { "VMAF_integer_feature_motion2_score", "integer_motion2", false, true, false, false },
+    [MOTION3] = { "VMAF_integer_feature_motion3_score", "integer_motion3", false, true, false, false },
 };
 
 typedef struct MotionPass {

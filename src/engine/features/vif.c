@@ -25,9 +25,9 @@ static const VmafxVifFilter filters[SCALES] = {
 enum { OPT_DEBUG, OPT_GAIN_LIMIT, OPT_SKIP_SCALE0 };
 
 static const VmafxOptionSpec options[] = {
-    [OPT_DEBUG] = { "debug", NULL, VMAFX_OPTION_BOOL, 0, 0, 1 },
-    [OPT_GAIN_LIMIT] = { "vif_enhn_gain_limit", "egl", VMAFX_OPTION_DOUBLE, 100, 1, 100 },
-    [OPT_SKIP_SCALE0] = { "vif_skip_scale0", "ssclz", VMAFX_OPTION_BOOL, 0, 0, 1 },
+    [OPT_DEBUG] = { "debug", NULL, VMAFX_OPTION_BOOL, 0, 0, 1, NULL },
+    [OPT_GAIN_LIMIT] = { "vif_enhn_gain_limit", "egl", VMAFX_OPTION_DOUBLE, 100, 1, 100, NULL },
+    [OPT_SKIP_SCALE0] = { "vif_skip_scale0", "ssclz", VMAFX_OPTION_BOOL, 0, 0, 1, NULL },
 };
 
 enum { SCORE = 0, VIF = SCALES, VIF_NUM, VIF_DEN, NUM_DEN };
