@@ -176,6 +176,16 @@ def models_and_capabilities_can_be_asked_for():
 
 
 @case
+def values_that_are_no_numbers_come_through():
+    pair(n=3, w=224, h=176)
+    with Server() as server:
+        equal = by_path(distorted="ref.y4m", features=[{"name": "ciede"}, {"name": "psnr", "options": [{"key": "enable_mse", "value": "true"}]}])
+        series = {s["name"]: s for s in server.score(equal)["outcome"]["result"]["series"]}
+        assert series["ciede2000"]["n"] == 3 and series["ciede2000"]["mean"] == "Infinity", series["ciede2000"]
+        assert series["psnr_y"]["mean"] == 60 and series["mse_cr"]["mean"] == 0, series
+
+
+@case
 def every_described_route_answers_as_described_and_no_other_exists():
     pair(n=3)
     document = check_document(os.path.join(ROOT, "docs", "openapi-server.json"))

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../golden/patterns.h"
+#include "patterns.h"
 #include "base/base.h"
 #include "engine/extractor.h"
 #include "engine/features/cambi_model.h"
