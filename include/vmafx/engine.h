@@ -185,7 +185,8 @@ VMAFX_CHECK VmafxErr vmafx_engine_give(VmafxEngine *engine, size_t guest, const 
     "adm cambi ciede float_adm float_motion float_ms_ssim float_ssim float_vif motion psnr psnr_hvs vif"
 
 /**
- * The extractors that can be added, sorted by name: VMAFX_FEATURE_NAMES. Names are static. docs/features.md says what each measures.
+ * The extractors that can be added, sorted by name: VMAFX_FEATURE_NAMES. Names are static. docs/features.md says what
+ * each measures.
  * @param ret_n  how many
  */
 const char *const *vmafx_engine_features(size_t *ret_n);
@@ -265,7 +266,8 @@ typedef struct VmafxPooled {
 VMAFX_CHECK VmafxErr vmafx_engine_pool(const VmafxEngine *engine, size_t series, uint32_t lo, uint32_t hi,
                                        VmafxPooled *ret_pooled);
 
-/** Values of the whole clip that no frame has (apsnr_y), in report order; known after finish, before that there are 0. */
+/** Values of the whole clip that no frame has (apsnr_y), in report order; known after finish, before that there are 0.
+ */
 size_t vmafx_engine_aggregates(const VmafxEngine *engine);
 /** As vmafx_engine_series_name. */
 const char *vmafx_engine_aggregate_name(const VmafxEngine *engine, size_t aggregate);

@@ -99,7 +99,7 @@ static void print_day(const char *before, int64_t unix_s)
 
 static void show_text(const VmafxCertInfo *info, int64_t now_s)
 {
-    long long left = (long long)((info->not_after_s - now_s) / DAY_S);
+    long long left = (long long)((info->not_after_s - now_s + DAY_S - 1) / DAY_S); /* a begun one counts */
 
     printf("%s\n", info->path);
     printf("  subject  %s\n", info->subject);
