@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "programs/node/load_message.h"
 #include "programs/node/node.h"
 #include "signals/signals.h"
 
@@ -137,63 +138,6 @@ static void send_encoders(Node *node)
     message.encoders = &encoders;
     connection_send(node, &message);
     node->encoders_owed = false;
-}
-
-/* ---- Load ---- */
-
-/** A load as a message; it keeps what that points to. */
-typedef struct LoadMessage {
-    VmafxLoad load;
-    Vmafx__V1__Load message;
-    Vmafx__V1__ProcessLoad node, scorers;
-    Vmafx__V1__GpuLoad gpus[VMAFX_LOAD_DEVICES_MAX], *list[VMAFX_LOAD_DEVICES_MAX];
-} LoadMessage;
-
-static void process_message(const VmafxProcessLoad *load, Vmafx__V1__ProcessLoad *ret)
-{
-    vmafx__v1__process_load__init(ret);
-    ret->cpu = VMAFX_MAX(load->cpu, 0);
-    ret->memory_bytes = load->memory_bytes;
-    ret->processes = load->processes;
-}
-
-static void gpu_message(VmafxDeviceLoad *load, Vmafx__V1__GpuLoad *ret)
-{
-    vmafx__v1__gpu_load__init(ret);
-    ret->id = load->id;
-    ret->utilization = load->utilization;
-    ret->memory_used_bytes = load->memory_used;
-    ret->memory_total_bytes = load->memory_total;
-    ret->vendor = load->vendor;
-    ret->model = load->model;
-    ret->index = load->index;
-    ret->pci = load->pci;
-    ret->encoder_utilization = load->encoder;
-    ret->decoder_utilization = load->decoder;
-    ret->frequency_mhz = load->frequency_mhz;
-    ret->frequency_max_mhz = load->frequency_max_mhz;
-}
-
-static void load_message(LoadMessage *m)
-{
-    vmafx__v1__load__init(&m->message);
-    if (m->load.has_machine) {
-        const VmafxMachineLoad *machine = &m->load.machine;
-        m->message.cpu = VMAFX_MAX(machine->cpu, 0);
-        m->message.cpus = machine->cpus;
-        m->message.memory_used_bytes = machine->memory_used;
-        m->message.memory_total_bytes = machine->memory_total;
-        process_message(&machine->own, &m->node);
-        process_message(&machine->started, &m->scorers);
-        m->message.node = &m->node;
-        m->message.scorers = &m->scorers;
-    }
-    for (size_t i = 0; i < m->load.n_devices; i++) {
-        gpu_message(&m->load.devices[i], &m->gpus[i]);
-        m->list[i] = &m->gpus[i];
-    }
-    m->message.n_gpus = m->load.n_devices;
-    m->message.gpus = m->list;
 }
 
 /* Once each time, not with every heartbeat. */
