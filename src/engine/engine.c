@@ -23,6 +23,7 @@
 #include "engine/kernels/cpu.h"
 #include "engine/pipeline.h"
 #include "engine/series.h"
+#include "engine/shape.h"
 
 #define MODELS_MAX 64
 
@@ -437,16 +438,6 @@ static VmafxErr frame_work(void *opaque, int worker, const VmafxFrameInput *inpu
     return VMAFX_OK;
 }
 
-static VmafxErr check_luma(const VmafxPlane *plane, VmafxErrInfo *reterr)
-{
-    if (plane->bpc < 8 || plane->bpc > 16)
-        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "%d bits per sample; 8 to 16 are possible", plane->bpc);
-    if (plane->w < 1 || plane->h < 1 || plane->w > VMAFX_DIMENSION_MAX || plane->h > VMAFX_DIMENSION_MAX)
-        return vmafx_fail(reterr, VMAFX_ERR_INVALID, "a picture of %dx%d; 1 to %d are possible", plane->w, plane->h,
-                          VMAFX_DIMENSION_MAX);
-    return VMAFX_OK;
-}
-
 static VmafxErr check_shape(const VmafxEngine *engine, const VmafxShape *shape, VmafxErrInfo *reterr)
 {
     bool usual = shape->bpc == 8 || shape->bpc == 10 || shape->bpc == 12 || shape->bpc == 16;
@@ -523,9 +514,8 @@ static VmafxErr start_pipeline(VmafxEngine *engine)
 
 static VmafxErr begin(VmafxEngine *engine, const VmafxPicture *picture, VmafxErrInfo *reterr)
 {
-    const VmafxPlane *ref = &picture->planes[0];
-    const VmafxShape shape = { ref->w, ref->h, ref->bpc, picture->chroma };
-    VmafxErr err = check_luma(ref, reterr);
+    const VmafxShape shape = vmafx_shape_of(picture);
+    VmafxErr err = vmafx_shape_check(&shape, reterr);
 
     if (!err && !engine->n_instances && !engine->guests.n)
         err = vmafx_fail(reterr, VMAFX_ERR_INVALID, "neither a model nor a feature was asked for");
@@ -544,62 +534,24 @@ static VmafxErr begin(VmafxEngine *engine, const VmafxPicture *picture, VmafxErr
     if (!err)
         err = start_pipeline(engine);
     if (err == VMAFX_ERR_NOMEM)
-        return vmafx_fail(reterr, err, "no memory or threads to score pictures of %dx%d with %d threads", ref->w,
-                          ref->h, engine->settings.threads);
+        return vmafx_fail(reterr, err, "no memory or threads to score pictures of %dx%d with %d threads", shape.w,
+                          shape.h, engine->settings.threads);
     return err;
 }
 
 /* ---- Frames ---- */
 
-static VmafxErr check_same(const VmafxShape *a, const VmafxPicture *picture, const char *what, uint32_t frame,
-                           VmafxErrInfo *reterr)
-{
-    const VmafxPlane *b = &picture->planes[0];
-
-    if (a->chroma != picture->chroma)
-        return vmafx_fail(reterr, VMAFX_ERR_MISMATCH, "frame %u: %s has other chroma planes than the reference", frame,
-                          what);
-    if (a->w == b->w && a->h == b->h && a->bpc == b->bpc)
-        return VMAFX_OK;
-    return vmafx_fail(reterr, VMAFX_ERR_MISMATCH,
-                      "frame %u: %s is %dx%d with %d bits, the reference %dx%d with %d bits", frame, what, b->w, b->h,
-                      b->bpc, a->w, a->h, a->bpc);
-}
-
-/* Chroma planes are as large as they should be, or one sample larger where halves are rounded up. */
-static VmafxErr check_planes(const VmafxPicture *picture, const char *which, uint32_t frame, VmafxErrInfo *reterr)
-{
-    const VmafxPlane *luma = &picture->planes[0];
-    const VmafxShape shape = { luma->w, luma->h, luma->bpc, picture->chroma };
-
-    for (int i = 1; i < 3 && picture->chroma; i++) {
-        const VmafxPlane *plane = &picture->planes[i];
-        int w, h;
-
-        vmafx_shape_plane(&shape, i, &w, &h);
-        bool wide = plane->w == w || (w < luma->w && plane->w == luma->w - w);
-        bool high = plane->h == h || (h < luma->h && plane->h == luma->h - h);
-        if ((!plane->data && w && h) || !wide || !high || plane->bpc != luma->bpc)
-            return vmafx_fail(reterr, VMAFX_ERR_INVALID,
-                              "frame %u: chroma plane %d of the %s picture is %dx%d with %d bits; it should be %dx%d "
-                              "with %d",
-                              frame, i, which, plane->w, plane->h, plane->bpc, w, h, luma->bpc);
-    }
-    return VMAFX_OK;
-}
-
 static VmafxErr check_pair(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis, VmafxErrInfo *reterr)
 {
-    const VmafxPlane *luma = &ref->planes[0];
-    const VmafxShape shape = { luma->w, luma->h, luma->bpc, ref->chroma };
-    VmafxErr err = check_same(&shape, dis, "the distorted picture", engine->n_frames, reterr);
+    const VmafxShape shape = vmafx_shape_of(ref);
+    VmafxErr err = vmafx_shape_check_same(&shape, dis, "the distorted picture", engine->n_frames, reterr);
 
     if (!err)
-        err = check_planes(ref, "reference", engine->n_frames, reterr);
+        err = vmafx_shape_check_planes(ref, "reference", engine->n_frames, reterr);
     if (!err)
-        err = check_planes(dis, "distorted", engine->n_frames, reterr);
+        err = vmafx_shape_check_planes(dis, "distorted", engine->n_frames, reterr);
     if (!err && engine->pipeline)
-        err = check_same(&engine->shape, ref, "the picture", engine->n_frames, reterr);
+        err = vmafx_shape_check_same(&engine->shape, ref, "the picture", engine->n_frames, reterr);
     return err;
 }
 

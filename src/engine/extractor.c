@@ -31,14 +31,6 @@ const char *const *vmafx_engine_features(size_t *ret_n)
     return names;
 }
 
-void vmafx_shape_plane(const VmafxShape *shape, int plane, int *ret_w, int *ret_h)
-{
-    bool half_w = plane && shape->chroma != VMAFX_CHROMA_444, half_h = plane && shape->chroma == VMAFX_CHROMA_420;
-
-    *ret_w = half_w ? shape->w / 2 : shape->w;
-    *ret_h = half_h ? shape->h / 2 : shape->h;
-}
-
 static VmafxErr unknown(const char *name, VmafxErrInfo *reterr)
 {
     char known[sizeof((VmafxErrInfo *)0)->message] = "";

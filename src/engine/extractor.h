@@ -14,6 +14,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/options.h"
 #include "engine/series.h"
+#include "engine/shape.h"
 
 #define VMAFX_EXTRACTOR_FEATURES_MAX 24
 #define VMAFX_INSTANCES_MAX          64 /* of all extractors of one engine */
@@ -37,15 +38,6 @@ typedef struct VmafxInstance {
     double values[VMAFX_OPTIONS_MAX];            /* by the extractor's option table */
     size_t series[VMAFX_EXTRACTOR_FEATURES_MAX]; /* where each feature is stored; SIZE_MAX: not given */
 } VmafxInstance;
-
-/** What every picture of a clip looks like. */
-typedef struct VmafxShape {
-    int w, h, bpc; /* of the luma */
-    VmafxChroma chroma;
-} VmafxShape;
-
-/** Width and height of plane 0, 1 or 2: chroma is rounded down. */
-void vmafx_shape_plane(const VmafxShape *shape, int plane, int *ret_w, int *ret_h);
 
 /** What a pass is made for. Borrowed for the pass's life. */
 typedef struct VmafxPassSetup {
