@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """vmafx-server as a real process for tests, and small ways to call it over HTTP with nothing of ours."""
+import fcntl
 import http.client
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import socket
 import struct
 import sys
+import termios
 import time
 
 from fleet import DEADLINE_S, Process, program
@@ -168,7 +170,11 @@ class Slow:
             data = f.read()
         while data:
             data = data[os.write(self.fd, data):]
+        wait_for(lambda: not self._unread(), "somebody has read it: what is unread is lost when nobody has it open")
         os.close(self.fd)
+
+    def _unread(self):
+        return int.from_bytes(fcntl.ioctl(self.fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 __all__ = ["PROGRAM", "children_of", "Server", "Slow", "by_path", "bits", "events", "expected", "form", "wait_for"]
