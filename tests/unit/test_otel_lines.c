@@ -126,7 +126,7 @@ static void lines_do_not_need_an_exporter(void **state)
         catch_begin(&caught);
         VmafxOtel *otel = start(environment);
         a_record_in_a_span("a record");
-        (void)vmafx_otel_stop(&otel, 300);
+        (void)vmafx_otel_stop(&otel, LONG_MS);
         const char *text = catch_end(&caught);
         assert_has(text, cases[i].has);
         assert_has_not(text, cases[i].has_not);
