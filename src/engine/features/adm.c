@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "engine/extractor.h"
 #include "engine/features/adm_csf.h"
+#include "engine/features/adm_window.h"
 #include "engine/features/rows.h"
 
 #define SCALES VMAFX_ADM_SCALES
@@ -101,27 +102,9 @@ typedef struct AdmPass {
     int32_t *rows; /* what all rows lie in */
 } AdmPass;
 
-/* A band and the window of it that counts. */
-typedef struct Window {
-    int w, h;
-    int left, right, top, bottom;
-} Window;
-
-static Window window_of(int w, int h)
-{
-    int left = w >= 5 ? (w - 5) / 10 : 0, top = h >= 5 ? (h - 5) / 10 : 0;
-
-    return (Window){ w, h, left, w - left, top, h - top };
-}
-
 static int ceil_log2(int64_t n)
 {
     return n > 1 ? 64 - __builtin_clzll((uint64_t)n - 1) : 0;
-}
-
-static int half(int n)
-{
-    return (n + 1) / 2;
 }
 
 static VmafxErr csf_of(const VmafxInstance *instance, VmafxAdmCsf *ret_csf, VmafxErrInfo *reterr)
@@ -208,7 +191,7 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
         return VMAFX_ERR_NOMEM;
 
     for (int i = 0; i < 2; i++) {
-        size_t w = (size_t)half(setup->w), h = (size_t)half(setup->h);
+        size_t w = (size_t)vmafx_adm_half(setup->w), h = (size_t)vmafx_adm_half(setup->h);
 
         for (int j = 0; j < 2; j++) {
             pass->low[i][j] = vmafx_alloc_aligned(w * h, sizeof(int32_t));
@@ -266,7 +249,7 @@ static void wavelet_row(const AdmPass *pass, int picture, int scale, const Vmafx
             k->dwt_vert16((const uint16_t *const *)rows, in->bpc, w, fine_lo, fine_hi);
         REFLECT(fine_lo, w);
         REFLECT(fine_hi, w);
-        k->dwt_horz_fine(fine_lo, fine_hi, half(w), ret_a, pass->bands[picture]);
+        k->dwt_horz_fine(fine_lo, fine_hi, vmafx_adm_half(w), ret_a, pass->bands[picture]);
         return;
     }
     if (scale == 1)
@@ -275,10 +258,11 @@ static void wavelet_row(const AdmPass *pass, int picture, int scale, const Vmafx
         k->dwt_vert((const int32_t *const *)rows, w, lo, hi);
     REFLECT(lo, w);
     REFLECT(hi, w);
-    k->dwt_horz(lo, hi, horz_shift[scale], half(w), ret_a, pass->bands[picture]);
+    k->dwt_horz(lo, hi, horz_shift[scale], vmafx_adm_half(w), ret_a, pass->bands[picture]);
 }
 
-static VmafxAdmGains gains_of(const VmafxInstance *instance, const VmafxAdmCsf *csf, int scale, const Window *win)
+static VmafxAdmGains gains_of(const VmafxInstance *instance, const VmafxAdmCsf *csf, int scale,
+                              const VmafxAdmWindow *win)
 {
     double product = instance->values[OPT_VIEW_DISTANCE] * instance->values[OPT_DISPLAY_HEIGHT];
     float hv = csf->hv[scale], d = csf->d[scale];
@@ -314,7 +298,7 @@ static int last_touched(int end, int size)
 
 /* Splits the row and weighs both parts into the ring. */
 static void split_row(const AdmPass *pass, InstanceRows *rows, const VmafxInstance *instance,
-                      const VmafxAdmGains *gains, int scale, const Window *win, int y)
+                      const VmafxAdmGains *gains, int scale, const VmafxAdmWindow *win, int y)
 {
     const VmafxAdmKernels *k = &pass->setup.kernels->adm;
     int x0 = first_touched(win->left), n = last_touched(win->right, win->w) + 1 - x0, slot = y % RING;
@@ -346,7 +330,7 @@ static void split_row(const AdmPass *pass, InstanceRows *rows, const VmafxInstan
 
 /* Adds row y of the window to the numerators; its neighbours are in the ring. */
 static void numerator_row(const AdmPass *pass, InstanceRows *rows, const VmafxInstance *instance,
-                          const VmafxAdmGains *gains, int scale, const Window *win, int y)
+                          const VmafxAdmGains *gains, int scale, const VmafxAdmWindow *win, int y)
 {
     int above = (y == 0 ? 1 : y - 1) % RING, below = (y + 1 == win->h ? y : y + 1) % RING, slot = y % RING;
     int row_shift = ceil_log2(win->h);
@@ -377,7 +361,7 @@ typedef struct DenShifts {
     int square, cube, row, rest;
 } DenShifts;
 
-static DenShifts den_shifts(int scale, const Window *win)
+static DenShifts den_shifts(int scale, const VmafxAdmWindow *win)
 {
     static const int square[SCALES] = { 0, 31, 30, 31 }, total[SCALES] = { 18, 32, 27, 23 };
     int cols = win->right - win->left, rows = win->bottom - win->top;
@@ -390,7 +374,7 @@ static DenShifts den_shifts(int scale, const Window *win)
     return (DenShifts){ square[scale], b, e, total[scale] - e - b };
 }
 
-static void denominator_row(const AdmPass *pass, int scale, const Window *win, const DenShifts *shifts,
+static void denominator_row(const AdmPass *pass, int scale, const VmafxAdmWindow *win, const DenShifts *shifts,
                             uint64_t sums[BANDS])
 {
     const int32_t *o[BANDS];
@@ -403,7 +387,7 @@ static void denominator_row(const AdmPass *pass, int scale, const Window *win, c
         sums[b] += (row_sums[b] + (1ull << shifts->row >> 1)) >> shifts->row;
 }
 
-static float noise_term(const Window *win, double weight)
+static float noise_term(const VmafxAdmWindow *win, double weight)
 {
     int64_t area = (int64_t)(win->right - win->left) * (win->bottom - win->top);
 
@@ -418,7 +402,7 @@ static float cube_root_sum(const float energy[BANDS], float noise)
     return hv + d;
 }
 
-static float numerator_of(const int64_t sums[BANDS], const VmafxAdmGains *gains, int scale, const Window *win,
+static float numerator_of(const int64_t sums[BANDS], const VmafxAdmGains *gains, int scale, const VmafxAdmWindow *win,
                           float noise)
 {
     static const int fine_bits[BANDS] = { 52, 52, 57 }, coarse_bits[SCALES] = { 0, 45, 39, 36 };
@@ -449,7 +433,7 @@ static bool counts(const VmafxInstance *instance, int scale)
     return scale > 0 || !instance->values[OPT_SKIP_SCALE0];
 }
 
-static void scale_results(const AdmPass *pass, int scale, const Window *win, const VmafxAdmGains *gains,
+static void scale_results(const AdmPass *pass, int scale, const VmafxAdmWindow *win, const VmafxAdmGains *gains,
                           const DenShifts *shifts, const uint64_t den_sums[BANDS])
 {
     for (size_t i = 0; i < pass->setup.n_instances; i++) {
@@ -477,7 +461,7 @@ static size_t low_bytes(int scale)
 
 static void measure_scale(const AdmPass *pass, const VmafxPlane *ref, const VmafxPlane *dis, int scale)
 {
-    Window win = window_of(half(ref->w), half(ref->h));
+    VmafxAdmWindow win = vmafx_adm_window(vmafx_adm_half(ref->w), vmafx_adm_half(ref->h));
     int first = first_touched(win.top), last = last_touched(win.bottom, win.h);
     DenShifts shifts = den_shifts(scale, &win);
     VmafxAdmGains gains[VMAFX_INSTANCES_MAX];
@@ -552,7 +536,7 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
 
     for (int s = 0; s < SCALES; s++) {
         measure_scale(pass, &ref, &dis, s);
-        int w = half(ref.w), h = half(ref.h);
+        int w = vmafx_adm_half(ref.w), h = vmafx_adm_half(ref.h);
         int bytes = (int)low_bytes(s);
         ref = (VmafxPlane){ pass->low[0][s % 2], w * (ptrdiff_t)bytes, w, h, 8 * bytes };
         dis = (VmafxPlane){ pass->low[1][s % 2], w * (ptrdiff_t)bytes, w, h, 8 * bytes };

@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "engine/extractor.h"
 #include "engine/features/adm_csf.h"
+#include "engine/features/adm_window.h"
 #include "engine/features/float_rows.h"
 
 #define SCALES VMAFX_ADM_SCALES
@@ -126,24 +127,6 @@ typedef struct Image {
     int w, h;
 } Image;
 
-/* A band and the window of it that counts. */
-typedef struct Window {
-    int w, h;
-    int left, right, top, bottom;
-} Window;
-
-static Window window_of(int w, int h)
-{
-    int left = w >= 5 ? (w - 5) / 10 : 0, top = h >= 5 ? (h - 5) / 10 : 0;
-
-    return (Window){ w, h, left, w - left, top, h - top };
-}
-
-static int half(int n)
-{
-    return (n + 1) / 2;
-}
-
 /* The reflection of wavelet and masking: the first sample comes once, the last one twice. */
 static int reflect(int i, int n)
 {
@@ -236,7 +219,8 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
     if (!pass->instances || !pass->rows)
         return VMAFX_ERR_NOMEM;
     hand_out_rows(pass, (RowMaker){ pass->rows, stride });
-    for (int i = 0, w = half(setup->w), h = half(setup->h); i < 2; i++, w = half(w), h = half(h))
+    for (int i = 0, w = vmafx_adm_half(setup->w), h = vmafx_adm_half(setup->h); i < 2;
+         i++, w = vmafx_adm_half(w), h = vmafx_adm_half(h))
         for (int picture = 0; picture < 2; picture++) {
             pass->low[picture][i] = vmafx_alloc_aligned((size_t)w * (size_t)h, sizeof(float));
             if (!pass->low[picture][i])
@@ -274,7 +258,7 @@ static void analyse_along(const float *row, const float *taps, int n, float *res
 static void analyse_row(const AdmPass *pass, const Image *image, int y, float *const bands[BANDS], float *low)
 {
     float *restrict lo = pass->down[0], *restrict hi = pass->down[1];
-    int w = image->w, n = half(w);
+    int w = image->w, n = vmafx_adm_half(w);
 
     memset(lo, 0, (size_t)w * sizeof *lo);
     memset(hi, 0, (size_t)w * sizeof *hi);
@@ -360,7 +344,7 @@ static float power(float m, float p)
 }
 
 /* How much of row y is hidden by the other part, whose rows lie in the ring. */
-static void mask_row(const Part *masker, const Window *win, int y, float *restrict ret)
+static void mask_row(const Part *masker, const VmafxAdmWindow *win, int y, float *restrict ret)
 {
     for (int x = win->left; x < win->right; x++)
         ret[x] = 0;
@@ -380,7 +364,7 @@ static void mask_row(const Part *masker, const Window *win, int y, float *restri
 
 /* Adds row y's visible energy. */
 static void add_row(const AdmPass *pass, const VmafxInstance *instance, const VmafxAdmCsf *csf, Part *part,
-                    const Part *masker, const Window *win, int scale, int y)
+                    const Part *masker, const VmafxAdmWindow *win, int scale, int y)
 {
     const float p = (float)instance->values[OPT_P_NORM];
     float *threshold = pass->threshold;
@@ -402,7 +386,7 @@ static void add_row(const AdmPass *pass, const VmafxInstance *instance, const Vm
 }
 
 static void add_reference_row(const AdmPass *pass, const VmafxInstance *instance, InstanceState *state,
-                              const Window *win, int scale)
+                              const VmafxAdmWindow *win, int scale)
 {
     const float p = (float)instance->values[OPT_P_NORM];
 
@@ -416,7 +400,7 @@ static void add_reference_row(const AdmPass *pass, const VmafxInstance *instance
     }
 }
 
-static float pooled(const float sums[BANDS], const Window *win, double noise, double p_norm)
+static float pooled(const float sums[BANDS], const VmafxAdmWindow *win, double noise, double p_norm)
 {
     float root = (float)(1 / p_norm);
     float area = (float)((win->bottom - win->top) * (double)(win->right - win->left) * noise);
@@ -440,7 +424,7 @@ static void begin_scale(AdmPass *pass)
     }
 }
 
-static void end_scale(AdmPass *pass, const Window *win, int scale)
+static void end_scale(AdmPass *pass, const VmafxAdmWindow *win, int scale)
 {
     for (size_t i = 0; i < pass->setup.n_instances; i++) {
         const double *v = pass->setup.instances[i]->values;
@@ -458,7 +442,7 @@ static void end_scale(AdmPass *pass, const Window *win, int scale)
 }
 
 /* Both parts of all instances, of the row before the last that was split. */
-static void add_rows(AdmPass *pass, const Window *win, int scale, int y)
+static void add_rows(AdmPass *pass, const VmafxAdmWindow *win, int scale, int y)
 {
     for (size_t i = 0; y >= win->top && y < win->bottom && i < pass->setup.n_instances; i++) {
         InstanceState *state = &pass->instances[i];
@@ -470,7 +454,7 @@ static void add_rows(AdmPass *pass, const Window *win, int scale, int y)
 
 static void measure_scale(AdmPass *pass, const Image images[2], int scale, float *const low[2])
 {
-    Window win = window_of(half(images[0].w), half(images[0].h));
+    VmafxAdmWindow win = vmafx_adm_window(vmafx_adm_half(images[0].w), vmafx_adm_half(images[0].h));
 
     begin_scale(pass);
     for (int y = 0; y < win.h; y++) {
@@ -530,7 +514,7 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
 
         measure_scale(pass, images, s, low);
         for (int i = 0; i < 2; i++)
-            images[i] = (Image){ NULL, low[i], half(images[i].w), half(images[i].h) };
+            images[i] = (Image){ NULL, low[i], vmafx_adm_half(images[i].w), vmafx_adm_half(images[i].h) };
     }
     for (size_t i = 0; i < pass->setup.n_instances; i++)
         fill_values(pass->setup.instances[i], &pass->instances[i], (double)input->ref->w * input->ref->h,
