@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/*
- * Integer motion with AVX2, equal to the C kernels to the bit.
- *
- * The vertical filter is symmetric, so rows at equal distance from the middle are added first: their differences of up
- * to 14 bits leave room for that in 16. Deeper samples are left to the C kernel. Horizontally even and odd columns use
- * the same pairs of samples with different taps.
- */
+/* Integer motion with AVX2. */
 
 #include "engine/kernels/x86/x86.h"
 
@@ -13,9 +7,8 @@
 #include <stddef.h>
 
 #define BLOCK 16
-#define OUTER 3571
-#define INNER 16004
-#define MIDST 26386
+#define VEC   __m256i
+#define V(op) _mm256_##op
 
 static inline __m256i load(const void *p)
 {
@@ -70,95 +63,24 @@ static inline uint64_t total_u32(__m256i v)
     return sum;
 }
 
-static inline __m256i difference8(const uint8_t *earlier, const uint8_t *current)
+static inline __m256i zero(void)
 {
-    return _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)earlier)),
-                            _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)current)));
+    return _mm256_setzero_si256();
 }
 
-static inline __m256i difference16(const uint16_t *earlier, const uint16_t *current)
+static inline __m256i both(__m256i a, __m256i b)
 {
-    return _mm256_sub_epi16(load(earlier), load(current));
+    return _mm256_and_si256(a, b);
 }
 
-static inline void filter_rows(const __m256i d[VMAFX_MOTION_TAPS], int bpc, int16_t *ret_half, int16_t *ret_bit)
+static inline __m256i widen(const uint8_t *p)
 {
-    const __m128i shift = _mm_cvtsi32_si128(bpc), shift_half = _mm_cvtsi32_si128(bpc + 1);
-    const __m256i one = _mm256_set1_epi32(1);
-    Sums sums = sums_all(1 << (bpc - 1));
-
-    sums = dots(sums, unpacked(_mm256_add_epi16(d[0], d[4]), _mm256_add_epi16(d[1], d[3])), tap_pair(OUTER, INNER));
-    sums = dots(sums, unpacked(d[2], _mm256_setzero_si256()), tap_pair(MIDST, 0));
-    put(ret_half, _mm256_packs_epi32(_mm256_sra_epi32(sums.lo, shift_half), _mm256_sra_epi32(sums.hi, shift_half)));
-    put(ret_bit, _mm256_packs_epi32(_mm256_and_si256(_mm256_sra_epi32(sums.lo, shift), one),
-                                    _mm256_and_si256(_mm256_sra_epi32(sums.hi, shift), one)));
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
 }
 
-static void vert8_avx2(const uint8_t *const *earlier, const uint8_t *const *current, int w, int16_t *ret_half,
-                       int16_t *ret_bit)
-{
-    if (w < BLOCK) {
-        vmafx_motion_kernels_c.vert8(earlier, current, w, ret_half, ret_bit);
-        return;
-    }
-    for (int at = 0; at < w; at += BLOCK) {
-        int x = at + BLOCK <= w ? at : w - BLOCK;
-        __m256i d[VMAFX_MOTION_TAPS];
-
-        for (int k = 0; k < VMAFX_MOTION_TAPS; k++)
-            d[k] = difference8(earlier[k] + x, current[k] + x);
-        filter_rows(d, 8, ret_half + x, ret_bit + x);
-    }
-}
-
-static void vert16_avx2(const uint16_t *const *earlier, const uint16_t *const *current, int bpc, int w,
-                        int16_t *ret_half, int16_t *ret_bit)
-{
-    if (w < BLOCK || bpc > 14) {
-        vmafx_motion_kernels_c.vert16(earlier, current, bpc, w, ret_half, ret_bit);
-        return;
-    }
-    for (int at = 0; at < w; at += BLOCK) {
-        int x = at + BLOCK <= w ? at : w - BLOCK;
-        __m256i d[VMAFX_MOTION_TAPS];
-
-        for (int k = 0; k < VMAFX_MOTION_TAPS; k++)
-            d[k] = difference16(earlier[k] + x, current[k] + x);
-        filter_rows(d, bpc, ret_half + x, ret_bit + x);
-    }
-}
-
-/* round + Σ G·v at columns x, x + 2, … and x + 1, x + 3, … */
-static inline Sums filtered_columns(const int16_t *row, int32_t round)
-{
-    __m256i a = load(row - 2), b = load(row), c = load(row + 2);
-    __m256i even = dot(_mm256_set1_epi32(round), a, tap_pair(OUTER, INNER));
-    __m256i odd = dot(_mm256_set1_epi32(round), a, tap_pair(0, OUTER));
-
-    even = dot(dot(even, b, tap_pair(MIDST, INNER)), c, tap_pair(OUTER, 0));
-    odd = dot(dot(odd, b, tap_pair(INNER, MIDST)), c, tap_pair(INNER, OUTER));
-    return (Sums){ even, odd };
-}
-
-/* |(2·half + bit) >> 16| of the filtered row's two parts. */
-static inline __m256i magnitude(__m256i half, __m256i bit)
-{
-    return _mm256_abs_epi32(_mm256_srai_epi32(_mm256_add_epi32(half, _mm256_srli_epi32(bit, 1)), 15));
-}
-
-static uint64_t horz_sad_avx2(const int16_t *half, const int16_t *bit, int w)
-{
-    __m256i sum = _mm256_setzero_si256(); /* magnitudes have 16 bits, and a lane takes at most 2^13 of them */
-    int x = 0;
-
-    for (; x + BLOCK <= w; x += BLOCK) {
-        Sums h = filtered_columns(half + x, 0), b = filtered_columns(bit + x, 32768);
-        sum = _mm256_add_epi32(sum, _mm256_add_epi32(magnitude(h.lo, b.lo), magnitude(h.hi, b.hi)));
-    }
-    return total_u32(sum) + vmafx_motion_kernels_c.horz_sad(half + x, bit + x, w - x);
-}
+#include "engine/kernels/x86/motion_simd.h"
 
 void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k)
 {
-    *k = (VmafxMotionKernels){ .vert8 = vert8_avx2, .vert16 = vert16_avx2, .horz_sad = horz_sad_avx2 };
+    *k = (VmafxMotionKernels){ .vert8 = vert8, .vert16 = vert16, .horz_sad = horz_sad };
 }
