@@ -6,8 +6,8 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "programs/controller/result.h"
+#include "rpc/frames.h"
 
-#define VALUES_IN_A_RUN  65536             /* 512 KiB in one message */
 #define WAITING_MAX      ((size_t)4 << 20) /* above it the peer has to read first */
 #define FRAMES_BYTES_MAX ((size_t)1 << 30)
 #define STALL_NS         (UINT64_C(30) * 1000000000)
@@ -140,27 +140,12 @@ static VmafxErr send_part(VmafxRpcStream *stream, const Vmafx__V1__GetResultResp
     return err ? err : vmafx_rpc_stream_send(stream, data, len);
 }
 
-/** Rows first … first + n − 1 of every column. */
-static VmafxErr send_run(VmafxRpcStream *stream, const VmafxColumns *columns, uint64_t first, uint64_t n)
+static VmafxErr send_run(void *stream, Vmafx__V1__Frames *frames)
 {
-    VMAFX_AUTO(vmafx_free_p) Vmafx__V1__Column *parts = calloc(columns->n, sizeof *parts);
-    VMAFX_AUTO(vmafx_free_p) Vmafx__V1__Column **list = calloc(columns->n, sizeof(Vmafx__V1__Column *));
-    Vmafx__V1__Frames frames = VMAFX__V1__FRAMES__INIT;
     Vmafx__V1__GetResultResponse response = VMAFX__V1__GET_RESULT_RESPONSE__INIT;
 
-    if (!parts || !list)
-        return VMAFX_ERR_NOMEM;
-    for (size_t c = 0; c < columns->n; c++) {
-        vmafx__v1__column__init(&parts[c]);
-        parts[c].n_values = n;
-        parts[c].values = columns->values + c * columns->n_rows + first;
-        list[c] = &parts[c];
-    }
-    frames.first = (int64_t)first;
-    frames.n_columns = columns->n;
-    frames.columns = list;
     response.part_case = VMAFX__V1__GET_RESULT_RESPONSE__PART_FRAMES;
-    response.frames = &frames;
+    response.frames = frames;
     return send_part(stream, &response);
 }
 
@@ -168,7 +153,7 @@ static void send_frames(void *ctx, VmafxRpcStream *stream)
 {
     Reading *reading = ctx;
     const VmafxColumns *columns = &reading->columns;
-    uint64_t run = columns->n ? VMAFX_MAX(VALUES_IN_A_RUN / columns->n, 1) : 0;
+    uint64_t run = vmafx_frames_rows(columns);
 
     while (reading->next < columns->n_rows && run) {
         if (vmafx_rpc_stream_waiting(stream) > WAITING_MAX) {
@@ -176,7 +161,7 @@ static void send_frames(void *ctx, VmafxRpcStream *stream)
             return;
         }
         uint64_t n = VMAFX_MIN(run, columns->n_rows - reading->next);
-        VmafxErr err = send_run(stream, columns, reading->next, n);
+        VmafxErr err = vmafx_frames_use(columns, reading->next, n, send_run, stream);
         if (err) {
             vmafx_rpc_stream_finish(stream, err, vmafx_err_text(err));
             return;

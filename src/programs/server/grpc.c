@@ -8,8 +8,8 @@
 
 #include "base/base.h"
 #include "programs/server/batch.h"
-#include "programs/server/events.h"
 #include "rpc/call_span.h"
+#include "rpc/frames.h"
 
 #define REQUEST_BUDGET ((size_t)16 << 20)
 #define WAITING_MAX    ((size_t)4 << 20) /* above it the peer has to read before more frames are unpacked */
@@ -215,8 +215,8 @@ static void send_more(void *ctx, VmafxRpcStream *stream)
                 vmafx_rpc_stream_on_writable(stream, WAITING_MAX / 2, send_more, call);
                 return;
             }
-            n = VMAFX_MIN(event_rows(columns), columns->n_rows - call->row);
-            VmafxErr err = event_frames(columns, call->row, n, send_run, call);
+            n = VMAFX_MIN(vmafx_frames_rows(columns), columns->n_rows - call->row);
+            VmafxErr err = vmafx_frames_use(columns, call->row, n, send_run, call);
             if (err) {
                 finish(call, err, NULL, 0);
                 return;

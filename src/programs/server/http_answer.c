@@ -13,9 +13,9 @@
 
 #include "base/base.h"
 #include "base/columns.h"
-#include "programs/server/events.h"
 #include "programs/server/http_internal.h"
 #include "report/stored.h"
+#include "rpc/frames.h"
 
 #define LOOK_MS         100
 #define JSON_VALUES_MAX ((uint64_t)4 << 20) /* of frames in one JSON text: some 80 MB of it */
@@ -218,7 +218,7 @@ static VmafxErr answer_json(const ScoringEnd *end, VmafxHttpAnswer *answer, Vmaf
     if (err)
         return err;
     json.message.outcome = (Vmafx__V1__ScoreOutcome *)(uintptr_t)end->outcome;
-    err = end->frames ? event_frames(&columns, 0, columns.n_rows, make_json, &json) : make_json(&json, NULL);
+    err = end->frames ? vmafx_frames_use(&columns, 0, columns.n_rows, make_json, &json) : make_json(&json, NULL);
     if (!err)
         err = vmafx_http_answer_text(answer, 200, "application/json", json.text);
     free(json.text);
@@ -303,8 +303,8 @@ static VmafxErr write_ended(Lines *lines, const Ended *ended, VmafxErrInfo *rete
     if (!err)
         err = unpack(end, &columns, reterr);
     for (uint64_t row = 0, n; row < columns.n_rows && !err; row += n) {
-        n = VMAFX_MIN(event_rows(&columns), columns.n_rows - row);
-        err = event_frames(&columns, row, n, write_frames, lines);
+        n = VMAFX_MIN(vmafx_frames_rows(&columns), columns.n_rows - row);
+        err = vmafx_frames_use(&columns, row, n, write_frames, lines);
     }
     return err;
 }

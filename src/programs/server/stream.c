@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "programs/server/events.h"
 #include "programs/server/pump.h"
 #include "programs/server/scoring.h"
 #include "rpc/call_span.h"

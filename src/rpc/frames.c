@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* Runs of frames out of packed columns. */
 
-#include "programs/server/events.h"
+#include "rpc/frames.h"
 
 #include "base/base.h"
 
-uint64_t event_rows(const VmafxColumns *columns)
+#define VALUES 65536 /* 512 KiB */
+
+uint64_t vmafx_frames_rows(const VmafxColumns *columns)
 {
-    return columns->n ? VMAFX_MAX(EVENT_VALUES / columns->n, 1) : 0;
+    return columns->n ? VMAFX_MAX(VALUES / columns->n, 1) : 0;
 }
 
-VmafxErr event_frames(const VmafxColumns *columns, uint64_t first, uint64_t n,
-                      VmafxErr (*use)(void *ctx, Vmafx__V1__Frames *frames), void *ctx)
+VmafxErr vmafx_frames_use(const VmafxColumns *columns, uint64_t first, uint64_t n,
+                          VmafxErr (*use)(void *ctx, Vmafx__V1__Frames *frames), void *ctx)
 {
     VMAFX_AUTO(vmafx_free_p) Vmafx__V1__Column *parts = calloc(columns->n + 1, sizeof *parts);
     VMAFX_AUTO(vmafx_free_p) Vmafx__V1__Column **list = calloc(columns->n + 1, sizeof(Vmafx__V1__Column *));
