@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "feature_text.h"
 #include "patterns.h"
 #include "base/base.h"
 #include "engine/extractor.h"
@@ -26,22 +27,6 @@ static VmafxEngine *new_engine(int threads, int subsample)
     assert_int_equal(vmafx_engine_new(&(VmafxEngineSettings){ .threads = threads, .subsample = subsample }, &engine),
                      VMAFX_OK);
     return engine;
-}
-
-/* "psnr=enable_mse=true:min_sse=0.5" */
-static VmafxErr add(VmafxEngine *engine, const char *text, VmafxErrInfo *reterr)
-{
-    VMAFX_AUTO(vmafx_free_p) char *copy = vmafx_strdup(text);
-    VmafxOption items[16];
-    VmafxOptions options = { items, 0 };
-    char *rest = copy, *name = strsep(&rest, "="), *part;
-
-    while (rest && (part = strsep(&rest, ":"))) {
-        char *value = strchr(part, '=');
-        *value++ = 0;
-        options.items[options.n++] = (VmafxOption){ part, value };
-    }
-    return vmafx_engine_add_feature(engine, name, &options, true, reterr);
 }
 
 /* Measures a synthetic clip; the engine has ended well, or the error comes back. */
@@ -77,7 +62,7 @@ static double measured(const char *feature, const char *clip, const char *name)
     VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
     VmafxErrInfo info = { 0 };
 
-    if (add(engine, feature, &info) || measure(engine, clip, &info))
+    if (feature_text_add(engine, feature, &info) || measure(engine, clip, &info))
         fail_msg("%s of %s: %s", feature, clip, info.message);
     return value(engine, name, 0);
 }
@@ -205,7 +190,7 @@ static void grey_pictures_have_a_psnr_and_no_colour_difference(void **state)
     VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
 
     (void)state;
-    assert_int_equal(add(engine, "psnr=enable_apsnr=true", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(engine, "psnr=enable_apsnr=true", NULL), VMAFX_OK);
     assert_int_equal(measure(engine, "ramp_33x21_400_8b_2f_s1", NULL), VMAFX_OK);
     assert_int_equal(vmafx_engine_series(engine), 1);
     assert_true(value(engine, "psnr_y", 0) == measured("psnr", "ramp_33x21_444_8b_2f_s1", "psnr_y"));
@@ -216,7 +201,7 @@ static void grey_pictures_have_a_psnr_and_no_colour_difference(void **state)
     VMAFX_AUTO(vmafx_engine_free) VmafxEngine *other = new_engine(0, 1);
     uint8_t grey[4] = { 0 };
     VmafxPlane luma = { grey, 2, 2, 2, 8 };
-    assert_int_equal(add(other, "ciede", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(other, "ciede", NULL), VMAFX_OK);
     assert_int_equal(vmafx_engine_push(other, &luma, &luma, &info), VMAFX_ERR_INVALID); /* a luma plane alone is one */
     assert_non_null(strstr(info.message, "grey"));
 }
@@ -231,7 +216,7 @@ static void chroma_may_be_rounded_up_but_not_be_wrong(void **state)
     VmafxErrInfo info = { 0 };
 
     (void)state;
-    assert_int_equal(add(engine, "psnr", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(engine, "psnr", NULL), VMAFX_OK);
     assert_true(vmafx_engine_reads_chroma(engine));
     assert_int_equal(vmafx_engine_push_pictures(engine, &down, &up, NULL), VMAFX_OK);
     up.planes[2].w = 4;
@@ -264,8 +249,8 @@ static void threads_change_neither_values_nor_aggregates(void **state)
     (void)state;
     VMAFX_AUTO(vmafx_engine_free) VmafxEngine *plain = new_engine(0, 1), *busy = new_engine(3, 1);
     for (size_t i = 0; i < VMAFX_LEN(features); i++) {
-        assert_int_equal(add(plain, features[i], NULL), VMAFX_OK);
-        assert_int_equal(add(busy, features[i], NULL), VMAFX_OK);
+        assert_int_equal(feature_text_add(plain, features[i], NULL), VMAFX_OK);
+        assert_int_equal(feature_text_add(busy, features[i], NULL), VMAFX_OK);
     }
     assert_int_equal(measure(plain, "ramp_218x50_420_10b_9f_s3", NULL), VMAFX_OK);
     assert_int_equal(measure(busy, "ramp_218x50_420_10b_9f_s3", NULL), VMAFX_OK);
@@ -287,8 +272,8 @@ static void the_clips_psnr_covers_frames_that_are_not_reported(void **state)
     VMAFX_AUTO(vmafx_engine_free) VmafxEngine *all = new_engine(0, 1), *some = new_engine(2, 3);
 
     (void)state;
-    assert_int_equal(add(all, "psnr=enable_apsnr=true", NULL), VMAFX_OK);
-    assert_int_equal(add(some, "psnr=enable_apsnr=true", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(all, "psnr=enable_apsnr=true", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(some, "psnr=enable_apsnr=true", NULL), VMAFX_OK);
     assert_int_equal(vmafx_engine_aggregates(some), 0);
     assert_int_equal(measure(all, "ramp_40x30_420_8b_5f_s3", NULL), VMAFX_OK);
     assert_int_equal(measure(some, "ramp_40x30_420_8b_5f_s3", NULL), VMAFX_OK);
@@ -302,15 +287,15 @@ static void one_name_has_one_set_of_options(void **state)
     VmafxErrInfo info = { 0 };
 
     (void)state;
-    assert_int_equal(add(engine, "psnr", NULL), VMAFX_OK);
-    assert_int_equal(add(engine, "psnr=enable_chroma=true", NULL), VMAFX_OK); /* the same */
-    assert_int_equal(add(engine, "psnr=enable_mse=true", &info), VMAFX_ERR_FEATURE);
+    assert_int_equal(feature_text_add(engine, "psnr", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(engine, "psnr=enable_chroma=true", NULL), VMAFX_OK); /* the same */
+    assert_int_equal(feature_text_add(engine, "psnr=enable_mse=true", &info), VMAFX_ERR_FEATURE);
     assert_non_null(strstr(info.message, "twice"));
-    assert_int_equal(add(engine, "cambi", NULL), VMAFX_OK);
-    assert_int_equal(add(engine, "cambi=eotf=pq", NULL), VMAFX_OK); /* its name says so */
-    assert_int_equal(add(engine, "cambi=full_ref=true", NULL), VMAFX_ERR_FEATURE);
-    assert_int_equal(add(engine, "vif", NULL), VMAFX_OK);
-    assert_int_equal(add(engine, "vif=debug=true", NULL), VMAFX_OK); /* changes no value */
+    assert_int_equal(feature_text_add(engine, "cambi", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(engine, "cambi=eotf=pq", NULL), VMAFX_OK); /* its name says so */
+    assert_int_equal(feature_text_add(engine, "cambi=full_ref=true", NULL), VMAFX_ERR_FEATURE);
+    assert_int_equal(feature_text_add(engine, "vif", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(engine, "vif=debug=true", NULL), VMAFX_OK); /* changes no value */
 }
 
 static void options_show_in_names_where_the_reference_shows_them(void **state)
@@ -362,7 +347,7 @@ static void options_that_cannot_be_are_refused(void **state)
         VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
         VmafxErrInfo info = { 0 };
 
-        if (add(engine, bad[i].feature, &info) != bad[i].err || !strstr(info.message, bad[i].says))
+        if (feature_text_add(engine, bad[i].feature, &info) != bad[i].err || !strstr(info.message, bad[i].says))
             fail_msg("%s: '%s'", bad[i].feature, info.message);
     }
 }
@@ -404,8 +389,8 @@ static void motion_in_binary32_is_that_of_the_integers_but_for_rounding(void **s
     VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(2, 1);
 
     (void)state;
-    assert_int_equal(add(engine, "motion=debug=true", NULL), VMAFX_OK);
-    assert_int_equal(add(engine, "float_motion", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(engine, "motion=debug=true", NULL), VMAFX_OK);
+    assert_int_equal(feature_text_add(engine, "float_motion", NULL), VMAFX_OK);
     assert_int_equal(measure(engine, "noise_64x48_420_8b_5f_s1", NULL), VMAFX_OK);
     for (uint32_t t = 0; t < 5; t++) {
         assert_true(fabs(value(engine, "motion", t) - value(engine, "integer_motion", t)) < 0.05);
@@ -555,7 +540,7 @@ static void a_window_or_a_shape_that_cannot_be_is_refused(void **state)
         VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
         VmafxErrInfo info = { 0 };
 
-        assert_int_equal(add(engine, bad[i].feature, NULL), VMAFX_OK);
+        assert_int_equal(feature_text_add(engine, bad[i].feature, NULL), VMAFX_OK);
         if (measure(engine, bad[i].clip, &info) != VMAFX_ERR_INVALID || !strstr(info.message, bad[i].says))
             fail_msg("%s: '%s'", bad[i].feature, info.message);
     }

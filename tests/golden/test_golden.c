@@ -24,6 +24,7 @@
 
 #include "base/base.h"
 #include "clips.h"
+#include "feature_text.h"
 
 #define LIST_MAX  16
 #define CASES_MAX 256
@@ -108,20 +109,11 @@ static void add_model(VmafxEngine *engine, Model *model, const char *text)
         fail_msg("%s", info.message);
 }
 
-/* "vif=vif_enhn_gain_limit=1.2:debug=true" */
 static void add_feature(VmafxEngine *engine, const char *text)
 {
-    VMAFX_AUTO(free_options) VmafxOptions options = { 0 };
-    VMAFX_AUTO(vmafx_free_p) char *copy = strdup(text);
     VmafxErrInfo info = { 0 };
-    char *rest = copy, *name = strsep(&rest, "="), *part;
 
-    while (rest && (part = strsep(&rest, ":"))) {
-        char *value = strchr(part, '=');
-        *value++ = 0;
-        add_option(&options, part, value);
-    }
-    if (vmafx_engine_add_feature(engine, name, &options, true, &info))
+    if (feature_text_add(engine, text, &info))
         fail_msg("%s", info.message);
 }
 

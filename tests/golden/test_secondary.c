@@ -19,6 +19,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "feature_text.h"
 #include "patterns.h"
 
 #define CASES_MAX 512
@@ -127,25 +128,9 @@ static void close_clip(Source *source)
 
 /* ---- One case ---- */
 
-/* "psnr=enable_mse=true:min_sse=0.5" */
-static VmafxErr add_feature(VmafxEngine *engine, const char *text, VmafxErrInfo *reterr)
-{
-    VMAFX_AUTO(vmafx_free_p) char *copy = strdup(text);
-    VmafxOption items[32];
-    VmafxOptions options = { items, 0 };
-    char *rest = copy, *name = strsep(&rest, "="), *part;
-
-    while (rest && (part = strsep(&rest, ":"))) {
-        char *value = strchr(part, '=');
-        *value++ = 0;
-        options.items[options.n++] = (VmafxOption){ part, value };
-    }
-    return vmafx_engine_add_feature(engine, name, &options, true, reterr);
-}
-
 static VmafxErr measure(const Case *c, VmafxEngine *engine, VmafxErrInfo *reterr)
 {
-    VmafxErr err = add_feature(engine, json_string_value(json_object_get(c->json, "feature")), reterr);
+    VmafxErr err = feature_text_add(engine, json_string_value(json_object_get(c->json, "feature")), reterr);
     Source source;
 
     if (err)
