@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/cpus.h"
+#include "engine/kernels/cpu.h"
 #include "infer/infer.h"
 #include "media/decoders.h"
 #include "programs/cli/cli.h"
@@ -73,12 +74,12 @@ static void check_version(Doctor *doctor)
 static void check_cpu(Doctor *doctor)
 {
 #if defined(__x86_64__)
-    bool avx2 = __builtin_cpu_supports("avx2");
-    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vnni");
+    unsigned cpu = vmafx_cpu_detect();
 
-    report(doctor, VERDICT_OK, 0, "cpu", "x86-64, %s", avx512 ? "avx2 and avx512" : avx2 ? "avx2" : "without avx2");
+    report(doctor, VERDICT_OK, 0, "cpu", "x86-64, %s",
+           cpu & VMAFX_CPU_AVX512 ? "avx2 and avx512"
+           : cpu & VMAFX_CPU_AVX2 ? "avx2"
+                                  : "without avx2");
 #elif defined(__aarch64__)
     report(doctor, VERDICT_OK, 0, "cpu", "arm64");
 #else
