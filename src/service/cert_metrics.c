@@ -44,20 +44,24 @@ static void look(const char *path, struct stat *ret)
     ret->st_mtim = st.st_mtim;
 }
 
-static void follow(Watched *w)
+static VmafxErr follow(Watched *w, VmafxErrInfo *reterr)
 {
     struct stat now[2];
     VmafxCertInfo info;
+    VmafxErr err;
 
     look(w->cert, &now[0]);
     look(w->key, &now[1]);
     if (w->known && !memcmp(now, w->seen, sizeof now))
-        return;
-    if (w->key ? vmafx_certs_describe_pair(w->cert, w->key, &info, NULL) : vmafx_certs_describe(w->cert, &info, NULL))
-        return; /* half renewed, perhaps: again next time */
+        return VMAFX_OK;
+    err = w->key ? vmafx_certs_describe_pair(w->cert, w->key, &info, reterr)
+                 : vmafx_certs_describe(w->cert, &info, reterr);
+    if (err)
+        return err; /* half renewed, perhaps: again next time */
     memcpy(w->seen, now, sizeof now);
     w->not_after_s = info.not_after_s;
     w->known = true;
+    return VMAFX_OK;
 }
 
 static void observe(VmafxObserver *observer, VmafxObservable *self, void *state)
@@ -66,7 +70,7 @@ static void observe(VmafxObserver *observer, VmafxObservable *self, void *state)
 
     pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < m->n; i++) {
-        follow(&m->watched[i]);
+        VMAFX_IGNORE(follow(&m->watched[i], NULL));
         if (m->watched[i].known)
             vmafx_observe_int(observer, m->not_after, m->watched[i].not_after_s,
                               VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_TLS_CERTIFICATE_USE, m->watched[i].use)));
@@ -100,6 +104,19 @@ void vmafx_cert_metrics_free(VmafxCertMetrics **at)
     }
     pthread_mutex_destroy(&m->lock);
     free(m);
+}
+
+VmafxErr vmafx_cert_metrics_check(VmafxCertMetrics *m, VmafxErrInfo *reterr)
+{
+    VmafxErr err = VMAFX_OK;
+
+    if (!m)
+        return err;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n && !err; i++)
+        err = follow(&m->watched[i], reterr);
+    pthread_mutex_unlock(&m->lock);
+    return err;
 }
 
 void vmafx_cert_metrics_watch(VmafxCertMetrics *m, const char *use, const char *cert, const char *key)

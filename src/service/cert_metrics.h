@@ -7,11 +7,17 @@
 #ifndef VMAFX_SERVICE_CERT_METRICS_H
 #define VMAFX_SERVICE_CERT_METRICS_H
 
+#include <vmafx/error.h>
+
 typedef struct VmafxCertMetrics VmafxCertMetrics;
 
 /** NULL on no memory: there are none then. */
 VmafxCertMetrics *vmafx_cert_metrics_new(const char *version);
 void vmafx_cert_metrics_free(VmafxCertMetrics **metrics);
+
+/** Looks at all files now. VMAFX_OK, or what is wrong with one that nobody takes up; metrics may be NULL. Any thread.
+ */
+VMAFX_CHECK VmafxErr vmafx_cert_metrics_check(VmafxCertMetrics *metrics, VmafxErrInfo *reterr);
 
 /**
  * Tells of this one, too; once for each use. Any thread; metrics may be NULL.

@@ -4,6 +4,8 @@
 #include "service/service.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,10 +18,12 @@
 #include "auth/tokens.h"
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/config.h"
 #include "http/probes.h"
 #include "otel/export/otel.h"
 #include "service/audit.h"
 #include "service/cert_metrics.h"
+#include "service/notify.h"
 #include "service/process_metrics.h"
 #include "signals/signals.h"
 
@@ -32,7 +36,9 @@ struct VmafxService {
     VmafxLogger *log;
     VmafxProcessMetrics *process;
     VmafxCertMetrics *certs;
+    VmafxNotify notify;
     int signal_fd, wake_fd;
+    bool stopping, in_terminal;
     _Atomic uint64_t heartbeat_ns;
     atomic_bool started;
 
@@ -56,9 +62,64 @@ static int block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
+
+/* Is there a terminal that this process was started in, still? */
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* ---- What can be changed while the program runs ---- */
+
+/* The settings file may have changed; the environment of a process does not. Says what counts from now on. */
+static void read_log_level(VmafxService *service, bool again)
+{
+    VMAFX_AUTO(vmafx_config_free) VmafxConfig *config = NULL;
+    VmafxErrInfo info = { 0 };
+    const char *source, *word;
+
+    if (vmafx_config_load(&config, &info)) {
+        if (again) /* the first time, reading the settings says so */
+            vmafx_log(service->log, VMAFX_ERROR, "the settings cannot be read again; what was before stays",
+                      VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, info.message));
+        return;
+    }
+    word = vmafx_config_get(config, "VMAFX_LOG_LEVEL", &source);
+    if (!vmafx_otel_set_log_level(service->otel, word ? word : "info")) {
+        vmafx_fail(&info, VMAFX_ERR_SYNTAX,
+                   "VMAFX_LOG_LEVEL (%s): '%s' is none of trace, debug, info, warn, error, fatal, none", source, word);
+        vmafx_log(service->log, VMAFX_ERROR, "the level of log lines stays as it was",
+                  VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, info.message));
+    } else if (again)
+        vmafx_log(service->log, VMAFX_INFO, "settings read again: the level of log lines",
+                  VMAFX_ATTR_STR(VMAFX_KEY_SETTING_VALUE, word ? word : "info"),
+                  VMAFX_ATTR_STR(VMAFX_KEY_SETTING_SOURCE, word ? source : "default"));
+}
+
+/* SIGHUP. Certificates and tokens are followed without it; here it is said whether they are in order. */
+static void reload(VmafxService *service)
+{
+    char lines[64];
+    VmafxErrInfo info = { 0 };
+
+    snprintf(lines, sizeof lines, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, vmafx_monotonic_ns() / 1000);
+    vmafx_notify_send(&service->notify, lines);
+    read_log_level(service, true);
+    if (vmafx_cert_metrics_check(service->certs, &info))
+        vmafx_log(service->log, VMAFX_ERROR, "a certificate cannot be taken up; the one from before stays in use",
+                  VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, info.message));
+    vmafx_notify_send(&service->notify, "READY=1");
+}
+
+/* ---- Start and stop ---- */
 
 VmafxService *vmafx_service_start(const char *name, const char *version)
 {
@@ -76,12 +137,15 @@ VmafxService *vmafx_service_start(const char *name, const char *version)
     pthread_mutex_init(&service->refusals->lock, NULL);
     service->name = name;
     service->signal_fd = signal_fd;
+    service->in_terminal = has_terminal();
+    vmafx_notify_open(&service->notify);
     service->otel = vmafx_otel_start(
         &(VmafxOtelStart){ .service = name, .version = version, .log_lines = true, .prometheus_page = true });
     service->log = vmafx_logger_new(name, version, "", VMAFX_NO_ATTRS);
     service->process = vmafx_process_metrics_new(version);
     service->certs = vmafx_cert_metrics_new(version);
     atomic_store(&service->heartbeat_ns, vmafx_monotonic_ns());
+    read_log_level(service, false);
     return service;
 }
 
@@ -97,6 +161,7 @@ int vmafx_service_stop(VmafxService **at, int code)
     VMAFX_IGNORE(vmafx_otel_stop(&service->otel, within_ms)); /* it has complained itself */
     vmafx_process_metrics_free(&service->process);            /* after the last collection */
     vmafx_cert_metrics_free(&service->certs);
+    vmafx_notify_close(&service->notify);
     close(service->signal_fd);
     close(service->wake_fd);
     pthread_mutex_destroy(&service->refusals->lock);
@@ -333,6 +398,7 @@ int vmafx_service_http_port(const VmafxService *service)
 void vmafx_service_started(VmafxService *service)
 {
     atomic_store(&service->started, true);
+    vmafx_notify_send(&service->notify, "READY=1");
 }
 
 #define HTTP_GRACE_MS 1000
@@ -346,17 +412,35 @@ void vmafx_service_unlisten(VmafxService *service)
 
 /* ---- The loop ---- */
 
+/* The signal, if it is one that ends the program; 0 where it does not. */
+static int take_signal(VmafxService *service, int number)
+{
+    static const char *const names[] = { [SIGHUP] = "SIGHUP", [SIGINT] = "SIGINT", [SIGTERM] = "SIGTERM" };
+
+    if (number == SIGHUP && (!service->in_terminal || has_terminal())) {
+        reload(service);
+        return 0;
+    }
+    if (!service->stopping) {
+        vmafx_log(service->log, VMAFX_INFO, "stopping", VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_TYPE, names[number]));
+        vmafx_notify_send(&service->notify, "STOPPING=1");
+    }
+    service->stopping = true;
+    return number;
+}
+
 int vmafx_service_tick(VmafxService *service, uint32_t timeout_ms)
 {
     struct pollfd fds[] = { { .fd = service->signal_fd, .events = POLLIN },
                             { .fd = service->wake_fd, .events = POLLIN } };
     struct signalfd_siginfo info;
-    uint64_t woken;
+    uint64_t woken, now = vmafx_monotonic_ns();
 
-    atomic_store(&service->heartbeat_ns, vmafx_monotonic_ns());
+    atomic_store(&service->heartbeat_ns, now);
+    vmafx_notify_alive(&service->notify, now);
     VMAFX_IGNORE(poll(fds, VMAFX_LEN(fds), (int)timeout_ms) < 0);   /* EINTR is a tick too */
     VMAFX_IGNORE(read(service->wake_fd, &woken, sizeof woken) < 0); /* nothing there: nobody woke us */
-    return read(service->signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+    return read(service->signal_fd, &info, sizeof info) == sizeof info ? take_signal(service, (int)info.ssi_signo) : 0;
 }
 
 void vmafx_service_wake(VmafxService *service)

@@ -14,8 +14,10 @@
  *
  * Settings that every daemon has are rows and readers here; who calls, and what is written down of it, too.
  *
- * SIGTERM and SIGINT are not handled but waited for: they are blocked in all threads and come out of the tick. SIGPIPE
- * is ignored. One service at a time; main's thread.
+ * SIGTERM and SIGINT are not handled but waited for: they are blocked in all threads and come out of the tick. SIGHUP
+ * reads the log level from the settings file again; it ends the program only where a terminal has gone. SIGPIPE is
+ * ignored. A service manager that speaks systemd's protocol is told when the program is ready, reloads, stops, and that
+ * the loop turns (notify.h). One service at a time; main's thread.
  */
 #ifndef VMAFX_SERVICE_SERVICE_H
 #define VMAFX_SERVICE_SERVICE_H
@@ -47,6 +49,12 @@ VmafxLogger *vmafx_service_log(const VmafxService *service);
 /* ---- Settings ---- */
 
 /* clang-format off */
+/** Rows of a table of settings: log lines. The service reads them itself, before others are read. */
+#define VMAFX_SERVICE_LOG_SETTINGS \
+    { "VMAFX_LOG_LEVEL", NULL, NULL, VMAFX_SETTING_TEXT, "info", 0, 0, false, \
+      "lowest severity of log lines on standard error: trace, debug, info, warn, error, fatal, none. SIGHUP reads it " \
+      "again from the settings file" }
+
 /** Rows of a table of settings: TLS on both sides of gRPC. */
 #define VMAFX_SERVICE_TLS_SETTINGS \
     { "VMAFX_TLS_CERT", "tls-cert", "FILE", VMAFX_SETTING_TEXT, NULL, 0, 0, false, \
@@ -121,14 +129,14 @@ void vmafx_service_identity(const VmafxHttpCall *call, VmafxIdentity *ret);
 void vmafx_service_audit(const VmafxService *service, const VmafxIdentity *identity, const char *address,
                          const char *action, const char *subject, const char *outcome);
 
-/** From now on /startupz says yes. */
+/** From now on /startupz says yes, and so hears the service manager. */
 void vmafx_service_started(VmafxService *service);
 /** Takes the HTTP port down before the rest goes away. */
 void vmafx_service_unlisten(VmafxService *service);
 
 /* ---- The loop ---- */
 
-/** Waits for a signal or that long. The number of SIGTERM or SIGINT, else 0. Each call is a sign of life. */
+/** Waits for a signal or that long. The number of one that ends the program, else 0. Each call is a sign of life. */
 int vmafx_service_tick(VmafxService *service, uint32_t timeout_ms);
 /** Ends the wait of the tick from another thread, or the next one. */
 void vmafx_service_wake(VmafxService *service);

@@ -512,3 +512,12 @@ char *vmafx_otel_prometheus_page(VmafxOtel *otel, const char *accept, size_t *re
     *ret_len = page.len;
     return page.data;
 }
+
+bool vmafx_otel_set_log_level(VmafxOtel *otel, const char *word)
+{
+    int severity = vmafx_otel_level(word);
+
+    if (severity && otel && otel->has_lines)
+        vmafx_otel_lines_set_level(severity);
+    return severity != 0;
+}

@@ -37,8 +37,8 @@ typedef struct VmafxOtelStart {
     /**
      * For daemons: log records also go to stderr, one structured line each with trace and span id, and so does what
      * the SDK itself has to say (unless on_error is given), whatever is exported; repeats are limited (log_lines.h).
-     * VMAFX_LOG_LEVEL: trace, debug, info (the default), warn, error, fatal, none. VMAFX_LOG_FORMAT: logfmt (the
-     * default), json. OTEL_SDK_DISABLED does not turn them off.
+     * VMAFX_LOG_LEVEL: trace, debug, info (the default), warn, error, fatal, none; vmafx_otel_set_log_level changes it.
+     * VMAFX_LOG_FORMAT: logfmt (the default), json. OTEL_SDK_DISABLED does not turn them off.
      */
     bool log_lines;
     /** For daemons: there is a page for Prometheus whatever OTEL_METRICS_EXPORTER says, unless OTEL_SDK_DISABLED. */
@@ -117,4 +117,10 @@ void vmafx_otel_counts(const VmafxOtel *otel, VmafxOtelCounts *ret);
  * @return release with free(). NULL: no such page (NULL otel included), or no memory
  */
 char *vmafx_otel_prometheus_page(VmafxOtel *otel, const char *accept, size_t *ret_len, const char **ret_content_type);
+
+/**
+ * The lowest severity of the lines that log_lines asked for, from now on: a word of VMAFX_LOG_LEVEL. Any thread.
+ * @return false: no such word, and nothing has changed
+ */
+bool vmafx_otel_set_log_level(VmafxOtel *otel, const char *word);
 #endif

@@ -14,13 +14,14 @@
 #include "otel/sdk/ids.h"
 #include "otel/sdk/log_lines.h"
 
-enum { TO_STDERR = 2, SILENT = 25 };
+enum { TO_STDERR = 2 };
 
 static struct {
     VmafxGate gate; /* guards lines; opened by open, in this process */
     VmafxLogProcessor *lines;
     atomic_uint generation; /* of forks: in another one the gate may have somebody inside who is no more */
-    atomic_int own_level, complaint_level;
+    atomic_int own_level;   /* of the program's lines */
+    atomic_int sdk_level;   /* of the SDK's, where it is above */
     atomic_int format;
 } the; /* changed by open and close */
 
@@ -29,20 +30,24 @@ static const VmafxScope scope = { "vmafx.otel", "", "", { NULL, 0 } };
 bool vmafx_otel_lines_open(const VmafxOtelSettings *settings)
 {
     VmafxLogLinesSettings lines = { .fd = TO_STDERR,
-                                    .format = settings->lines_json ? VMAFX_LOG_JSON : VMAFX_LOG_LOGFMT,
-                                    .minimum_severity = settings->lines_level };
+                                    .format = settings->lines_json ? VMAFX_LOG_JSON : VMAFX_LOG_LOGFMT };
 
     vmafx_fork_watch();
     atomic_store(&the.own_level, settings->lines_level);
-    atomic_store(&the.complaint_level, VMAFX_MAX(settings->lines_level, settings->log_level));
+    atomic_store(&the.sdk_level, settings->log_level);
     atomic_store(&the.format, lines.format);
     atomic_store(&the.gate.shut, true);
-    atomic_store(&the.gate.inside, 0); /* a forked child may inherit more */
-    the.lines = settings->lines_level < SILENT ? vmafx_log_lines_new(&lines) : NULL;
+    atomic_store(&the.gate.inside, 0);       /* a forked child may inherit more */
+    the.lines = vmafx_log_lines_new(&lines); /* also for no lines at all: there may be some later */
     atomic_store(&the.generation, vmafx_fork_generation());
     if (the.lines)
         vmafx_gate_open(&the.gate);
-    return the.lines || settings->lines_level >= SILENT;
+    return the.lines != NULL;
+}
+
+void vmafx_otel_lines_set_level(int severity)
+{
+    atomic_store(&the.own_level, severity);
 }
 
 static bool here(void)
@@ -67,7 +72,7 @@ void vmafx_otel_lines_complain(void *ctx, int severity, const char *message)
     VmafxSpanContext span = { .flags = 0 };
     VmafxLogData record = { .severity = severity, .event_name = "", .scope = &scope };
 
-    if (severity < atomic_load(&the.complaint_level))
+    if (severity < atomic_load(&the.own_level) || severity < atomic_load(&the.sdk_level))
         return;
     record.observed_ns = vmafx_wall_ns();
     record.severity_text = vmafx_severity_text(severity);

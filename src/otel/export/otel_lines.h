@@ -13,6 +13,9 @@
 /** The thread begins, and complaints become lines. False without memory or a thread: complaints are lines even so. */
 bool vmafx_otel_lines_open(const VmafxOtelSettings *settings);
 
+/** From now on lines begin at this severity (25: none). Any thread. Nothing happens when they are not open. */
+void vmafx_otel_lines_set_level(int severity);
+
 /** For the log provider, which does not end the lines: complaints may come until close. NULL: none, or no memory. */
 VmafxLogProcessor *vmafx_otel_lines_processor(void);
 

@@ -315,11 +315,20 @@ static void read_metrics(const VmafxEnvReader *r, VmafxOtelSettings *s)
         s->prometheus_host = vmafx_strdup("localhost");
 }
 
+static const VmafxEnvChoice levels[] = { { "trace", 1 },  { "verbose", 1 }, { "all", 1 },      { "debug", 5 },
+                                         { "info", 9 },   { "warn", 13 },   { "warning", 13 }, { "error", 17 },
+                                         { "fatal", 21 }, { "none", 25 },   { NULL, 0 } };
+
+int vmafx_otel_level(const char *word)
+{
+    for (const VmafxEnvChoice *level = levels; level->name; level++)
+        if (!strcasecmp(word, level->name))
+            return level->value;
+    return 0;
+}
+
 void vmafx_otel_settings_init(VmafxOtelSettings *ret, char *const *environment, VmafxOtelWarnings *warnings)
 {
-    static const VmafxEnvChoice levels[] = { { "trace", 1 },  { "verbose", 1 }, { "all", 1 },      { "debug", 5 },
-                                             { "info", 9 },   { "warn", 13 },   { "warning", 13 }, { "error", 17 },
-                                             { "fatal", 21 }, { "none", 25 },   { NULL, 0 } };
     static const VmafxEnvChoice propagators[] = { { "tracecontext", VMAFX_PROPAGATE_TRACECONTEXT },
                                                   { "baggage", VMAFX_PROPAGATE_BAGGAGE },
                                                   { "none", 0 },

@@ -150,6 +150,9 @@ typedef struct VmafxOtelSettings {
  */
 void vmafx_otel_settings_init(VmafxOtelSettings *ret, char *const *environment, VmafxOtelWarnings *warnings);
 
+/** The severity of a word of OTEL_LOG_LEVEL and VMAFX_LOG_LEVEL, in any case, as log_level has it; 0: no such word. */
+int vmafx_otel_level(const char *word);
+
 /** Frees what is inside and zeroes it; a zeroed one and NULL are fine. */
 void vmafx_otel_settings_done(VmafxOtelSettings *settings);
 

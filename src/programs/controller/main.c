@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,6 +77,7 @@ static const VmafxSetting settings_table[] = {
       "taken" },
     { "VMAFX_UPLOADS_AGE", "uploads-age", "TIME", VMAFX_SETTING_DURATION, "24h", 3600000, 315360000000, false,
       "uploads are deleted this long after their last use" },
+    VMAFX_SERVICE_LOG_SETTINGS,
     VMAFX_SERVICE_TLS_SETTINGS,
     VMAFX_SERVICE_HTTP_SETTINGS,
 };
@@ -455,13 +455,10 @@ static void turn(Controller *c)
 
 static void run(Controller *c)
 {
-    int signal_number;
     uint32_t tick_ms = (uint32_t)VMAFX_MIN(TICK_MS, c->rules.lease_us / 8000); /* a third of a lease late is a stall */
 
-    while (!(signal_number = vmafx_service_tick(c->service, tick_ms)))
+    while (!vmafx_service_tick(c->service, tick_ms))
         turn(c);
-    vmafx_log(c->log, VMAFX_INFO, "stopping",
-              VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_TYPE, signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
 }
 
 static void stop(Controller *c)

@@ -39,6 +39,7 @@ static const VmafxSetting settings_table[] = {
       "of one measurement when this machine measures and the call says nothing; 0: none" },
     { "VMAFX_MCP_MEMORY", "memory", "SIZE", VMAFX_SETTING_BYTES, "8GiB", 0, 0, false,
       "address space of one measurement when this machine measures; 0: no limit" },
+    VMAFX_SERVICE_LOG_SETTINGS,
     VMAFX_SERVICE_TLS_SETTINGS,
     { "VMAFX_TLS_SERVER_NAME", "tls-server-name", "NAME", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
       "the name that the controller's or server's certificate must have, if it is not the address's" },

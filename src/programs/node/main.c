@@ -53,6 +53,7 @@ static const VmafxSetting settings_table[] = {
       "where the kernel shows devices; another folder where a container sees the machine's in one" },
     { "VMAFX_NODE_HTTP", "http", "ADDRESS", VMAFX_SETTING_TEXT, "127.0.0.1:7820", 0, 0, false,
       "probes and metrics; empty: none" },
+    VMAFX_SERVICE_LOG_SETTINGS,
     VMAFX_SERVICE_TLS_SETTINGS,
     { "VMAFX_TLS_SERVER_NAME", "tls-server-name", "NAME", VMAFX_SETTING_TEXT, NULL, 0, 0, false,
       "the name that the controller's certificate must have, if it is not the address's" },

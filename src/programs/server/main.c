@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* vmafx-server: scores on request over HTTP and gRPC, on one machine. Settings, parts, loop. */
 
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +60,7 @@ static const VmafxSetting settings_table[] = {
       "a ScoreStream that has a slot and sends nothing this long is ended" },
     { "VMAFX_SERVER_GRACE", "grace", "TIME", VMAFX_SETTING_DURATION, "30s", 0, 86400000, false,
       "on SIGTERM, for scorings that run or wait; what is left is cancelled" },
+    VMAFX_SERVICE_LOG_SETTINGS,
     VMAFX_SERVICE_TLS_SETTINGS,
     VMAFX_SERVICE_HTTP_SETTINGS,
 };
@@ -330,12 +330,8 @@ static void drain(Program *p)
 
 static void run(Program *p)
 {
-    int signal_number;
-
-    while (!(signal_number = vmafx_service_tick(p->server.service, TICK_MS)))
+    while (!vmafx_service_tick(p->server.service, TICK_MS))
         ;
-    vmafx_log(p->server.log, VMAFX_INFO, "stopping",
-              VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_TYPE, signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
     drain(p);
 }
 
