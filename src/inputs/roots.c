@@ -118,6 +118,12 @@ VmafxErr input_roots_get(const InputRoots *roots, const char *uri, VmafxInput *r
     int fd = (int)syscall(SYS_openat2, root, *rest ? rest : ".", &how, sizeof how);
     if (fd < 0 && (errno == EXDEV || errno == ELOOP))
         return vmafx_fail(reterr, VMAFX_ERR_FORBIDDEN, "'%.300s' leads out of the input roots (%s)", path, roots->name);
+    if (fd < 0 && errno == ENOSYS)
+        return vmafx_fail(
+            reterr, VMAFX_ERR_IO,
+            "cannot open '%.300s': the system call openat2 is not there; Linux has it since 5.6, so a filter "
+            "takes it away, such as RestrictSUIDSGID= of systemd",
+            path);
     if (fd < 0) {
         ret->may_pass = is_transient(errno);
         ret->resource = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
