@@ -5,6 +5,7 @@
  * replaced while sessions with the old one live on.
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <gnutls/abstract.h>
@@ -21,7 +22,10 @@
 
 enum { CHAIN_MAX = 16 }; /* certificates in a file */
 
-/* A pair as GnuTLS wants it; what it frees by itself after a handshake comes from its own allocator. */
+/*
+ * A pair as GnuTLS wants it. It frees the list by itself after a handshake, with free(): since 3.3 its memory functions
+ * cannot be replaced. Its variables of that name are not used, for their addresses would tie a program to the library.
+ */
 typedef struct Pair {
     gnutls_pcert_st *certs;
     unsigned n_certs;
@@ -32,7 +36,7 @@ static void pair_done(Pair *pair)
 {
     for (unsigned i = 0; i < pair->n_certs; i++)
         gnutls_pcert_deinit(&pair->certs[i]);
-    gnutls_free(pair->certs);
+    free(pair->certs);
     if (pair->key)
         gnutls_privkey_deinit(pair->key);
     *pair = (Pair){ 0 };
@@ -45,7 +49,7 @@ static int pair_read(Pair *pair, const char *cert, const char *key, const char *
     gnutls_datum_t key_pem = { (unsigned char *)key, (unsigned)strlen(key) };
 
     *ret_bad = "certificate";
-    pair->certs = gnutls_calloc(CHAIN_MAX, sizeof *pair->certs);
+    pair->certs = calloc(CHAIN_MAX, sizeof *pair->certs);
     if (!pair->certs)
         return GNUTLS_E_MEMORY_ERROR;
     unsigned n = CHAIN_MAX;

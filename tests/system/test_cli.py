@@ -308,4 +308,36 @@ def without_any_model_the_way_to_get_one_is_told():
     expect(process, 5, "vmafx models import")
 
 
+def delays_libraries():
+    """Whether this build loads FFmpeg when it is called; a build of static libraries, or for other machines, does not."""
+    listing = run("--version", env={"LD_TRACE_LOADED_OBJECTS": "1"}).stdout
+    if "libavformat" in listing:
+        raise Skip("this build has its libraries from the start")
+
+
+@case
+def a_scoring_of_y4m_loads_no_library_that_it_does_not_need():
+    delays_libraries()
+    pair()
+    process = expect(score(*FEATURES, env={"LD_DEBUG": "files"}), 0)
+    assert "libcrypto" in process.stderr, process.stderr[:2000]
+    for library in ("libavformat", "libgrpc", "libcurl", "libcairo", "libgnutls", "libmicrohttpd"):
+        assert library not in process.stderr, [line for line in process.stderr.splitlines() if library in line]
+
+
+@case
+def a_library_that_cannot_be_loaded_is_named_and_gives_127():
+    delays_libraries()
+    pair()
+    os.mkdir("broken")
+    for version in range(57, 70):  # one of them is what this build wants
+        with open(f"broken/libavformat.so.{version}", "wb") as f:
+            f.write(b"\x7fELF, but no library")
+    with open("text.mkv", "wb") as f:
+        f.write(b"\x1a\x45\xdf\xa3" + bytes(1000))
+    broken = {"LD_LIBRARY_PATH": os.path.abspath("broken")}
+    expect(run("score", "--reference", "text.mkv", "--distorted", "dis.y4m", *FEATURES, env=broken), 127, "libavformat.so")
+    expect(score(*FEATURES, env=broken), 0)
+
+
 main()
