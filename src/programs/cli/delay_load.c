@@ -31,7 +31,7 @@ static const struct {
 #undef DELAY_LOAD
 };
 
-#define DELAY_LOAD(number, library, name) void delay_load_first_##number(void);
+#define DELAY_LOAD(number, library, name) extern char delay_load_first_##number[];
 #include DELAY_LOAD_LIST
 #undef DELAY_LOAD
 
