@@ -124,6 +124,7 @@ typedef struct VmafxEngineSettings {
     int threads;           /* workers; 0 computes in the calling thread */
     int subsample;         /* N > 1: only frames whose index is a multiple of N, but for motion and psnr; 0 means 1 */
     unsigned cpu_disabled; /* VMAFX_CPU_… that must not be used although the machine has them */
+    bool writes_files;     /* features may write where their options say (cambi=heatmaps_path=FOLDER) */
     /* Called after the features of each frame, so that whoever waits knows when vmafx_engine_settle is worth a call:
        from any worker, or from within push when there are none; not any more once finish has come back. It must be
        quick and not call the engine. NULL: not wanted. */

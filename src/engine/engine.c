@@ -112,6 +112,12 @@ void vmafx_engine_free(VmafxEngine **engine_p)
     }
     for (size_t i = 0; i < engine->n_models; i++)
         free(engine->models[i].name);
+    for (size_t i = 0; i < engine->n_instances; i++) {
+        VmafxInstance *instance = &engine->instances[i];
+        if (instance->output)
+            VMAFX_IGNORE(instance->extractor->end(instance, false, NULL)); /* dropping cannot fail */
+        free(instance->path);
+    }
     vmafx_guests_done(&engine->guests);
     vmafx_series_done(&engine->series);
     free(engine);
@@ -121,21 +127,51 @@ void vmafx_engine_free(VmafxEngine **engine_p)
 /* Two of one name may differ in what they give for debugging only. */
 static bool same_values(const VmafxInstance *a, const VmafxInstance *b)
 {
+    if (a->path && b->path && strcmp(a->path, b->path) != 0)
+        return false;
     for (size_t i = 0; i < a->extractor->n_options; i++)
         if (a->values[i] != b->values[i] && strcmp(a->extractor->options[i].name, "debug") != 0)
             return false;
     return true;
 }
 
+/* Paths come from whoever called, never from a model file, and only where the engine may write. */
+static VmafxErr check_path(const VmafxEngine *engine, const VmafxInstance *instance, VmafxErrInfo *reterr)
+{
+    const VmafxExtractor *extractor = instance->extractor;
+
+    if (!instance->path)
+        return VMAFX_OK;
+    for (size_t i = 0; i < extractor->n_options; i++)
+        if (extractor->options[i].type == VMAFX_OPTION_PATH && !engine->settings.writes_files)
+            return vmafx_fail(reterr, VMAFX_ERR_FEATURE,
+                              "option '%s' of feature '%s' writes files: 'vmafx score' and 'vmafx vmaf' take it on the "
+                              "machine where they run, jobs and servers do not",
+                              extractor->options[i].name, extractor->name);
+    for (size_t i = 0; i < engine->n_instances; i++)
+        if (engine->instances[i].path && !strcmp(engine->instances[i].path, instance->path) &&
+            !vmafx_options_same(extractor->options, extractor->n_options, engine->instances[i].values,
+                                instance->values))
+            return vmafx_fail(
+                reterr, VMAFX_ERR_FEATURE,
+                "two configurations of feature '%s' would write the same files in '%s'; give each a folder "
+                "of its own",
+                extractor->name, instance->path);
+    return VMAFX_OK;
+}
+
 VmafxErr vmafx_engine_add_instance(VmafxEngine *engine, const VmafxExtractor *extractor, const VmafxOptions *options,
                                    bool strict, size_t *ret_instance, VmafxErrInfo *reterr)
 {
-    VmafxInstance instance = { .extractor = extractor };
+    VmafxInstance instance = { .extractor = extractor,
+                               .path = (char *)vmafx_options_path(extractor->options, extractor->n_options, options) };
 
     if (engine->n_frames)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "features and models must be added before the first frame");
     VmafxErr err = vmafx_options_read(extractor->name, extractor->options, extractor->n_options, options, strict,
                                       instance.values, reterr);
+    if (!err)
+        err = check_path(engine, &instance, reterr);
     if (!err && extractor->check)
         err = extractor->check(&instance, reterr);
     if (err)
@@ -155,6 +191,8 @@ VmafxErr vmafx_engine_add_instance(VmafxEngine *engine, const VmafxExtractor *ex
         }
     if (engine->n_instances == VMAFX_INSTANCES_MAX)
         return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "more than %d feature configurations", VMAFX_INSTANCES_MAX);
+    if (instance.path && !(instance.path = vmafx_strdup(instance.path)))
+        return VMAFX_ERR_NOMEM;
     *ret_instance = engine->n_instances;
     engine->instances[engine->n_instances++] = instance;
     return VMAFX_OK;
@@ -201,6 +239,9 @@ static VmafxErr find_input(VmafxEngine *engine, const char *stored, const VmafxO
 
     if (!err)
         err = merged_options(extractor, own, overloads, &options);
+    if (!err && vmafx_options_path(extractor->options, extractor->n_options, &options))
+        err = vmafx_fail(reterr, VMAFX_ERR_FEATURE,
+                         "a model cannot have feature '%s' write files; ask for it by itself", extractor->name);
     if (!err)
         err = vmafx_engine_add_instance(engine, extractor, &options, false, &ret_source->instance, reterr);
     free(options.items);
@@ -391,7 +432,8 @@ static VmafxErr make_passes(VmafxEngine *engine)
                                        .w = engine->shape.w,
                                        .h = engine->shape.h,
                                        .bpc = engine->shape.bpc,
-                                       .chroma = engine->shape.chroma };
+                                       .chroma = engine->shape.chroma,
+                                       .subsample = engine->settings.subsample };
 
         group->passes = calloc((size_t)n_workers(engine), sizeof *group->passes);
         if (!group->passes)
@@ -430,7 +472,13 @@ static VmafxErr frame_work(void *opaque, int worker, const VmafxFrameInput *inpu
 
         if (!sampled && !group->extractor->temporal)
             continue;
-        VmafxErr err = run_group(group, worker, input, row);
+        VmafxErrInfo info = { 0 };
+        VmafxFrameInput with_info = *input;
+
+        with_info.reterr = &info;
+        VmafxErr err = run_group(group, worker, &with_info, row);
+        if (err && *info.message)
+            return vmafx_fail(reterr, err, "%s", info.message);
         if (err)
             return vmafx_fail(reterr, err, "feature '%s' failed at frame %u: %s", group->extractor->name, input->index,
                               vmafx_err_text(err));
@@ -497,6 +545,27 @@ static VmafxErr place_guests(VmafxEngine *engine, VmafxErrInfo *reterr)
     return VMAFX_OK;
 }
 
+/* Files that are written beside the results. */
+static VmafxErr begin_outputs(VmafxEngine *engine, VmafxErrInfo *reterr)
+{
+    VmafxErr err = VMAFX_OK;
+
+    for (size_t i = 0; i < engine->n_instances && !err; i++)
+        if (engine->instances[i].path)
+            err = engine->instances[i].extractor->begin(&engine->instances[i], &engine->shape, reterr);
+    return err;
+}
+
+static VmafxErr keep_outputs(VmafxEngine *engine, VmafxErrInfo *reterr)
+{
+    VmafxErr err = VMAFX_OK;
+
+    for (size_t i = 0; i < engine->n_instances && !err; i++)
+        if (engine->instances[i].output)
+            err = engine->instances[i].extractor->end(&engine->instances[i], true, reterr);
+    return err;
+}
+
 static VmafxErr start_pipeline(VmafxEngine *engine)
 {
     VmafxShape shape = engine->shape;
@@ -529,6 +598,8 @@ static VmafxErr begin(VmafxEngine *engine, const VmafxPicture *picture, VmafxErr
         err = check_inputs_given(engine, reterr);
     if (!err)
         err = place_guests(engine, reterr);
+    if (!err)
+        err = begin_outputs(engine, reterr);
     if (!err)
         err = make_passes(engine);
     if (!err)
@@ -674,7 +745,7 @@ VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *reterr)
         err = settle_frames(engine, engine->n_frames, engine->n_frames, reterr);
     if (!err)
         gather_aggregates(engine);
-    return err;
+    return err ? err : keep_outputs(engine, reterr);
 }
 
 VmafxErr vmafx_engine_settle(VmafxEngine *engine, uint32_t *ret_frames, VmafxErrInfo *reterr)

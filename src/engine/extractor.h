@@ -37,6 +37,8 @@ typedef struct VmafxInstance {
     const VmafxExtractor *extractor;
     double values[VMAFX_OPTIONS_MAX];            /* by the extractor's option table */
     size_t series[VMAFX_EXTRACTOR_FEATURES_MAX]; /* where each feature is stored; SIZE_MAX: not given */
+    char *path;                                  /* the option of that type; NULL: not given */
+    void *output;                                /* what begin made; all passes write to it */
 } VmafxInstance;
 
 /** What a pass is made for. Borrowed for the pass's life. */
@@ -46,12 +48,14 @@ typedef struct VmafxPassSetup {
     const VmafxKernels *kernels;
     int w, h, bpc;
     VmafxChroma chroma;
+    int subsample; /* only frames whose index is a multiple of it are looked at */
 } VmafxPassSetup;
 
 typedef struct VmafxFrameInput {
     uint32_t index;
     const VmafxPlane *ref, *dis;  /* three planes each; Cb and Cr are empty unless an extractor reads chroma */
     const VmafxPlane *earlier[2]; /* the reference one and two frames before; NULL before the first */
+    VmafxErrInfo *reterr;         /* for a sentence, where there is one to say */
 } VmafxFrameInput;
 
 /** Values of one frame: by instance of the pass, by feature of the extractor. */
@@ -88,6 +92,13 @@ struct VmafxExtractor {
      */
     uint32_t (*settled)(const VmafxInstance *instance, uint32_t done);
     void (*derive)(const VmafxInstance *instance, const VmafxSeries *series, uint32_t from, uint32_t to, uint32_t n);
+
+    /**
+     * What an instance with a path writes; both NULL: nothing. begin: before the first frame, once for all passes.
+     * end: after the last one; keep: all of it is there, else it is to be dropped. output is NULL afterwards.
+     */
+    VmafxErr (*begin)(VmafxInstance *instance, const VmafxShape *shape, VmafxErrInfo *reterr);
+    VmafxErr (*end)(VmafxInstance *instance, bool keep, VmafxErrInfo *reterr);
 
     /**
      * Values of the whole clip, from what the passes of all workers gathered; NULL: none. Called once, at its end.

@@ -87,6 +87,16 @@ static VmafxErr read_word(const char *extractor, const VmafxOptionSpec *spec, co
                       extractor, text, known);
 }
 
+static VmafxErr read_path(const char *extractor, const VmafxOptionSpec *spec, const char *text, double *ret_value,
+                          VmafxErrInfo *reterr)
+{
+    if (!*text || strlen(text) > VMAFX_OPTION_PATH_MAX)
+        return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "option '%s' of feature '%s' wants a path of 1 to %d bytes",
+                          spec->name, extractor, VMAFX_OPTION_PATH_MAX);
+    *ret_value = 1;
+    return VMAFX_OK;
+}
+
 static VmafxErr read_value(const char *extractor, const VmafxOptionSpec *spec, const char *text, bool strict,
                            double *ret_value, VmafxErrInfo *reterr)
 {
@@ -95,6 +105,8 @@ static VmafxErr read_value(const char *extractor, const VmafxOptionSpec *spec, c
         return read_bool(extractor, spec, text, ret_value, reterr);
     case VMAFX_OPTION_WORD:
         return read_word(extractor, spec, text, ret_value, reterr);
+    case VMAFX_OPTION_PATH:
+        return read_path(extractor, spec, text, ret_value, reterr);
     case VMAFX_OPTION_LATER:
         return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED, "option '%s' of feature '%s' is not available in this version",
                           spec->name, extractor);
@@ -122,6 +134,19 @@ VmafxErr vmafx_options_read(const char *extractor, const VmafxOptionSpec *specs,
             return err;
     }
     return VMAFX_OK;
+}
+
+const char *vmafx_options_path(const VmafxOptionSpec *specs, size_t n_specs, const VmafxOptions *options)
+{
+    const char *path = NULL;
+
+    for (size_t i = 0; options && i < options->n; i++) {
+        const VmafxOptionSpec *spec = find_spec(specs, n_specs, options->items[i].key);
+
+        if (spec && spec->type == VMAFX_OPTION_PATH)
+            path = options->items[i].value;
+    }
+    return path;
 }
 
 bool vmafx_options_same(const VmafxOptionSpec *specs, size_t n_specs, const double *a, const double *b)

@@ -8,14 +8,17 @@
 
 #include <vmafx/engine.h>
 
-#define VMAFX_OPTIONS_MAX 24 /* options of one extractor */
+#define VMAFX_OPTIONS_MAX     24   /* options of one extractor */
+#define VMAFX_OPTION_PATH_MAX 3900 /* bytes; leaves room for names of files below it */
 
-/** A word is one of a few; what comes later is refused by name. */
+/** A word is one of a few; a path names something that is written (its value is 1 when given); what comes later is
+    refused by name. */
 typedef enum VmafxOptionType {
     VMAFX_OPTION_BOOL,
     VMAFX_OPTION_INT,
     VMAFX_OPTION_DOUBLE,
     VMAFX_OPTION_WORD,
+    VMAFX_OPTION_PATH,
     VMAFX_OPTION_LATER,
 } VmafxOptionType;
 
@@ -37,6 +40,9 @@ typedef struct VmafxOptionSpec {
 VMAFX_CHECK VmafxErr vmafx_options_read(const char *extractor, const VmafxOptionSpec *specs, size_t n_specs,
                                         const VmafxOptions *options, bool strict, double *ret_values,
                                         VmafxErrInfo *reterr);
+
+/** The path that was given last for an option of that type; borrowed from options. NULL: none. */
+const char *vmafx_options_path(const VmafxOptionSpec *specs, size_t n_specs, const VmafxOptions *options);
 
 /** True when the values agree wherever they show in feature names. */
 bool vmafx_options_same(const VmafxOptionSpec *specs, size_t n_specs, const double *a, const double *b);

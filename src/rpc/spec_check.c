@@ -143,6 +143,22 @@ static VmafxErr check_models(const SpecPlace *place, const Vmafx__V1__JobSpec *s
     return err;
 }
 
+/* What would write files where the job runs; the engine refuses it too, but only once the job has come that far. */
+static VmafxErr check_writes_nothing(const SpecPlace *place, const char *field, Vmafx__V1__KeyValue *const *items,
+                                     size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *dot = strrchr(items[i]->key, '.'), *option = dot ? dot + 1 : items[i]->key;
+
+        if (!strcmp(option, "heatmaps_path"))
+            return vmafx_fail(place->reterr, VMAFX_ERR_INVALID,
+                              "%s.%s[%zu].key: 'heatmaps_path' writes files: only 'vmafx score' and 'vmafx vmaf' take "
+                              "it, on the machine where they run",
+                              place->path, field, i);
+    }
+    return VMAFX_OK;
+}
+
 static VmafxErr check_features(const SpecPlace *job, const Vmafx__V1__JobSpec *spec)
 {
     VmafxErr err = spec_count(job, "features", spec->n_features, VMAFX_SPEC_FEATURES_MAX);
@@ -153,6 +169,8 @@ static VmafxErr check_features(const SpecPlace *job, const Vmafx__V1__JobSpec *s
         err = spec_word(&place, "name", spec->features[i]->name, VMAFX_SPEC_NAME_MAX, true, SPEC_NAME);
         if (!err)
             err = spec_options(&place, "options", spec->features[i]->options, spec->features[i]->n_options);
+        if (!err)
+            err = check_writes_nothing(&place, "options", spec->features[i]->options, spec->features[i]->n_options);
     }
     return err;
 }

@@ -84,10 +84,11 @@ typedef struct VmafxPairOptions {
     size_t n_models;
     const VmafxFeatureRequest *features;
     size_t n_features;
-    int threads;                /* workers of the engine; 0: none */
-    int subsample;              /* N > 1: only every N-th frame is scored; 0 means 1 */
-    unsigned cpu_disabled;      /* VMAFX_CPU_… not to be used */
-    int64_t first, count;       /* frames of the pair, after the skips; count 0: all */
+    int threads;           /* workers of the engine; 0: none */
+    int subsample;         /* N > 1: only every N-th frame is scored; 0 means 1 */
+    unsigned cpu_disabled; /* VMAFX_CPU_… not to be used */
+    bool writes_files;     /* features may write files that their options name; for who asks and who runs are one */
+    int64_t first, count;  /* frames of the pair, after the skips; count 0: all */
     int64_t skip_ref, skip_dis; /* frames to drop at the start of each */
 
     bool accept_shorter; /* one input may have fewer frames; a cut or corrupt one is incomplete all the same */

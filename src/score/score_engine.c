@@ -297,6 +297,7 @@ VmafxErr score_engine_set_up(VmafxResult *result, const VmafxPairOptions *o, voi
     const VmafxEngineSettings settings = { .threads = o->threads,
                                            .subsample = o->subsample,
                                            .cpu_disabled = o->cpu_disabled,
+                                           .writes_files = o->writes_files,
                                            .frame_done = o->scored ? frame_done : NULL,
                                            .frame_done_ctx = ctx };
     VmafxErr err = vmafx_engine_new(&settings, &result->engine);

@@ -328,7 +328,8 @@ static void options_that_cannot_be_are_refused(void **state)
     } bad[] = {
         { "cambi=eotf=srgb", VMAFX_ERR_FEATURE, "one of: bt1886, pq" },
         { "cambi=enc_width=0", VMAFX_ERR_FEATURE, "180 to 7680" },
-        { "cambi=heatmaps_path=here", VMAFX_ERR_UNSUPPORTED, "not available" },
+        { "cambi=heatmaps_path=here", VMAFX_ERR_FEATURE, "writes files" },
+        { "cambi=heatmaps_path=", VMAFX_ERR_FEATURE, "a path of 1 to" },
         { "cambi=src_width=100", VMAFX_ERR_FEATURE, "320" },
         { "psnr=min_sse=-1", VMAFX_ERR_FEATURE, "min_sse" },
         { "psnr=enable_mse=1", VMAFX_ERR_FEATURE, "true or false" },

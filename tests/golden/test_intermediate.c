@@ -268,8 +268,9 @@ static void *new_pass(const VmafxExtractor *extractor, const VmafxInstance **ins
 {
     void *pass = NULL;
 
-    *setup =
-        (VmafxPassSetup){ .instances = instance, .n_instances = 1, .kernels = kernels, .w = w, .h = h, .bpc = bpc };
+    *setup = (VmafxPassSetup){
+        .instances = instance, .n_instances = 1, .kernels = kernels, .w = w, .h = h, .bpc = bpc, .subsample = 1
+    };
     assert_int_equal(extractor->pass_new(setup, &pass), VMAFX_OK);
     return pass;
 }
@@ -341,7 +342,9 @@ static void run_vif_motion(json_t *found, const char *name, Clip clip)
         pack_plane(ref[t], n, clip.bpc);
         pack_plane(dis, n, clip.bpc);
 
-        VmafxFrameInput input = { (uint32_t)t, &planes[0], &planes[1], { t ? &planes[2] : NULL, NULL } };
+        VmafxFrameInput input = {
+            .index = (uint32_t)t, .ref = &planes[0], .dis = &planes[1], .earlier = { t ? &planes[2] : NULL }
+        };
         assert_int_equal(vmafx_extractor_motion.frame(motion_pass, &input, values), VMAFX_OK);
         assert_int_equal(vmafx_extractor_vif.frame(vif_pass, &input, values), VMAFX_OK);
         append_vif(found, name, t, values[0]);
@@ -694,7 +697,7 @@ static void check_run(json_t *run, const VmafxPlane *ref, const VmafxPlane *dis)
     VmafxOptions options = { items, options_of(json_object_get(run, "options"), items) };
     VmafxInstance instance = default_instance(&vmafx_extractor_adm, &options);
     const VmafxInstance *instance_p = &instance;
-    VmafxFrameInput input = { 0, ref, dis, { NULL, NULL } };
+    VmafxFrameInput input = { .ref = ref, .dis = dis };
     VmafxKernels kernels = real;
     VmafxFeatureValues values[1];
     VmafxPassSetup setup;

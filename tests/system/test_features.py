@@ -5,9 +5,12 @@ import json
 import math
 import os
 import re
+import signal
+import struct
+import subprocess
 import xml.etree.ElementTree
 
-from harness import case, expect, ffmpeg, main, need_models, pair, run
+from harness import PROGRAM, case, expect, ffmpeg, main, need_models, pair, run
 
 ALL = ("psnr", "psnr_hvs", "ciede", "float_ssim", "cambi", "float_vif", "float_adm", "float_motion")
 
@@ -112,6 +115,77 @@ def grey_and_mixed_formats_are_told_apart():
     assert "psnr_y" in metrics(score("ref.mkv", "other.mkv", "--ignore-pixel-format",
                                      features=("psnr=enable_chroma=false",)))[0]
     assert "chroma" in score("ref.mkv", "other.mkv", "--ignore-pixel-format", features=("psnr",), code=4)
+
+
+def banded(path, frames=3):
+    """A slow gradient whose steps stay: bands that move."""
+    ffmpeg("-f", "lavfi", "-i", f"gradients=size=320x240:rate=25:c0=0x101010:c1=0x303030:x0=0:y0=0:x1=320:y1=240:seed=5:"
+           f"speed=0.02:duration=1,format=yuv420p", "-frames:v", frames, path)
+    return path
+
+
+def heat_maps(folder):
+    """By scale: width, height, bytes."""
+    maps = {}
+    for name in sorted(os.listdir(folder)):
+        k, w, h = map(int, re.fullmatch(r"cambi_heatmap_scale_(\d)_(\d+)x(\d+)_16b\.gray", name).groups())
+        with open(os.path.join(folder, name), "rb") as f:
+            maps[k] = (w, h, f.read())
+    return maps
+
+
+@case
+def heat_maps_say_where_the_score_comes_from():
+    banded("clip.y4m")
+    report = score("clip.y4m", "clip.y4m", features=("cambi=heatmaps_path=a/maps",))
+    maps = heat_maps("a/maps")
+    assert [maps[k][:2] for k in range(5)] == [(320, 240), (160, 120), (80, 60), (40, 30), (20, 15)], maps.keys()
+    window, weight = 7, 4
+    for frame in report["frames"]:
+        total, n = 0, frame["frame"]
+        for k, (w, h, data) in maps.items():
+            assert len(data) == 2 * 3 * w * h
+            values = sorted(struct.unpack(f"<{w * h}H", data[2 * n * w * h:][:2 * w * h]), reverse=True)
+            most = values[:int(0.6 * w * h)]
+            total += (16 >> k) * sum(most) / len(most) * (weight * window * window // 4) / 65535
+        assert frame["metrics"]["cambi"] > 0.5
+        assert abs(total / window ** 2 - frame["metrics"]["cambi"]) < 0.02, (total / window ** 2, frame)
+    once = score("clip.y4m", "clip.y4m", "--threads", "3", features=("cambi=heatmaps_path=b",))
+    assert metrics(once) == metrics(report) and heat_maps("b") == maps
+    score("clip.y4m", "clip.y4m", "--subsample", "2", features=("cambi=heatmaps_path=c",))
+    for k, (w, h, data) in heat_maps("c").items():
+        assert data == maps[k][2][:2 * w * h] + maps[k][2][4 * w * h:], k
+    done = run("vmaf", "-r", "clip.y4m", "-d", "clip.y4m", "-n", "--feature", "cambi=heatmaps_path=d")
+    expect(done, 0)
+    assert heat_maps("d") == maps
+
+
+@case
+def heat_maps_that_cannot_be_written_are_a_sentence():
+    banded("clip.y4m", frames=2)
+    with open("file", "w", encoding="utf-8") as f:
+        f.write("kept")
+    os.makedirs("pipes")
+    os.mkfifo("pipes/cambi_heatmap_scale_3_40x30_16b.gray")
+    for path, code, says in (("file", 3, "Not a directory"), ("file/below", 3, "cannot make the folder 'file/below'"),
+                             ("pipes", 3, "not an ordinary file"), ("", 5, "path of 1 to"),
+                             ("x" * 300, 3, "File name too long"), ("y" * 4000, 5, "path of 1 to")):
+        told = score("clip.y4m", "clip.y4m", features=(f"cambi=heatmaps_path={path}",), code=code)
+        assert says in told, (path, told)
+    assert open("file", encoding="utf-8").read() == "kept"
+    assert os.listdir("pipes") == ["cambi_heatmap_scale_3_40x30_16b.gray"]
+    twice = score("clip.y4m", "clip.y4m", features=("cambi=heatmaps_path=m", "cambi=heatmaps_path=m:eotf=pq"), code=5)
+    assert "a folder of its own" in twice, twice
+
+    os.makedirs("old")
+    with open("old/cambi_heatmap_scale_0_320x240_16b.gray", "w", encoding="utf-8") as f:
+        f.write("kept")
+    full = subprocess.run(["prlimit", "--fsize=20000", PROGRAM, "score", "--reference", "clip.y4m", "--distorted", "clip.y4m",
+                           "--features-only", "--feature", "cambi=heatmaps_path=old"], capture_output=True, text=True,
+                          timeout=60, check=False, preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+    expect(full, 3, "cannot write the heat map 'old/cambi_heatmap_scale_0_320x240_16b.gray'", "File too large")
+    assert os.listdir("old") == ["cambi_heatmap_scale_0_320x240_16b.gray"], os.listdir("old")
+    assert open("old/cambi_heatmap_scale_0_320x240_16b.gray", encoding="utf-8").read() == "kept"
 
 
 @case

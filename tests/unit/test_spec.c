@@ -163,6 +163,7 @@ CHANGE(overload_key, j->overload.key = say("gain"))
 CHANGE(overload_value, j->overload.value = say(""))
 CHANGE(feature_none, j->feature.name = say(""))
 CHANGE(option_key, j->option.key = say("a=b"))
+CHANGE(option_writes, j->option.key = (char *)"heatmaps_path")
 CHANGE(options_many, j->feature.n_options = 65)
 CHANGE(features_many, j->spec.n_features = 33)
 CHANGE(subsample, j->comparison.subsample = -1)
@@ -236,6 +237,7 @@ static void a_job_that_cannot_be_is_refused_by_the_path_of_its_field(void **stat
         { "job.features[0].name: missing", feature_none, VMAFX_ERR_INVALID },
         { "job.features[0].options[0].key: 'a=b'", option_key, VMAFX_ERR_INVALID },
         { "job.features[0].options: 65 items, at most 64", options_many, VMAFX_ERR_LIMIT },
+        { "job.features[0].options[0].key: 'heatmaps_path' writes files", option_writes, VMAFX_ERR_INVALID },
         { "job.features: 33 items, at most 32", features_many, VMAFX_ERR_LIMIT },
         { "job.comparison.subsample: -1 is below 0", subsample, VMAFX_ERR_INVALID },
         { "job.comparison.first_frame: -1 is below 0", first_frame, VMAFX_ERR_INVALID },

@@ -14,10 +14,11 @@
 
 #include "base/base.h"
 #include "engine/extractor.h"
+#include "engine/features/cambi_heatmaps.h"
 #include "engine/features/cambi_model.h"
 #include "engine/features/rows.h"
 
-#define SCALES      5
+#define SCALES      CAMBI_SCALES
 #define SIDE_MIN    216 /* of the longer side */
 #define TOPK        0.6 /* the default of both options of that meaning */
 #define MASK_RADIUS 3
@@ -57,7 +58,7 @@ static const VmafxOptionSpec options[] = {
     [OPT_ENC_W] = { "enc_width", "encw", VMAFX_OPTION_INT, 0, 180, 7680, NULL },
     [OPT_EOTF] = { "eotf", "eotf", VMAFX_OPTION_WORD, 0, 0, 1, eotfs },
     [OPT_FULL_REF] = { .name = "full_ref", .type = VMAFX_OPTION_BOOL, .max = 1 },
-    [OPT_HEATMAPS] = { .name = "heatmaps_path", .type = VMAFX_OPTION_LATER },
+    [OPT_HEATMAPS] = { .name = "heatmaps_path", .type = VMAFX_OPTION_PATH, .max = 1 },
     [OPT_LOG_CONTRAST] = { "max_log_contrast", "mlc", VMAFX_OPTION_INT, 2, 0, 5, NULL },
     [OPT_SRC_H] = { "src_height", "srch", VMAFX_OPTION_INT, 0, 200, 4320, NULL },
     [OPT_SRC_W] = { "src_width", "srcw", VMAFX_OPTION_INT, 0, 320, 7680, NULL },
@@ -183,6 +184,28 @@ static bool gives(const VmafxInstance *instance, const VmafxShape *shape, size_t
 {
     (void)shape;
     return feature == 0 || instance->values[OPT_FULL_REF] != 0;
+}
+
+static VmafxErr begin_heatmaps(VmafxInstance *instance, const VmafxShape *shape, VmafxErrInfo *reterr)
+{
+    CambiHeatmaps *maps = NULL;
+    Settings s = { 0 };
+
+    fill_settings(instance->values, shape, &s);
+    VmafxErr err = cambi_heatmaps_open(instance->path, s.w[DIS_SIDE], s.h[DIS_SIDE], s.window[DIS_SIDE],
+                                       weights[s.n_contrasts - 1], &maps, reterr);
+    instance->output = maps;
+    return err;
+}
+
+static VmafxErr end_heatmaps(VmafxInstance *instance, bool keep, VmafxErrInfo *reterr)
+{
+    CambiHeatmaps *maps = VMAFX_TAKE(instance->output);
+
+    if (keep)
+        return cambi_heatmaps_commit(&maps, reterr);
+    cambi_heatmaps_abort(&maps);
+    return VMAFX_OK;
 }
 
 /* ---- The pass ---- */
@@ -475,9 +498,12 @@ static double pool(float *a, size_t n, double topk)
     return sum / (double)m;
 }
 
-static double score(CambiPass *pass, const Settings *s, const VmafxPlane *plane, int side)
+/* maps: NULL, or where this frame's go. */
+static VmafxErr score(CambiPass *pass, const Settings *s, const VmafxPlane *plane, int side, CambiHeatmaps *maps,
+                      const VmafxFrameInput *input, double *ret)
 {
     int w = s->w[side], h = s->h[side], window = s->window[side];
+    uint32_t place = input->index / (uint32_t)pass->setup.subsample;
     double sum = 0;
 
     resize(pass, plane, w, h);
@@ -492,9 +518,15 @@ static double score(CambiPass *pass, const Settings *s, const VmafxPlane *plane,
         }
         filter_modes(pass, w, h);
         measure_contrasts(pass, s, w, h, window);
+        VmafxErr err = maps
+                           ? cambi_heatmaps_write(maps, k, place, pass->contrasts, (size_t)w * (size_t)h, input->reterr)
+                           : VMAFX_OK;
+        if (err)
+            return err;
         sum += (1 << (SCALES - 1 - k)) * pool(pass->contrasts, (size_t)w * (size_t)h, s->topk);
     }
-    return sum / (window * window);
+    *ret = sum / (window * window);
+    return VMAFX_OK;
 }
 
 static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureValues *ret_values)
@@ -503,12 +535,16 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
 
     for (size_t i = 0; i < pass->setup.n_instances; i++) {
         const double *values = pass->setup.instances[i]->values;
-        double dis = score(pass, &pass->settings[i], input->dis, DIS_SIDE);
+        double dis = 0, ref = 0;
+        VmafxErr err =
+            score(pass, &pass->settings[i], input->dis, DIS_SIDE, pass->setup.instances[i]->output, input, &dis);
 
+        if (!err && values[OPT_FULL_REF] != 0)
+            err = score(pass, &pass->settings[i], input->ref, REF_SIDE, NULL, input, &ref);
+        if (err)
+            return err;
         ret_values[i][0] = fmin(dis, values[OPT_MAX]);
         if (values[OPT_FULL_REF] != 0) {
-            double ref = score(pass, &pass->settings[i], input->ref, REF_SIDE);
-
             ret_values[i][1] = fmin(ref, values[OPT_MAX]);
             ret_values[i][2] = fmin(fmax(dis - ref, 0), values[OPT_MAX]);
         }
@@ -528,4 +564,6 @@ const VmafxExtractor vmafx_extractor_cambi = {
     .pass_new = pass_new,
     .pass_free = pass_free,
     .frame = frame,
+    .begin = begin_heatmaps,
+    .end = end_heatmaps,
 };

@@ -68,6 +68,7 @@ static bool apply_settings(ScoreArguments *a)
         !pair_add_model(&a->what, vmafx_config_get(config, "VMAFX_MODEL", NULL)))
         return false;
     a->what.pair.models = a->what.models;
+    a->what.pair.writes_files = true;
     return true;
 }
 

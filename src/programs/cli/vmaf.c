@@ -490,7 +490,8 @@ static int run_vmaf(int argc, char **argv)
 {
     /* Everything but size, pixel format and depth may differ, as it may there. */
     VMAFX_AUTO(arguments_done)
-    Arguments a = { .format = VMAFX_REPORT_REFERENCE_XML, .pair = { .accept_shorter = true, .strict = false } };
+    Arguments a = { .format = VMAFX_REPORT_REFERENCE_XML,
+                    .pair = { .accept_shorter = true, .writes_files = true, .strict = false } };
     VMAFX_AUTO(vmafx_result_done) VmafxResult result = { 0 };
     VmafxErrInfo info = { 0 };
     int status = read_arguments(&a, argc, argv);
