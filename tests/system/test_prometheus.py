@@ -1,27 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """A real Prometheus server reads the page of tests/unit/page_main.c, and says what it has understood."""
 import http.server
-import json
 import math
-import shutil
-import socket
 import subprocess
 import threading
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
-from harness import Skip, case, expect, main, need, run
+from harness import case, expect, main, need, run
+from prometheus import Prometheus
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-PATIENCE_S = 60
-CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-scrape_configs:
-  - job_name: page
-    static_configs: [{{targets: ["127.0.0.1:{}"]}}]
-"""
 
 
 def page(accept):
@@ -55,80 +42,11 @@ def serve():
     return server.server_port, accepted
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Prometheus:
-    """A server in the current folder that scrapes one port."""
-
-    def __init__(self, target):
-        if not shutil.which("prometheus"):
-            raise Skip("the program prometheus is missing; install prometheus")
-        with open("prometheus.yml", "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(target))
-        self.process = None
-        self.target = target
-
-    def __enter__(self):
-        for _ in range(3):  # somebody else may take the port in between
-            self.port = free_port()
-            with open("log", "wb") as log:
-                self.process = subprocess.Popen(
-                    ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data",
-                     "--enable-feature=exemplar-storage", f"--web.listen-address=127.0.0.1:{self.port}"],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            try:
-                self.wait_for_target()
-                return self
-            except ChildProcessError as error:
-                last = error
-            except BaseException:
-                self.__exit__()
-                raise
-        raise last
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(PATIENCE_S)
-
-    def get(self, path, **query):
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
-            return json.load(answer)["data"]
-
-    def wait_for_target(self):
-        """Until the page was read and can be queried."""
-        until = time.monotonic() + PATIENCE_S
-        seen = None
-        while time.monotonic() < until:
-            if self.process.poll() is not None:
-                with open("log", encoding="utf-8") as log:
-                    raise ChildProcessError(log.read())
-            try:
-                seen = self.get("targets")["activeTargets"]
-                assert not seen or not seen[0]["lastError"], seen[0]["lastError"]
-                if seen and seen[0]["health"] == "up" and self.values("up{job=\"page\"}") == [1]:
-                    return
-            except (urllib.error.URLError, ConnectionError):
-                pass
-            time.sleep(0.1)
-        raise TimeoutError(f"no target after {PATIENCE_S} s: {seen}")
-
-    def series(self, query):
-        return self.get("query", query=query)["result"]
-
-    def values(self, query):
-        return [float(one["value"][1]) for one in self.series(query)]
-
-
 @case
 def a_server_understands_values_types_and_exemplars():
     need("prometheus", "prometheus")
     target, accepted = serve()
-    with Prometheus(target) as prometheus:
+    with Prometheus({"page": [target]}) as prometheus:
         assert "openmetrics" in accepted[0], accepted
 
         jobs = prometheus.series("page_jobs_total")
@@ -159,13 +77,11 @@ def a_server_understands_values_types_and_exemplars():
         assert metadata == {"type": "histogram", "help": "how long things take", "unit": "seconds"} or \
             metadata["help"] == "how long things take", metadata
 
-        now = time.time()
         for query, values in (("page_jobs_total", [3]), ("page_duration_seconds_bucket", [0.25, 7.5])):
-            found = prometheus.get("query_exemplars", query=query, start=now - 3600, end=now + 3600)
-            exemplars = [one for series in found for one in series["exemplars"]]
-            assert sorted(float(one["value"]) for one in exemplars) == values, found
-            for one in exemplars:
-                assert one["labels"]["trace_id"] == TRACE and len(one["labels"]["span_id"]) == 16, one
+            found = prometheus.exemplars(query)
+            assert sorted(value for _, _, value in found) == values, found
+            for _, labels, _ in found:
+                assert labels["trace_id"] == TRACE and len(labels["span_id"]) == 16, found
 
 
 @case
