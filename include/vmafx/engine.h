@@ -183,7 +183,8 @@ VMAFX_CHECK VmafxErr vmafx_engine_give(VmafxEngine *engine, size_t guest, const 
                                        VmafxErrInfo *reterr);
 
 #define VMAFX_FEATURE_NAMES                                                                                            \
-    "adm cambi ciede float_adm float_motion float_ms_ssim float_ssim float_vif motion psnr psnr_hvs vif"
+    "adm cambi ciede float_adm float_moment float_motion float_ms_ssim float_psnr float_ssim float_vif motion psnr "   \
+    "psnr_hvs vif"
 
 /**
  * The extractors that can be added, sorted by name: VMAFX_FEATURE_NAMES. Names are static. docs/features.md says what

@@ -15,14 +15,12 @@ static const char *const names[] = { VMAFX_EXTRACTORS(ITS_NAME) };
 
 /* Extractors of the reference that this version does not have, with the beginnings of the names models know them by. */
 static const struct {
-    const char *name, *stored_prefix;
+    const char *name, *stored_prefix, *because;
 } later[] = {
-    { "float_ansnr", NULL },
-    { "float_moment", NULL },
-    { "float_psnr", NULL },
-    { "speed_chroma", "Speed_chroma_feature_" },
-    { "speed_temporal", "Speed_temporal_feature_" },
-    { "ssim", NULL },
+    { "float_ansnr", NULL, "its filters are described nowhere to the bit" },
+    { "speed_chroma", "Speed_chroma_feature_", "its arithmetic is not settled yet" },
+    { "speed_temporal", "Speed_temporal_feature_", "its arithmetic is not settled yet" },
+    { "ssim", NULL, "the reference does not build it either; float_ssim is there" },
 };
 
 const char *const *vmafx_engine_features(size_t *ret_n)
@@ -50,7 +48,8 @@ VmafxErr vmafx_extractor_find(const char *name, const VmafxExtractor **ret_extra
         }
     for (size_t i = 0; i < VMAFX_LEN(later); i++)
         if (!strcmp(later[i].name, name))
-            return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED, "feature '%s' is not available in this version", name);
+            return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED,
+                              "feature '%s' is not available in this version, because %s", name, later[i].because);
     return unknown(name, reterr);
 }
 

@@ -111,8 +111,8 @@ struct VmafxExtractor {
 /** Those there are, sorted by name: X(name) for vmafx_extractor_NAME, whose name it is. */
 /* clang-format off */
 #define VMAFX_EXTRACTORS(X)                                                                                            \
-    X(adm) X(cambi) X(ciede) X(float_adm) X(float_motion) X(float_ms_ssim) X(float_ssim) X(float_vif)                  \
-    X(motion) X(psnr) X(psnr_hvs) X(vif)
+    X(adm) X(cambi) X(ciede) X(float_adm) X(float_moment) X(float_motion) X(float_ms_ssim) X(float_psnr)               \
+    X(float_ssim) X(float_vif) X(motion) X(psnr) X(psnr_hvs) X(vif)
 /* clang-format on */
 
 #define VMAFX_EXTRACTOR_DECLARE(name) extern const VmafxExtractor vmafx_extractor_##name;

@@ -103,6 +103,8 @@ static bool takes(const char *feature, int w, int h, int bpc, int format)
             return w >= least[i].least && h >= least[i].least;
     if (!strcmp(feature, "cambi"))
         return w >= 216 || h >= 216;
+    if (!strcmp(feature, "float_psnr") || !strcmp(feature, "float_moment"))
+        return bpc <= 12 || strcmp(feature, "float_moment") != 0;
     if (!strcmp(feature, "psnr"))
         return format == 400 || format == 444 || (w > 1 && (h > 1 || format == 422));
     return format != 400 && (strcmp(feature, "psnr_hvs") || bpc <= 12);
@@ -385,6 +387,36 @@ static void features_in_binary32_are_near_those_in_integers(void **state)
     }
 }
 
+static void the_two_psnrs_of_luma_differ_by_their_peak_only(void **state)
+{
+    static const struct {
+        const char *clip;
+        double peaks; /* of float_psnr and of psnr, both on the latter's scale */
+    } cases[] = { { "ramp_65x33_420_8b_1f_s1", 1 },
+                  { "ramp_65x33_420_10b_1f_s1", 255.75 * 4 / 1023 },
+                  { "ramp_65x33_420_12b_1f_s1", 255.9375 * 16 / 4095 },
+                  { "ramp_65x33_420_16b_1f_s1", 255.99609375 * 256 / 65535 } };
+
+    (void)state;
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        double a = measured("float_psnr", cases[i].clip, "float_psnr");
+        double b = measured("psnr", cases[i].clip, "psnr_y");
+
+        assert_true(fabs(a - 20 * log10(cases[i].peaks) - b) < 1e-6);
+    }
+    assert_true(measured("float_psnr", "ident_40x30_420_10b_1f_s1", "float_psnr") == 72);
+}
+
+static void moments_are_those_of_the_samples(void **state)
+{
+    (void)state;
+    assert_true(measured("float_moment", "flat_41x31_420_8b_1f_s5", "float_moment_ref1st") == 100);
+    assert_true(measured("float_moment", "flat_41x31_420_8b_1f_s5", "float_moment_dis1st") == 105);
+    assert_true(measured("float_moment", "flat_41x31_420_8b_1f_s5", "float_moment_ref2nd") == 10000);
+    assert_true(measured("float_moment", "flat_41x31_420_10b_1f_s4", "float_moment_dis2nd") == 104.0 * 104);
+    assert_true(measured("float_moment", "extreme_64x64_420_12b_1f_s1", "float_moment_ref1st") == 255.9375 / 2);
+}
+
 static void motion_in_binary32_is_that_of_the_integers_but_for_rounding(void **state)
 {
     VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(2, 1);
@@ -562,6 +594,8 @@ int main(void)
         cmocka_unit_test(options_show_in_names_where_the_reference_shows_them),
         cmocka_unit_test(options_that_cannot_be_are_refused),
         cmocka_unit_test(features_in_binary32_are_near_those_in_integers),
+        cmocka_unit_test(the_two_psnrs_of_luma_differ_by_their_peak_only),
+        cmocka_unit_test(moments_are_those_of_the_samples),
         cmocka_unit_test(motion_in_binary32_is_that_of_the_integers_but_for_rounding),
         cmocka_unit_test(colours_have_the_coordinates_and_distances_of_the_reference),
         cmocka_unit_test(the_integer_transform_is_the_references),

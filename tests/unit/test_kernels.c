@@ -659,9 +659,63 @@ static void adm_masking_variants_equal_the_plain_kernels(void **state)
         }
 }
 
+/* ---- PSNR ---- */
+
+static void squared_error_variants_equal_the_plain_kernels(void **state)
+{
+    (void)state;
+    EACH_CASE(k, w, kind)
+    for (int other = 0; other < N_FILLS; other++) {
+        static const uint32_t limits[] = { 1023, 4095, 65535 };
+        const uint8_t *a8[ROWS], *b8[ROWS];
+        const uint16_t *a16[ROWS], *b16[ROWS];
+        uint32_t limit = limits[(w + other) % 3];
+
+        make_rows8(a8, w, kind);
+        make_rows8(b8, w, other);
+        make_rows16(a16, w, kind, limit);
+        make_rows16(b16, w, other, limit);
+        assert_int_equal(c.sse.row8(a8[0], b8[1], w), k.sse.row8(a8[0], b8[1], w));
+        assert_int_equal(c.sse.row16(a16[0], b16[1], w), k.sse.row16(a16[0], b16[1], w));
+        if (limit <= 4095)
+            assert_int_equal(c.sse.row12(a16[0], b16[1], w), k.sse.row12(a16[0], b16[1], w));
+        release_rows((const void *const *)a8);
+        release_rows((const void *const *)b8);
+        release_rows((const void *const *)a16);
+        release_rows((const void *const *)b16);
+    }
+}
+
+/* The longest row with the largest differences. */
+static void squared_errors_do_not_overflow(void **state)
+{
+    unsigned levels[3] = { 0 };
+    size_t n = variants(levels);
+    uint16_t *zero = calloc(VMAFX_DIMENSION_MAX, 2), *most = malloc(2 * VMAFX_DIMENSION_MAX);
+    const uint64_t w = VMAFX_DIMENSION_MAX;
+
+    (void)state;
+    assert_true(zero && most);
+    for (size_t i = 0; i <= n; i++) {
+        VmafxKernels k;
+
+        vmafx_kernels_init(&k, i < n ? levels[i] : 0);
+        memset(most, 255, 2 * w);
+        assert_int_equal(k.sse.row8((uint8_t *)zero, (uint8_t *)most, (int)w), w * 255 * 255);
+        assert_int_equal(k.sse.row16(most, zero, (int)w), w * 65535 * 65535);
+        for (size_t x = 0; x < w; x++)
+            most[x] = 4095;
+        assert_int_equal(k.sse.row12(zero, most, (int)w), w * 4095 * 4095);
+    }
+    free(zero);
+    free(most);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(squared_error_variants_equal_the_plain_kernels),
+        cmocka_unit_test(squared_errors_do_not_overflow),
         cmocka_unit_test(the_logarithm_table_has_the_specified_sum_and_crc),
         cmocka_unit_test(contrast_gains_have_the_specified_bits),
         cmocka_unit_test(vertical_kernels_stay_within_their_rows),

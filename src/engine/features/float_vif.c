@@ -128,8 +128,10 @@ static VmafxErr check(const VmafxInstance *instance, VmafxErrInfo *reterr)
                           "3 or another of the ratios that docs/features.md lists",
                           kernel);
     if (instance->values[OPT_PRESCALE] != 1)
-        return vmafx_fail(reterr, VMAFX_ERR_UNSUPPORTED,
-                          "option 'vif_prescale' of feature 'float_vif' other than 1 is not available in this version");
+        return vmafx_fail(
+            reterr, VMAFX_ERR_UNSUPPORTED,
+            "option 'vif_prescale' of feature 'float_vif' other than 1 is not available in this version, because "
+            "how the reference resamples is described nowhere to the bit");
     return VMAFX_OK;
 }
 

@@ -39,6 +39,7 @@ static const char *const aggregate_names[PLANES] = { "apsnr_y", "apsnr_cb", "aps
 
 typedef struct PsnrPass {
     const VmafxInstance *instance; /* there is one: names do not tell several apart */
+    const VmafxSseKernels *k;
     int n_planes;
     double peak2; /* squared */
     double cap[PLANES], samples[PLANES];
@@ -81,6 +82,7 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
     double peak = instance->values[OPT_REDUCED_PEAK] ? 255 << (setup->bpc - 8) : (1 << setup->bpc) - 1;
     pass->peak2 = peak * peak;
     pass->instance = instance;
+    pass->k = &setup->kernels->sse;
     pass->n_planes = reads_chroma(instance) && setup->chroma ? PLANES : 1;
     for (int p = 0; p < PLANES; p++) {
         int w, h;
@@ -94,57 +96,16 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
     return VMAFX_OK;
 }
 
-/* A row of 8-bit samples fits 32 bits: 65536 · 255² < 2^32. */
-static uint32_t row8(const uint8_t *a, const uint8_t *b, int n)
-{
-    uint32_t sum = 0;
-
-    for (int i = 0; i < n; i++) {
-        int d = a[i] - b[i];
-        sum += (uint32_t)(d * d);
-    }
-    return sum;
-}
-
-/* So do 256 samples of up to 12 bits. */
-static uint64_t row12(const uint16_t *a, const uint16_t *b, int n)
-{
-    uint64_t sum = 0;
-
-    for (int from = 0; from < n; from += 256) {
-        int to = VMAFX_MIN(from + 256, n);
-        uint32_t part = 0;
-
-        for (int i = from; i < to; i++) {
-            int d = a[i] - b[i];
-            part += (uint32_t)(d * d);
-        }
-        sum += part;
-    }
-    return sum;
-}
-
-static uint64_t row16(const uint16_t *a, const uint16_t *b, int n)
-{
-    uint64_t sum = 0;
-
-    for (int i = 0; i < n; i++) {
-        uint32_t d = (uint32_t)(a[i] > b[i] ? a[i] - b[i] : b[i] - a[i]);
-        sum += d * d;
-    }
-    return sum;
-}
-
-static uint64_t squared_error(const VmafxPlane *a, const VmafxPlane *b)
+static uint64_t squared_error(const VmafxSseKernels *k, const VmafxPlane *a, const VmafxPlane *b)
 {
     uint64_t sum = 0;
 
     for (int y = 0; y < a->h; y++) {
         const void *row_a = vmafx_plane_row(a, y), *row_b = vmafx_plane_row(b, y);
 
-        sum += a->bpc == 8    ? row8(row_a, row_b, a->w)
-               : a->bpc <= 12 ? row12(row_a, row_b, a->w)
-                              : row16(row_a, row_b, a->w);
+        sum += a->bpc == 8    ? k->row8(row_a, row_b, a->w)
+               : a->bpc <= 12 ? k->row12(row_a, row_b, a->w)
+                              : k->row16(row_a, row_b, a->w);
     }
     return sum;
 }
@@ -154,7 +115,7 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
     PsnrPass *pass = opaque;
 
     for (int p = 0; p < pass->n_planes; p++) {
-        uint64_t sse = squared_error(&input->ref[p], &input->dis[p]);
+        uint64_t sse = squared_error(pass->k, &input->ref[p], &input->dis[p]);
         double mse = (double)sse / pass->samples[p];
 
         ret_values[0][2 * p] = fmin(10 * log10(pass->peak2 / fmax(mse, 1e-16)), pass->cap[p]);

@@ -5,6 +5,7 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/motion.h"
+#include "engine/kernels/sse.h"
 #include "engine/kernels/ssim.h"
 #include "engine/kernels/vif.h"
 
@@ -12,6 +13,7 @@ typedef struct VmafxKernels {
     VmafxVifKernels vif;
     VmafxAdmKernels adm;
     VmafxMotionKernels motion;
+    VmafxSseKernels sse;
     VmafxSsimKernels ssim;
 } VmafxKernels;
 

@@ -17,5 +17,7 @@ void vmafx_ssim_kernels_init(VmafxSsimKernels *k, unsigned cpu)
 #if VMAFX_ARCH_X86
     if (cpu & VMAFX_CPU_AVX2)
         vmafx_ssim_kernels_init_avx2(k);
+    if (cpu & VMAFX_CPU_AVX512)
+        vmafx_ssim_kernels_init_avx512(k);
 #endif
 }

@@ -5,6 +5,7 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/motion.h"
+#include "engine/kernels/sse.h"
 #include "engine/kernels/ssim.h"
 #include "engine/kernels/vif.h"
 
@@ -16,7 +17,10 @@ void vmafx_adm_kernels_init_fine_avx512(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_wavelet_avx512(VmafxAdmKernels *k);
 void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
 void vmafx_motion_kernels_init_avx512(VmafxMotionKernels *k);
+void vmafx_sse_kernels_init_avx2(VmafxSseKernels *k);
+void vmafx_sse_kernels_init_avx512(VmafxSseKernels *k);
 void vmafx_ssim_kernels_init_avx2(VmafxSsimKernels *k);
+void vmafx_ssim_kernels_init_avx512(VmafxSsimKernels *k);
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k);
 void vmafx_vif_kernels_init_avx512(VmafxVifKernels *k);
 void vmafx_vif_kernels_init_measure_avx512(VmafxVifKernels *k); /* a part of the one before */
