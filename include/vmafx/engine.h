@@ -184,7 +184,7 @@ VMAFX_CHECK VmafxErr vmafx_engine_give(VmafxEngine *engine, size_t guest, const 
 
 #define VMAFX_FEATURE_NAMES                                                                                            \
     "adm cambi ciede float_adm float_moment float_motion float_ms_ssim float_psnr float_ssim float_vif motion psnr "   \
-    "psnr_hvs vif"
+    "psnr_hvs speed_chroma speed_temporal vif"
 
 /**
  * The extractors that can be added, sorted by name: VMAFX_FEATURE_NAMES. Names are static. docs/features.md says what

@@ -571,8 +571,12 @@ static VmafxErr start_pipeline(VmafxEngine *engine)
     VmafxShape shape = engine->shape;
     if (!vmafx_engine_reads_chroma(engine))
         shape.chroma = VMAFX_CHROMA_400;
+    bool keeps_dis = false;
+    for (size_t i = 0; i < engine->n_groups; i++)
+        keeps_dis |= engine->groups[i].extractor->reads_earlier_dis;
     const VmafxPipelineSetup setup = { .threads = engine->settings.threads,
                                        .shape = shape,
+                                       .keeps_dis = keeps_dis,
                                        .work = frame_work,
                                        .ctx = engine,
                                        .frame_done = engine->settings.frame_done,

@@ -18,8 +18,6 @@ static const struct {
     const char *name, *stored_prefix, *because;
 } later[] = {
     { "float_ansnr", NULL, "its filters are described nowhere to the bit" },
-    { "speed_chroma", "Speed_chroma_feature_", "its arithmetic is not settled yet" },
-    { "speed_temporal", "Speed_temporal_feature_", "its arithmetic is not settled yet" },
     { "ssim", NULL, "the reference does not build it either; float_ssim is there" },
 };
 

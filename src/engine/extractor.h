@@ -53,9 +53,10 @@ typedef struct VmafxPassSetup {
 
 typedef struct VmafxFrameInput {
     uint32_t index;
-    const VmafxPlane *ref, *dis;  /* three planes each; Cb and Cr are empty unless an extractor reads chroma */
-    const VmafxPlane *earlier[2]; /* the reference one and two frames before; NULL before the first */
-    VmafxErrInfo *reterr;         /* for a sentence, where there is one to say */
+    const VmafxPlane *ref, *dis;   /* three planes each; Cb and Cr are empty unless an extractor reads chroma */
+    const VmafxPlane *earlier[2];  /* the reference one and two frames before; NULL before the first */
+    const VmafxPlane *earlier_dis; /* the distorted picture one frame before, when an extractor reads it */
+    VmafxErrInfo *reterr;          /* for a sentence, where there is one to say */
 } VmafxFrameInput;
 
 /** Values of one frame: by instance of the pass, by feature of the extractor. */
@@ -67,9 +68,10 @@ struct VmafxExtractor {
     size_t n_options;
     const VmafxFeatureSpec *features; /* in the order of reports */
     size_t n_features;
-    int size_min;  /* smallest width and height with defined results */
-    bool temporal; /* wants every frame, whatever the subsampling */
-    bool wide;     /* takes every depth from 8 to 16; else 8, 10, 12 and 16 only */
+    int size_min;           /* smallest width and height with defined results */
+    bool temporal;          /* wants every frame, whatever the subsampling */
+    bool reads_earlier_dis; /* the distorted picture of the frame before, too */
+    bool wide;              /* takes every depth from 8 to 16; else 8, 10, 12 and 16 only */
 
     /** Refuses combinations of options. May be NULL. */
     VmafxErr (*check)(const VmafxInstance *instance, VmafxErrInfo *reterr);
@@ -112,7 +114,7 @@ struct VmafxExtractor {
 /* clang-format off */
 #define VMAFX_EXTRACTORS(X)                                                                                            \
     X(adm) X(cambi) X(ciede) X(float_adm) X(float_moment) X(float_motion) X(float_ms_ssim) X(float_psnr)               \
-    X(float_ssim) X(float_vif) X(motion) X(psnr) X(psnr_hvs) X(vif)
+    X(float_ssim) X(float_vif) X(motion) X(psnr) X(psnr_hvs) X(speed_chroma) X(speed_temporal) X(vif)
 /* clang-format on */
 
 #define VMAFX_EXTRACTOR_DECLARE(name) extern const VmafxExtractor vmafx_extractor_##name;

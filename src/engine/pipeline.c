@@ -19,7 +19,7 @@ typedef struct Picture {
 
 typedef struct Job {
     uint32_t index;
-    Picture *ref, *dis, *earlier[2];
+    Picture *ref, *dis, *earlier[2], *earlier_dis;
     double *row;
 } Job;
 
@@ -29,6 +29,7 @@ struct VmafxPipeline {
     uint32_t n_pushed;    /* the caller's thread only */
     pthread_t *threads;
     Picture *history[2]; /* the reference of the two pushes before; the caller's thread only */
+    Picture *last_dis;   /* the distorted picture of the push before, if anyone reads it; likewise */
 
     pthread_mutex_t lock; /* covers everything below */
     pthread_cond_t has_job, has_room;
@@ -114,6 +115,7 @@ static VmafxErr run(VmafxPipeline *pipeline, int worker, const Job *job, VmafxEr
         .dis = job->dis->planes,
         .earlier = { job->earlier[0] ? job->earlier[0]->planes : NULL,
                      job->earlier[1] ? job->earlier[1]->planes : NULL },
+        .earlier_dis = job->earlier_dis ? job->earlier_dis->planes : NULL,
     };
 
     return pipeline->setup.work(pipeline->setup.ctx, worker, &input, job->row, reterr);
@@ -135,6 +137,7 @@ static void finish_job(VmafxPipeline *pipeline, const Job *job)
     unref(pipeline, job->dis);
     unref(pipeline, job->earlier[0]);
     unref(pipeline, job->earlier[1]);
+    unref(pipeline, job->earlier_dis);
     pipeline->n_under_way--;
     pthread_cond_signal(&pipeline->has_room);
 }
@@ -232,6 +235,7 @@ void vmafx_pipeline_free(VmafxPipeline **pipeline_p)
 
     unref(pipeline, pipeline->history[0]);
     unref(pipeline, pipeline->history[1]);
+    unref(pipeline, pipeline->last_dis);
     while (pipeline->free_pictures) {
         Picture *picture = pipeline->free_pictures;
         pipeline->free_pictures = picture->next;
@@ -284,6 +288,11 @@ static VmafxErr claim(VmafxPipeline *pipeline, Job *job, VmafxErrInfo *reterr)
     pipeline->history[1] = pipeline->history[0];
     pipeline->history[0] = job->ref;
     job->ref->refs++;
+    if (pipeline->setup.keeps_dis) {
+        job->earlier_dis = pipeline->last_dis; /* whose reference goes over to the job */
+        pipeline->last_dis = job->dis;
+        job->dis->refs++;
+    }
     pipeline->n_under_way++;
     return VMAFX_OK;
 }

@@ -20,6 +20,7 @@ typedef VmafxErr (*VmafxFrameWork)(void *ctx, int worker, const VmafxFrameInput 
 typedef struct VmafxPipelineSetup {
     int threads;      /* 0: push does the work itself */
     VmafxShape shape; /* of every frame; chroma is copied unless it is 4:0:0 */
+    bool keeps_dis;   /* the frame before's distorted picture is wanted too */
     VmafxFrameWork work;
     void *ctx;
     void (*frame_done)(void *ctx); /* after each frame, from whichever thread it was; NULL: not wanted */

@@ -95,8 +95,9 @@ static bool takes(const char *feature, int w, int h, int bpc, int format)
     static const struct {
         const char *feature;
         int least;
-    } least[] = { { "adm", 33 },         { "motion", 3 },          { "vif", 16 },        { "float_adm", 17 },
-                  { "float_motion", 3 }, { "float_ms_ssim", 176 }, { "float_ssim", 11 }, { "float_vif", 16 } };
+    } least[] = { { "adm", 33 },        { "motion", 3 },       { "vif", 16 },
+                  { "float_adm", 17 },  { "float_motion", 3 }, { "float_ms_ssim", 176 },
+                  { "float_ssim", 11 }, { "float_vif", 16 },   { "speed_temporal", 80 } };
 
     for (size_t i = 0; i < VMAFX_LEN(least); i++)
         if (!strcmp(feature, least[i].feature))
@@ -105,6 +106,8 @@ static bool takes(const char *feature, int w, int h, int bpc, int format)
         return w >= 216 || h >= 216;
     if (!strcmp(feature, "float_psnr") || !strcmp(feature, "float_moment"))
         return bpc <= 12 || strcmp(feature, "float_moment") != 0;
+    if (!strcmp(feature, "speed_chroma"))
+        return format != 400 && (format == 444 ? w : w / 2) >= 80 && (format == 420 ? h / 2 : h) >= 80;
     if (!strcmp(feature, "psnr"))
         return format == 400 || format == 444 || (w > 1 && (h > 1 || format == 422));
     return format != 400 && (strcmp(feature, "psnr_hvs") || bpc <= 12);
@@ -150,7 +153,8 @@ static void depths_without_a_definition_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < n; i++) {
         VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(0, 1);
-        bool wide = !strcmp(names[i], "adm") || !strcmp(names[i], "motion") || !strcmp(names[i], "vif");
+        bool wide = !strcmp(names[i], "adm") || !strcmp(names[i], "motion") || !strcmp(names[i], "vif") ||
+                    !strncmp(names[i], "speed_", 6);
         VmafxErrInfo info = { 0 };
 
         assert_int_equal(vmafx_engine_add_feature(engine, names[i], NULL, true, NULL), VMAFX_OK);
@@ -343,6 +347,17 @@ static void options_that_cannot_be_are_refused(void **state)
         { "float_vif=vif_prescale=0.5", VMAFX_ERR_UNSUPPORTED, "vif_prescale" },
         { "float_vif=vif_prescale_method=cubic", VMAFX_ERR_FEATURE, "lanczos4" },
         { "float_adm=adm_skip_aim_scale=-1", VMAFX_ERR_FEATURE, "0 to 3" },
+        { "speed_chroma=speed_kernelscale=1.01", VMAFX_ERR_FEATURE, "'speed_kernelscale' of feature 'speed_chroma'" },
+        { "speed_chroma=speed_kernelscale=4.01", VMAFX_ERR_FEATURE, "0.1 to 4" },
+        { "speed_chroma=speed_max_val=1001", VMAFX_ERR_FEATURE, "0 to 1000" },
+        { "speed_chroma=speed_nn_floor=1.1", VMAFX_ERR_FEATURE, "0 to 1" },
+        { "speed_chroma=speed_prescale=0.05", VMAFX_ERR_FEATURE, "0.1 to 4" },
+        { "speed_chroma=speed_prescale_method=cubic", VMAFX_ERR_FEATURE, "lanczos4" },
+        { "speed_chroma=speed_sigma_nn=0.05", VMAFX_ERR_FEATURE, "0.1 to 2" },
+        { "speed_chroma=speed_weight_var_mode=7", VMAFX_ERR_FEATURE, "0 to 6" },
+        { "speed_chroma=wvm=5", VMAFX_ERR_FEATURE, "no option 'wvm'" },
+        { "speed_temporal=speed_weight_var_mode=5", VMAFX_ERR_FEATURE, "no option" },
+        { "speed_temporal=speed_use_ref_diff=1", VMAFX_ERR_FEATURE, "true or false" },
     };
 
     (void)state;
@@ -566,6 +581,12 @@ static void a_window_or_a_shape_that_cannot_be_is_refused(void **state)
         { "float_ssim=scale=10", "flat_90x200_400_8b_1f_s1", "a scale of 10" },
         { "float_motion=motion_add_uv=true", "flat_40x40_400_8b_1f_s1", "chroma planes" },
         { "float_vif=vif_kernelscale=3", "flat_40x24_400_8b_1f_s1", "vif_kernelscale" },
+        { "speed_chroma", "flat_400x400_400_8b_1f_s1", "these pictures are grey" },
+        { "speed_chroma", "flat_400x159_420_8b_1f_s1", "at least 80x80" },
+        { "speed_chroma=speed_prescale=0.6", "flat_264x400_420_8b_1f_s1", "at least 133x133" },
+        { "speed_chroma=speed_prescale=0.5", "flat_400x158_422_8b_1f_s1", "at least 159x159" },
+        { "speed_chroma=speed_prescale=1.0009", "flat_600x600_444_8b_1f_s1", "leave it at 1" },
+        { "speed_temporal=speed_prescale=0.5", "flat_158x400_400_8b_1f_s1", "pictures of at least 159x159" },
     };
 
     (void)state;

@@ -21,6 +21,7 @@
 #include "base/base.h"
 #include "feature_text.h"
 #include "patterns.h"
+#include "real_clips.h"
 
 #define CASES_MAX 512
 
@@ -40,90 +41,43 @@ static size_t n_cases;
 /* ---- Clips ---- */
 
 typedef struct Source {
+    bool synthetic;
     Pattern pattern;
-    FILE *sides[2]; /* raw video; NULL for patterns */
-    bool y4m;
+    RealClip real;
     VmafxPicture pictures[2];
 } Source;
 
-static FILE *unpack(const char *name, const char *ending)
-{
-    VMAFX_AUTO(vmafx_free_p)
-    char *command = vmafx_sprintf("xz -dc '%s/clips/%s%s.xz'", getenv("VMAFX_SHARED"), name, ending);
-    FILE *f = popen(command, "r");
-
-    assert_non_null(f);
-    return f;
-}
-
-static void skip_line(FILE *f)
-{
-    for (int c = fgetc(f); c != EOF && c != '\n';)
-        c = fgetc(f);
-}
-
-static void read_picture(const Source *source, FILE *f, const VmafxPicture *picture)
-{
-    if (source->y4m)
-        skip_line(f);
-    for (int p = 0; p < 3; p++) {
-        const VmafxPlane *plane = &picture->planes[p];
-        size_t bytes = (size_t)plane->stride * (size_t)plane->h;
-
-        assert_int_equal(fread((void *)(uintptr_t)plane->data, 1, bytes, f), bytes);
-    }
-}
-
 static void open_clip(const Case *c, Source *source)
 {
-    VMAFX_AUTO(vmafx_free_p) char *name = strdup(json_string_value(json_object_get(c->json, "clip")));
+    const char *name = json_string_value(json_object_get(c->json, "clip"));
     VmafxPicture shape;
 
-    *source = (Source){ 0 };
+    *source = (Source){ .synthetic = json_is_true(json_object_get(c->json, "synthetic")) };
     pattern_shape((int)json_integer_value(json_object_get(c->json, "width")),
                   (int)json_integer_value(json_object_get(c->json, "height")),
                   (int)json_integer_value(json_object_get(c->json, "bitdepth")),
                   atoi(json_string_value(json_object_get(c->json, "pixel_format"))), &shape);
     for (int i = 0; i < 2; i++)
         pattern_picture_init(&shape, &source->pictures[i]);
-    if (json_is_true(json_object_get(c->json, "synthetic"))) {
+    if (source->synthetic)
         assert_true(pattern_parse(name, &source->pattern));
-        return;
-    }
-    char *self = strstr(name, "/self");
-    if (self)
-        *self = 0;
-    source->y4m = !strncmp(name, "park_joy", 8);
-    if (source->y4m) {
-        for (int i = 0; i < 2; i++) {
-            source->sides[i] = unpack("park_joy_480x270_8", ".y4m");
-            skip_line(source->sides[i]);
-        }
-        if (strstr(name, "skip1"))
-            read_picture(source, source->sides[1], &source->pictures[1]);
-        return;
-    }
-    source->sides[0] = unpack(name, "_ref.yuv");
-    source->sides[1] = unpack(name, self ? "_ref.yuv" : "_dis.yuv");
+    else
+        assert_true(real_clip_open(name, &source->pictures[1], &source->real));
 }
 
 static void next_frame(Source *source, int t)
 {
-    if (!source->sides[0]) {
+    if (source->synthetic)
         assert_true(pattern_frame(&source->pattern, t, &source->pictures[0], &source->pictures[1]));
-        return;
-    }
-    for (int i = 0; i < 2; i++)
-        read_picture(source, source->sides[i], &source->pictures[i]);
+    else
+        assert_true(real_clip_frame(&source->real, &source->pictures[0], &source->pictures[1]));
 }
 
 static void close_clip(Source *source)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         pattern_picture_done(&source->pictures[i]);
-        if (source->sides[i])
-            pclose(source->sides[i]);
-    }
+    real_clip_close(&source->real);
 }
 
 /* ---- One case ---- */

@@ -9,5 +9,6 @@ void vmafx_kernels_init(VmafxKernels *k, unsigned cpu)
     vmafx_adm_kernels_init(&k->adm, cpu);
     vmafx_motion_kernels_init(&k->motion, cpu);
     vmafx_sse_kernels_init(&k->sse, cpu);
+    vmafx_speed_kernels_init(&k->speed, cpu);
     vmafx_ssim_kernels_init(&k->ssim, cpu);
 }

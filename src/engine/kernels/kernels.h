@@ -6,6 +6,7 @@
 #include "engine/kernels/adm.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/sse.h"
+#include "engine/kernels/speed.h"
 #include "engine/kernels/ssim.h"
 #include "engine/kernels/vif.h"
 
@@ -14,6 +15,7 @@ typedef struct VmafxKernels {
     VmafxAdmKernels adm;
     VmafxMotionKernels motion;
     VmafxSseKernels sse;
+    VmafxSpeedKernels speed;
     VmafxSsimKernels ssim;
 } VmafxKernels;
 

@@ -5,9 +5,10 @@
 #include "programs/server/server.h"
 
 /* Names that a FeatureRequest may have. Static; a test holds them to what scores. */
-static const char *const features[] = { "adm",          "cambi",         "ciede",      "float_adm",  "float_moment",
-                                        "float_motion", "float_ms_ssim", "float_psnr", "float_ssim", "float_vif",
-                                        "motion",       "psnr",          "psnr_hvs",   "vif" };
+static const char *const features[] = { "adm",          "cambi",        "ciede",          "float_adm",
+                                        "float_moment", "float_motion", "float_ms_ssim",  "float_psnr",
+                                        "float_ssim",   "float_vif",    "motion",         "psnr",
+                                        "psnr_hvs",     "speed_chroma", "speed_temporal", "vif" };
 
 void info_fill(Server *server, ServerInfo *ret)
 {

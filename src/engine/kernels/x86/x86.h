@@ -6,6 +6,7 @@
 #include "engine/kernels/adm.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/sse.h"
+#include "engine/kernels/speed.h"
 #include "engine/kernels/ssim.h"
 #include "engine/kernels/vif.h"
 
@@ -19,6 +20,8 @@ void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
 void vmafx_motion_kernels_init_avx512(VmafxMotionKernels *k);
 void vmafx_sse_kernels_init_avx2(VmafxSseKernels *k);
 void vmafx_sse_kernels_init_avx512(VmafxSseKernels *k);
+void vmafx_speed_kernels_init_avx2(VmafxSpeedKernels *k);
+void vmafx_speed_kernels_init_avx512(VmafxSpeedKernels *k);
 void vmafx_ssim_kernels_init_avx2(VmafxSsimKernels *k);
 void vmafx_ssim_kernels_init_avx512(VmafxSsimKernels *k);
 void vmafx_vif_kernels_init_avx2(VmafxVifKernels *k);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause-Patent */
+/* SpEED's rows, compiled for AVX-512. */
+
+#include "engine/kernels/speed_rows.h"
+#include "engine/kernels/x86/x86.h"
+
+void vmafx_speed_kernels_init_avx512(VmafxSpeedKernels *k)
+{
+    *k = kernels;
+}
