@@ -149,6 +149,11 @@ void vmafx_run_span_emit(VmafxTracer *tracer, const VmafxSpanContext *attempt,
 /** Hands a child's log record to the SDK, in the attempt's context. */
 void vmafx_run_log_emit(VmafxLogger *logger, const VmafxSpanContext *attempt,
                         const Vmafx__Scorer__V1__LogRecord *record);
-/** The metrics of one scoring (vmafx.frames, vmafx.score …), with exemplars that lead to the attempt (NULL: none). */
-void vmafx_run_measure(const VmafxSpanContext *attempt, const VmafxRunEnd *end);
+/**
+ * The metrics of one scoring (vmafx.frames, vmafx.score.duration …), with exemplars that lead to the attempt (NULL:
+ * none).
+ * @param counts_score  vmafx.score too; false where somebody else keeps the result and counts it, once however many
+ * attempts
+ */
+void vmafx_run_measure(const VmafxSpanContext *attempt, const VmafxRunEnd *end, bool counts_score);
 #endif

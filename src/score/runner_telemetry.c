@@ -68,7 +68,7 @@ static VmafxErr error_of(const VmafxRunEnd *end)
     return (size_t)end->failure < VMAFX_LEN(errors) ? errors[end->failure] : VMAFX_ERR_INTERNAL;
 }
 
-void vmafx_run_measure(const VmafxSpanContext *attempt, const VmafxRunEnd *end)
+void vmafx_run_measure(const VmafxSpanContext *attempt, const VmafxRunEnd *end, bool counts_score)
 {
     const Vmafx__V1__Result *result = end->result;
     VmafxScoreEnd measured = { .err = error_of(end), .complete = !error_of(end) };
@@ -84,7 +84,7 @@ void vmafx_run_measure(const VmafxSpanContext *attempt, const VmafxRunEnd *end)
         measured.encoded_bytes = result->encode->size_bytes;
     }
     measured.model = result->n_models ? result->models[0]->version : NULL;
-    for (size_t i = 0; result->n_models && i < result->n_series && !measured.has_score; i++)
+    for (size_t i = 0; counts_score && result->n_models && i < result->n_series && !measured.has_score; i++)
         if (result->series[i]->n && !strcmp(result->series[i]->name, result->models[0]->name)) {
             measured.has_score = result->complete;
             measured.score = result->series[i]->mean;

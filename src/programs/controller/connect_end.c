@@ -84,7 +84,7 @@ static void ending_done(VmafxStoreOp *op)
     if (!err && op->result.data)
         job_telemetry_stored(table->config.telemetry, &op->items[0].job, op->result.len, ending->start_ns,
                              wall_now_ns(), err);
-    if (!err && op->report.has_score)
+    if (!err && op->report.has_score && op->report.complete) /* of a prefix it would say little */
         job_telemetry_score(table->config.telemetry, &op->items[0].job, ending->model, op->report.score);
     if (err && !fenced)
         vmafx_log(table->config.log, VMAFX_ERROR,

@@ -129,7 +129,7 @@ static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *end)
         state = VMAFX__V1__JOB_STATE__JOB_STATE_SUCCEEDED;
     else if (end->outcome == VMAFX__V1__ATTEMPT_OUTCOME__ATTEMPT_OUTCOME_CANCELLED)
         state = VMAFX__V1__JOB_STATE__JOB_STATE_CANCELLED;
-    vmafx_run_measure(&run->span, end);
+    vmafx_run_measure(&run->span, end, true);
     local_job_end(run->job, &(LocalEnd){ .state = state,
                                          .failure = end->failure,
                                          .message = end->message,

@@ -218,6 +218,27 @@ static VmafxErr start_opening(Task *task)
 
 /* ---- Ends ---- */
 
+/** One line for whoever looks for a job by its id, with what leads from there to its trace. */
+static void log_end(const Task *task, VmafxOutcome outcome, VmafxFailure failure, const char *text)
+{
+    VMAFX_AUTO(vmafx_context_unref) VmafxContext *context = vmafx_context_with_span(NULL, &task->span);
+    char id[VMAFX_JOB_ID_TEXT];
+
+    vmafx_job_id_text(&task->ref.job, id);
+    VmafxContextToken token = vmafx_context_attach(context);
+    if (failure)
+        vmafx_log(task->node->config.log, VMAFX_INFO, "attempt ended", VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, id),
+                  VMAFX_ATTR_INT(VMAFX_KEY_TASK_ATTEMPT, task->ref.attempt),
+                  VMAFX_ATTR_STR(VMAFX_KEY_TASK_OUTCOME, vmafx_outcome_name(outcome)),
+                  VMAFX_ATTR_STR(VMAFX_KEY_JOB_FAILURE_CLASS, vmafx_failure_name(failure)),
+                  VMAFX_ATTR_STR(VMAFX_KEY_EXCEPTION_MESSAGE, text));
+    else
+        vmafx_log(task->node->config.log, VMAFX_INFO, "attempt ended", VMAFX_ATTR_STR(VMAFX_KEY_JOB_ID, id),
+                  VMAFX_ATTR_INT(VMAFX_KEY_TASK_ATTEMPT, task->ref.attempt),
+                  VMAFX_ATTR_STR(VMAFX_KEY_TASK_OUTCOME, vmafx_outcome_name(outcome)));
+    vmafx_context_detach(token);
+}
+
 /** Into the spool; what cannot be spooled is reported without its result. */
 static void end(Task *task, VmafxOutcome outcome, VmafxFailure failure, bool may_pass, const char *text,
                 const uint8_t *result, size_t result_len)
@@ -242,6 +263,7 @@ static void end(Task *task, VmafxOutcome outcome, VmafxFailure failure, bool may
     message.may_pass = may_pass && reported == outcome;
     vmafx_text_copy(said, sizeof said, reported == VMAFX_OUTCOME_TIMEOUT ? "the attempt's time is up" : text);
     message.message = said;
+    log_end(task, reported == VMAFX_OUTCOME_NONE ? outcome : reported, (VmafxFailure)message.failure_class, said);
     if (reported != VMAFX_OUTCOME_HANDED_BACK && reported != VMAFX_OUTCOME_NONE)
         err = spool_put(node->spool, &task->ref, &message, reported == outcome ? result : NULL,
                         reported == outcome ? result_len : 0, &info);
@@ -363,7 +385,7 @@ static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *run_end)
     Task *task = ctx;
     InboxItem *item = inbox_item(INBOX_ENDED, tag);
 
-    vmafx_run_measure(&task->span, run_end);
+    vmafx_run_measure(&task->span, run_end, false); /* the controller keeps the result */
     if (!item)
         return; /* no memory: the attempt's timeout ends it */
     item->outcome = (VmafxOutcome)run_end->outcome;

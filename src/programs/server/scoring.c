@@ -268,7 +268,7 @@ static void on_ended(void *ctx, uint64_t tag, const VmafxRunEnd *run_end)
     Scoring *scoring = ctx;
     VmafxErr stop_err;
 
-    vmafx_run_measure(scoring->traceparent[0] ? &scoring->span : NULL, run_end);
+    vmafx_run_measure(scoring->traceparent[0] ? &scoring->span : NULL, run_end, true);
     if (!enter_end(scoring, RUNNING))
         return; /* cannot be: the end comes once, and only after it ran */
     bool stopped = was_stopped(scoring, &stop_err);
