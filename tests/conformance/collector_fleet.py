@@ -12,28 +12,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 
-from collector_process import Collector  # noqa: E402  (the path comes first)
+from collector_process import Collector, spans_by_trace  # noqa: E402  (the path comes first)
 from fleet import Fleet  # noqa: E402
 from harness import case, main, pair  # noqa: E402
 from trees import check_tree  # noqa: E402
 
 JOBS = 60
-
-
-def spans_by_trace(requests):
-    """trace id -> list of (span id, parent id, name, start, end), as trees.py wants them."""
-    traces, seen = {}, set()
-    for request in requests:
-        for resource in request["resource_spans"]:
-            for scope in resource["scope_spans"]:
-                for span in scope["spans"]:
-                    key = (span["trace_id"], span["span_id"])
-                    assert key not in seen, f"span {key} was exported twice"
-                    seen.add(key)
-                    traces.setdefault(span["trace_id"], []).append(
-                        (span["span_id"], span.get("parent_span_id", ""), span["name"], int(span["start_time_unix_nano"]),
-                         int(span["end_time_unix_nano"])))
-    return traces
 
 
 def jobs_through(protocol):

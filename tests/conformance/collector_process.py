@@ -70,3 +70,19 @@ class Collector:
                 written[next(iter(request)).replace("resource_", "").replace("spans", "traces")].append(request)
         os.remove("written.jsonl")
         return written
+
+
+def spans_by_trace(requests):
+    """trace id -> list of (span id, parent id, name, start, end), as trees.py wants them."""
+    traces, seen = {}, set()
+    for request in requests:
+        for resource in request["resource_spans"]:
+            for scope in resource["scope_spans"]:
+                for span in scope["spans"]:
+                    key = (span["trace_id"], span["span_id"])
+                    assert key not in seen, f"span {key} was exported twice"
+                    seen.add(key)
+                    traces.setdefault(span["trace_id"], []).append(
+                        (span["span_id"], span.get("parent_span_id", ""), span["name"], int(span["start_time_unix_nano"]),
+                         int(span["end_time_unix_nano"])))
+    return traces

@@ -16,9 +16,10 @@ RULES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "de
 
 
 def rules_without_waiting():
-    """A copy of the rules, in the current folder, whose alerts fire as soon as their condition is true."""
+    """A copy of the rules, in the current folder, whose alerts fire as soon as their condition is true; but for those that wait
+    for hours, which are about trends."""
     with open(RULES, encoding="utf-8") as f, open("rules.yaml", "w", encoding="utf-8") as out:
-        out.write(re.sub(r"(?m)^( +)for: \w+$", r"\1for: 0s", f.read()))
+        out.write(re.sub(r"(?m)^( +)for: \d+m$", r"\1for: 0s", f.read()))
     return "rules.yaml"
 
 
