@@ -16,6 +16,7 @@
 #include "base/base.h"
 #include "base/config.h"
 #include "infer/onnx_file.h"
+#include "score/model_auto.h"
 #include "score/models_internal.h"
 
 #ifndef VMAFX_DATADIR
@@ -300,7 +301,13 @@ static bool has_published(const VmafxModelFiles *files)
 static VmafxErr not_found(const Dirs *dirs, const char *version, VmafxErrInfo *reterr)
 {
     VMAFX_AUTO(vmafx_models_done) VmafxModelFiles files = { 0 };
+    const char *origin = vmafx_model_origin(version);
 
+    if (origin)
+        return vmafx_fail(
+            reterr, VMAFX_ERR_NOT_FOUND,
+            "there is no model '%.200s' here: %s, and `vmafx models path` prints where they are looked for", version,
+            origin);
     if (!list_in(dirs, &files) && files.n) {
         const char *nearest = nearest_version(&files, version);
 

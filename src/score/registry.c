@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "score/model_auto.h"
 #include "score/models.h"
 #include "score/score_onnx.h"
 
@@ -142,5 +143,8 @@ VmafxErr vmafx_model_registry_find(const VmafxModelRegistry *registry, const cha
             return vmafx_fail(reterr, registry->unusable[i].err, "%s", registry->unusable[i].why.message);
     for (size_t i = 0, at = 0; i < registry->n && at < sizeof list; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", registry->items[i].version);
+    if (vmafx_model_origin(version))
+        return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND, "there is no model '%s' here: %s", version,
+                          vmafx_model_origin(version));
     return vmafx_fail(reterr, VMAFX_ERR_NOT_FOUND, "there is no model '%s' here; there are: %s", version, list);
 }

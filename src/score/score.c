@@ -268,6 +268,12 @@ static VmafxErr run_pair(ScorePair *pair, VmafxErrInfo *reterr)
     err = score_check_pixels(result, pair->options->pixels_max, reterr);
     if (err)
         return err;
+    if (score_engine_waits(pair->options)) {
+        result->stage = VMAFX_STAGE_MODELS;
+        err = score_engine_fill(result, pair->options, reterr);
+        if (err)
+            return err;
+    }
     result->stage = VMAFX_STAGE_PAIR;
     err = score_check_pair(result, pair->options, reterr);
     if (!err)

@@ -26,7 +26,7 @@
 /** A model to score with. Borrowed for the call. */
 typedef struct VmafxModelRequest {
     char *text;          /* what the strings below point into, when it was parsed; else NULL */
-    const char *version; /* looked for in the model folders; NULL when path is given */
+    const char *version; /* looked for in the model folders, or VMAFX_MODEL_AUTO; NULL when path is given */
     const char *path;    /* a model file; NULL when version is given */
     bool onnx;           /* path is an ONNX file, whatever its name; one that ends in .onnx is one anyway */
     const char *name; /* of the score series; NULL: "vmaf", or its version where that is taken, and for ONNX models */
@@ -97,7 +97,7 @@ typedef struct VmafxPairOptions {
     bool convert_depth;       /* the distorted video to the depth of the reference */
     bool larger_depth;        /* the one with fewer bits per sample to the depth of the other */
     bool convert_range;       /* the distorted video to the range of the reference */
-    bool ignore_pixel_format; /* chroma layout; the features of this version read luma only */
+    bool ignore_pixel_format; /* chroma layout, for features that read luma only */
     bool ignore_rate, ignore_start;
     bool ignore_colour; /* matrix, transfer, primaries */
     bool allow_hdr;     /* PQ and HLG */

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "media/convert.h"
+#include "score/model_auto.h"
 
 VmafxErr score_check_pixels(const VmafxResult *result, int64_t most, VmafxErrInfo *reterr)
 {
@@ -104,22 +105,66 @@ static VmafxErr note_ranges(VmafxResult *result, const VmafxPairOptions *o)
 }
 
 /* Models were made for one viewing situation; a picture height far from it makes the number mean something else. */
-static VmafxErr warn_about_models(VmafxResult *result)
+static VmafxErr warn_about_size(VmafxResult *result, const char *version)
+{
+    if (strstr(version, "4k") && result->h < 2160)
+        return score_note(&result->warnings,
+                          "model %s is made for pictures 2160 high, these are %d high: vmaf_v0.6.1 fits them better",
+                          version, result->h);
+    if (!strstr(version, "4k") && strstr(version, "v0.6.1") && result->h > 1440)
+        return score_note(&result->warnings,
+                          "model %s is made for pictures 1080 high, these are %d high: vmaf_4k_v0.6.1 fits them better",
+                          version, result->h);
+    return VMAFX_OK;
+}
+
+static VmafxErr warn_about_kind(VmafxResult *result, const char *version)
+{
+    const VmafxVideoInfo *ref = &result->inputs[REF].info;
+    VmafxModelChoice better;
+
+    if (!vmafx_model_fits_better(version, &(VmafxModelPictures){ result->w, result->h, ref->rate_num, ref->rate_den },
+                                 &better))
+        return VMAFX_OK;
+    return score_note(&result->warnings, "model %s is made for other sizes or rates: %s; %s fits them better", version,
+                      better.why, better.version);
+}
+
+/* The banding measure of the v1 models takes what has fewer than 10 bits for dithered, and smooths it. */
+static VmafxErr warn_about_depth(VmafxResult *result, const char *version, const VmafxOptions *overloads)
+{
+    int encoded = result->inputs[DIS].info.bpc;
+
+    for (size_t i = 0; i < overloads->n; i++)
+        if (!strcmp(overloads->items[i].key, "cambi.enc_bitdepth"))
+            return VMAFX_OK;
+    if (!vmafx_model_is_v1(version))
+        return VMAFX_OK;
+    if (result->bpc < 10)
+        return score_note(&result->warnings,
+                          "model %s is made for 10 bits per sample, these have %d: its measure of banding smooths such "
+                          "pictures first, so scores of 8 and of 10 bits are not comparable",
+                          version, result->bpc);
+    if (encoded > 0 && encoded < 10)
+        return score_note(&result->warnings,
+                          "the distorted video had %d bits per sample before it was converted to %d: with "
+                          "cambi.enc_bitdepth=%d after the model's name, %s measures its banding as that of %d bits",
+                          encoded, result->bpc, encoded, version, encoded);
+    return VMAFX_OK;
+}
+
+static VmafxErr warn_about_models(VmafxResult *result, const VmafxPairOptions *o)
 {
     VmafxErr err = VMAFX_OK;
 
     for (size_t i = 0; i < result->n_models && !err; i++) {
         const char *version = result->models[i].version;
 
-        if (strstr(version, "4k") && result->h < 2160)
-            err = score_note(&result->warnings,
-                             "model %s is made for pictures 2160 high, these are %d high: vmaf_v0.6.1 fits them better",
-                             version, result->h);
-        else if (!strstr(version, "4k") && strstr(version, "v0.6.1") && result->h > 1440)
-            err = score_note(
-                &result->warnings,
-                "model %s is made for pictures 1080 high, these are %d high: vmaf_4k_v0.6.1 fits them better", version,
-                result->h);
+        err = warn_about_size(result, version);
+        if (!err)
+            err = warn_about_kind(result, version);
+        if (!err)
+            err = warn_about_depth(result, version, &o->models[i].overloads);
     }
     return err;
 }
@@ -152,6 +197,6 @@ VmafxErr score_adapt_pair(ScorePair *pair, VmafxErrInfo *reterr)
     if (!err)
         err = note_ranges(result, o);
     if (!err)
-        err = warn_about_models(result);
+        err = warn_about_models(result, o);
     return err;
 }

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/digest.h"
+#include "score/model_auto.h"
 #include "score/models.h"
 #include "score/score_onnx.h"
 
@@ -291,6 +292,18 @@ void score_model_done(VmafxScoredModel *m)
     *m = (VmafxScoredModel){ 0 };
 }
 
+static VmafxErr add_all(VmafxResult *result, const VmafxPairOptions *o, VmafxErrInfo *reterr)
+{
+    VmafxErr err = VMAFX_OK;
+
+    for (size_t i = 0; i < o->n_models && !err; i++)
+        err = add_model(result, &o->models[i], o, reterr);
+    for (size_t i = 0; i < o->n_features && !err; i++)
+        err = vmafx_engine_add_feature(result->engine, o->features[i].name,
+                                       o->features[i].options.n ? &o->features[i].options : NULL, o->strict, reterr);
+    return err ? err : record_options(result, o);
+}
+
 VmafxErr score_engine_set_up(VmafxResult *result, const VmafxPairOptions *o, void (*frame_done)(void *ctx), void *ctx,
                              VmafxErrInfo *reterr)
 {
@@ -307,10 +320,46 @@ VmafxErr score_engine_set_up(VmafxResult *result, const VmafxPairOptions *o, voi
     result->models = calloc(o->n_models ? o->n_models : 1, sizeof *result->models);
     if (!result->models)
         return VMAFX_ERR_NOMEM;
-    for (size_t i = 0; i < o->n_models && !err; i++)
-        err = add_model(result, &o->models[i], o, reterr);
-    for (size_t i = 0; i < o->n_features && !err; i++)
-        err = vmafx_engine_add_feature(result->engine, o->features[i].name,
-                                       o->features[i].options.n ? &o->features[i].options : NULL, o->strict, reterr);
-    return err ? err : record_options(result, o);
+    return score_engine_waits(o) ? VMAFX_OK : add_all(result, o, reterr);
+}
+
+static bool is_auto(const VmafxModelRequest *request)
+{
+    return request->version && !strcmp(request->version, VMAFX_MODEL_AUTO);
+}
+
+bool score_engine_waits(const VmafxPairOptions *o)
+{
+    for (size_t i = 0; i < o->n_models; i++)
+        if (is_auto(&o->models[i]))
+            return true;
+    return false;
+}
+
+bool score_reads_chroma(const ScorePair *pair)
+{
+    return score_engine_waits(pair->options) || vmafx_engine_reads_chroma(pair->result->engine);
+}
+
+VmafxErr score_engine_fill(VmafxResult *result, const VmafxPairOptions *o, VmafxErrInfo *reterr)
+{
+    VMAFX_AUTO(vmafx_free_p) VmafxModelRequest *models = calloc(o->n_models, sizeof *models);
+    const VmafxVideoInfo *ref = &result->inputs[REF].info;
+    bool scaled = o->scale == VMAFX_SCALING_SIZE;
+    const VmafxModelPictures pictures = { scaled ? o->scale_w : ref->w, scaled ? o->scale_h : ref->h, ref->rate_num,
+                                          ref->rate_den };
+    VmafxPairOptions chosen = *o;
+    VmafxModelChoice choice;
+    VmafxErr err = models ? VMAFX_OK : VMAFX_ERR_NOMEM;
+
+    vmafx_model_choose(&pictures, &choice);
+    for (size_t i = 0; i < o->n_models && !err; i++) {
+        models[i] = o->models[i];
+        if (!is_auto(&models[i]))
+            continue;
+        models[i].version = choice.version;
+        err = score_note(&result->adaptations, "model auto: %s, because %s", choice.version, choice.why);
+    }
+    chosen.models = models;
+    return err ? err : add_all(result, &chosen, reterr);
 }

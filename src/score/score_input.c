@@ -19,7 +19,7 @@ VmafxErr score_input_read(ScoreInput *in, VmafxPicture *ret, bool *ret_more, Vma
     *ret = (VmafxPicture){ 0 };
     clock_gettime(CLOCK_MONOTONIC, &start);
     VmafxErr err = vmafx_reader_next(in->reader, &ret->planes[0], ret_more, reterr);
-    if (!err && *ret_more && vmafx_engine_reads_chroma(in->pair->result->engine))
+    if (!err && *ret_more && score_reads_chroma(in->pair))
         err = vmafx_reader_picture(in->reader, ret, reterr);
     double decode_s = score_seconds_since(&start, CLOCK_MONOTONIC) - score_encode_seconds(in);
     atomic_fetch_add_explicit(&in->decode_ns, (uint64_t)(VMAFX_MAX(decode_s, 0.0) * 1e9), memory_order_relaxed);

@@ -166,6 +166,12 @@ void score_digests_done(ScoreDigests *digests);
  */
 VMAFX_CHECK VmafxErr score_engine_set_up(VmafxResult *result, const VmafxPairOptions *o, void (*frame_done)(void *ctx),
                                          void *ctx, VmafxErrInfo *reterr);
+/** Whether a model is to be taken by the pictures: then set_up makes an empty engine, and all else waits for them. */
+bool score_engine_waits(const VmafxPairOptions *o);
+/** Whether pictures are read with their chroma. The v1 models want it, so whoever waits for one reads it. */
+bool score_reads_chroma(const ScorePair *pair);
+/** What set_up left, now that the inputs' facts are in the result. Notes in the result what was taken, and why. */
+VMAFX_CHECK VmafxErr score_engine_fill(VmafxResult *result, const VmafxPairOptions *o, VmafxErrInfo *reterr);
 void score_model_done(VmafxScoredModel *m);
 
 /** Readers, and the facts of the inputs in the result. VMAFX_OK, and not all of it, when cancelled. */

@@ -41,7 +41,7 @@ static VmafxErr open_input(ScorePair *pair, int which, VmafxErrInfo *reterr)
                                                 &in->reader, reterr);
     if (err)
         return err;
-    if (vmafx_engine_reads_chroma(pair->result->engine))
+    if (score_reads_chroma(pair))
         err = vmafx_reader_keep_chroma(in->reader, reterr);
     if (!err)
         err = score_input_read(in, &in->pending, &more, reterr);

@@ -12,6 +12,7 @@
 #include "media/decoders.h"
 #include "programs/cli/cli.h"
 #include "report/report.h"
+#include "score/model_auto.h"
 #include "score/models.h"
 
 #define MODEL           "vmaf_v0.6.1"
@@ -115,28 +116,67 @@ static void check_decoders(Doctor *doctor)
 
 /* ---- models ---- */
 
+static bool is_there(const VmafxModelFiles *files, const char *version)
+{
+    for (size_t i = 0; i < files->n; i++)
+        if (!strcmp(files->items[i].version, version))
+            return true;
+    return false;
+}
+
+/* Those that --model auto takes from; which is there and which is not. */
+static void check_auto(Doctor *doctor, const VmafxModelFiles *files)
+{
+    static const char *const wanted[] = VMAFX_MODELS_AUTO;
+    char missing[256] = "";
+
+    for (size_t i = 0; i < VMAFX_LEN(wanted); i++) {
+        size_t len = strlen(missing);
+
+        if (!is_there(files, wanted[i]))
+            snprintf(missing + len, sizeof missing - len, "%s%s", len ? ", " : "", wanted[i]);
+    }
+    if (*missing)
+        report(doctor, VERDICT_WARN, 0, "auto", "`--model auto` lacks %s: %s", missing,
+               vmafx_model_origin(VMAFX_MODEL_1080));
+    else
+        report(doctor, VERDICT_OK, 0, "auto", "`--model auto` has all it chooses from, the VMAF v1 models");
+}
+
+/* "vmaf_4k_v0.6.1, vmaf_v0.6.1", as many as there is room for. */
+static void name_models(const VmafxModelFiles *files, char *ret, size_t size)
+{
+    size_t len = 0;
+
+    *ret = 0;
+    for (size_t i = 0; i < files->n && len < size; i++)
+        len += (size_t)snprintf(ret + len, size - len, "%s%s", i ? ", " : "", files->items[i].version);
+}
+
 /* The path of the default model, or NULL; says so. */
 static char *check_models(Doctor *doctor)
 {
     VMAFX_AUTO(vmafx_models_done) VmafxModelFiles files = { 0 };
     VmafxErrInfo info = { 0 };
-    char *path = NULL;
+    char *path = NULL, names[700];
     VmafxErr err = vmafx_models_list(&files);
 
     if (err) {
         report(doctor, VERDICT_FAIL, EXIT_MODEL, "models", "cannot be listed: %s", vmafx_err_text(err));
         return NULL;
     }
+    name_models(&files, names, sizeof names);
     err = vmafx_model_find(MODEL, &path, &info);
     if (!err)
-        report(doctor, VERDICT_OK, 0, "models", "%zu found; %s is %s", files.n, MODEL, path);
+        report(doctor, VERDICT_OK, 0, "models", "%zu found: %s; %s is %s", files.n, names, MODEL, path);
     else if (files.n == 0)
         report(doctor, VERDICT_FAIL, EXIT_MODEL, "models",
                "none found: `vmafx models import FILE` takes them out of a libvmaf.so or static ffmpeg, `vmafx models "
                "path` prints where they are looked for");
     else
-        report(doctor, VERDICT_FAIL, EXIT_MODEL, "models", "%zu found, but not the usual one: %s", files.n,
+        report(doctor, VERDICT_FAIL, EXIT_MODEL, "models", "%zu found: %s; but not the usual one: %s", files.n, names,
                *info.message ? info.message : vmafx_err_text(err));
+    check_auto(doctor, &files);
     return err ? NULL : path;
 }
 

@@ -35,9 +35,10 @@ enum {
 #define PAIR_OPTION_MODEL                                                                                              \
     {                                                                                                                  \
         PAIR_MODEL, 'm', "model", "MODEL",                                                                             \
-            "VERSION, path=FILE or onnx:path=FILE, then any of :name=N, :disable_clip, :enable_transform, "            \
+            "VERSION, auto (a VMAF v1 model by size and rate), path=FILE or onnx:path=FILE, then any of :name=N, "     \
+            ":disable_clip, :enable_transform, "                                                                       \
             ":extractor.option=value. May be repeated; VMAFX_MODEL, else vmaf_v0.6.1, when not given.",                \
-            "vmaf_v0.6.1 vmaf_v0.6.1neg vmaf_4k_v0.6.1 vmaf_4k_v0.6.1neg vmaf_b_v0.6.3"                                \
+            "vmaf_v0.6.1 vmaf_v0.6.1neg vmaf_4k_v0.6.1 vmaf_4k_v0.6.1neg vmaf_b_v0.6.3 auto"                           \
     }
 #define PAIR_OPTION_FEATURE                                                                                            \
     {                                                                                                                  \
@@ -78,7 +79,7 @@ enum {
           0,                                                                                                             \
           "ignore-pixel-format",                                                                                         \
           NULL,                                                                                                          \
-          "Let the chroma layouts differ; the features of this version read luma only.",                                 \
+          "Let the chroma layouts differ, for features that read luma only.",                                            \
           NULL },                                                                                                        \
         { PAIR_IGNORE_RATE, 0, "ignore-rate", NULL, "Pair frames by number although the frame rates differ.", NULL },    \
         { PAIR_IGNORE_START, 0, "ignore-start", NULL, "Pair the first frames although their times differ.", NULL },      \

@@ -26,12 +26,16 @@ static void print_verdict(const VmafxReportData *data)
 /* Intermediate values that only people who asked for details want to see are in the reports. */
 static bool is_main_series(const VmafxReportSeries *series)
 {
-    static const char *const details[] = { "VMAF_", "_num", "_den", "adm_scale", "_aim", "adm3", "motion3" };
+    static const char *const details[] = { "VMAF_", "_num", "_den", "adm_scale", "_aim", "adm3", "motion3", NULL };
+    static const char *const v1_details[] = { "VMAF_", "_num",    "_den",      "adm_scale", "_aim",
+                                              "adm2",  "motion2", "chroma_u_", "chroma_v_", NULL };
+    /* With options that only the v1 models set, their inputs are the others. */
+    bool v1 = strstr(series->name, "_dlmw_") || strstr(series->name, "_mmxv_") || strstr(series->name, "_mxv_");
 
     if (series->kind != VMAFX_SERIES_FEATURE)
         return series->kind == VMAFX_SERIES_SCORE;
-    for (size_t i = 0; i < VMAFX_LEN(details); i++)
-        if (strstr(series->name, details[i]))
+    for (const char *const *detail = v1 ? v1_details : details; *detail; detail++)
+        if (strstr(series->name, *detail))
             return false;
     return true;
 }

@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/model_auto.h"
 #include "base/text.h"
 #include "otel/api/log.h"
 #include "otel/api/propagation.h"
@@ -145,11 +146,25 @@ static void recipe_needs(const Vmafx__V1__JobSpec *spec, VmafxNeeds *needs)
     needs->codec = *recipe->codec ? recipe->codec : NULL;
 }
 
+static void add_need(VmafxNeeds *needs, const char **models, const char *version)
+{
+    if (needs->n_models < NEEDS_MODELS_MAX)
+        models[needs->n_models++] = version;
+}
+
 void needs_of(const Vmafx__V1__JobSpec *spec, int32_t memory_mib, const char **models, VmafxNeeds *ret)
 {
+    static const char *const any_of_auto[] = VMAFX_MODELS_AUTO; /* which one is known when a node has decoded a frame */
+
     *ret = (VmafxNeeds){ .memory_mib = memory_mib, .models = models };
-    for (size_t i = 0; i < spec->n_models && i < NEEDS_MODELS_MAX; i++)
-        models[ret->n_models++] = spec->models[i]->version;
+    for (size_t i = 0; i < spec->n_models; i++) {
+        const char *version = spec->models[i]->version;
+
+        if (strcmp(version, VMAFX_MODEL_AUTO) != 0)
+            add_need(ret, models, version);
+        for (size_t k = 0; !strcmp(version, VMAFX_MODEL_AUTO) && k < VMAFX_MODELS_AUTO_N; k++)
+            add_need(ret, models, any_of_auto[k]);
+    }
     recipe_needs(spec, ret);
 }
 
