@@ -3,7 +3,8 @@
 import json
 import os
 
-from harness import Skip, case, expect, ffmpeg, main, run
+from fleet import Fleet
+from harness import Skip, case, expect, ffmpeg, load, main, need_models, run
 
 SHARED = os.path.join(os.environ.get("VMAFX_SHARED", ""), "models")
 
@@ -105,6 +106,33 @@ def auto_takes_a_model_by_size_and_rate_and_says_why():
     assert done["models"][0]["name"] == "x"
     auto, named = (report("--model", m, env=env)["frames"] for m in ("auto", "vmaf_v1.0.16_hfr_1d5h_2160"))
     assert auto == named
+
+
+@case
+def a_job_takes_its_model_from_what_the_node_decodes():
+    env = models()
+    pair("640x360", 50)
+    local = report("--model", "auto", env=env)
+    paths = [os.path.abspath(name) for name in ("ref.mkv", "dis.mkv")]
+    with Fleet(env=env) as fleet:
+        job = fleet.submit(*paths, "--model", "auto")
+        expect(fleet.cli("watch", job), 0, "succeeded")
+        fleet.ok("result", job, "--output", "fleet.json")
+        remote = load("fleet.json")
+    assert remote["frames"] == local["frames"] and remote["models"][0]["version"] == "vmaf_v1.0.16_hfr_3d0h"
+    assert "model auto: vmaf_v1.0.16_hfr_3d0h" in remote["adaptations"][0], remote["adaptations"]
+
+
+@case
+def a_node_without_v1_models_does_not_take_such_a_job():
+    folder = need_models()
+    if os.path.exists(os.path.join(folder, "vmaf_v1.0.16_3d0h.json")):
+        raise Skip("the folder of models has those of v1")
+    pair()
+    paths = [os.path.abspath(name) for name in ("ref.mkv", "dis.mkv")]
+    with Fleet(env={"VMAFX_MODEL_PATH": folder}) as fleet:
+        expect(fleet.cli("submit", "--reference", paths[0], "--distorted", paths[1], "--model", "auto", "--wait", "--quiet"), 5,
+               "vmaf_v1.0.16_3d0h")
 
 
 @case
