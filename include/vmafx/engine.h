@@ -237,6 +237,26 @@ VMAFX_CHECK VmafxErr vmafx_engine_finish(VmafxEngine *engine, VmafxErrInfo *rete
  */
 VMAFX_CHECK VmafxErr vmafx_engine_settle(VmafxEngine *engine, uint32_t *ret_frames, VmafxErrInfo *reterr);
 
+/** Frames of a clip, both inclusive, that an engine of its own is given. */
+typedef struct VmafxSegment {
+    uint32_t from, to;
+} VmafxSegment;
+
+/**
+ * A clip may be scored in segments, each by an engine of its own with the same models and features: frames
+ * from … to of what this returns are pushed (to the clip's last frame at most), and the values of first … last, which
+ * the engine has as frames first − from … last − from, are to the bit those of the whole clip. The few frames around
+ * are context: motion looks at neighbours. Of those only the reference's luma matters, but for speed_temporal.
+ *
+ * Values of the whole clip (vmafx_engine_aggregate) cannot be put together like that, and pooled values are pooled from
+ * the frames of all segments. Guests that are given values, or whose own memory reaches further, are not looked at.
+ *
+ * At most 4 frames before and 1 after with the features there are; 1 and 1 with vmaf_v0.6.1. With subsampling, `from`
+ * is a multiple of it. Models and features have been added.
+ * @param first, last  first <= last
+ */
+VmafxSegment vmafx_engine_segment(const VmafxEngine *engine, uint32_t first, uint32_t last);
+
 /** The best instruction set in use: "c", "avx2" or "avx512". A static string. */
 const char *vmafx_engine_kernels(const VmafxEngine *engine);
 

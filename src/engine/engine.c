@@ -772,6 +772,38 @@ VmafxErr vmafx_engine_settle(VmafxEngine *engine, uint32_t *ret_frames, VmafxErr
     return err;
 }
 
+/* ---- Segments ---- */
+
+static uint32_t frames_before(const VmafxEngine *engine)
+{
+    uint32_t before = 0;
+
+    for (size_t i = 0; i < engine->n_instances; i++)
+        if (engine->instances[i].extractor->context)
+            before = VMAFX_MAX(before, engine->instances[i].extractor->context(&engine->instances[i]));
+    return before;
+}
+
+/* Whether `last` is settled when so many frames are done. */
+static bool is_settled(const VmafxEngine *engine, uint32_t last, uint32_t done)
+{
+    for (size_t i = 0; i < engine->n_instances; i++)
+        if (engine->instances[i].extractor->settled &&
+            engine->instances[i].extractor->settled(&engine->instances[i], done) <= last)
+            return false;
+    return true;
+}
+
+VmafxSegment vmafx_engine_segment(const VmafxEngine *engine, uint32_t first, uint32_t last)
+{
+    uint32_t before = frames_before(engine), step = (uint32_t)engine->settings.subsample;
+    VmafxSegment segment = { .from = (first > before ? first - before : 0) / step * step, .to = last };
+
+    while (segment.to < UINT32_MAX - 1 && !is_settled(engine, last - segment.from, segment.to - segment.from + 1))
+        segment.to++;
+    return segment;
+}
+
 /* ---- Results ---- */
 
 double vmafx_engine_seconds(const VmafxEngine *engine, const char *extractor)

@@ -95,6 +95,10 @@ struct VmafxExtractor {
     uint32_t (*settled)(const VmafxInstance *instance, uint32_t done);
     void (*derive)(const VmafxInstance *instance, const VmafxSeries *series, uint32_t from, uint32_t to, uint32_t n);
 
+    /** How many frames before a frame, on either side, its values depend on; NULL: none. What comes after it, settled
+        tells. */
+    uint32_t (*context)(const VmafxInstance *instance);
+
     /**
      * What an instance with a path writes; both NULL: nothing. begin: before the first frame, once for all passes.
      * end: after the last one; keep: all of it is there, else it is to be dropped. output is NULL afterwards.

@@ -270,6 +270,11 @@ static uint32_t settled(const VmafxInstance *instance, uint32_t done)
     return done > 1 ? done - 1 : 0;
 }
 
+static uint32_t context(const VmafxInstance *instance)
+{
+    return instance->values[OPT_ZERO] != 0 ? 0 : 1;
+}
+
 const VmafxExtractor vmafx_extractor_float_motion = {
     .name = "float_motion",
     .options = options,
@@ -285,4 +290,5 @@ const VmafxExtractor vmafx_extractor_float_motion = {
     .frame = frame,
     .settled = settled,
     .derive = derive,
+    .context = context,
 };

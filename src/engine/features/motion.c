@@ -173,6 +173,17 @@ static uint32_t settled(const VmafxInstance *instance, uint32_t done)
     return done > first_index(instance) ? done - 1 : 0;
 }
 
+/* A frame's SAD reaches back as far as the window; the minimum over a five-frame window takes the SAD before that, and
+   the average the minimum before that. */
+static uint32_t context(const VmafxInstance *instance)
+{
+    uint32_t window = instance->values[OPT_FIVE] ? 3 : 1;
+
+    if (instance->values[OPT_FORCE_ZERO])
+        return 0;
+    return window + (instance->values[OPT_AVERAGE] ? 1 : 0);
+}
+
 const VmafxExtractor vmafx_extractor_motion = {
     .name = "motion",
     .options = options,
@@ -187,4 +198,5 @@ const VmafxExtractor vmafx_extractor_motion = {
     .frame = frame,
     .settled = settled,
     .derive = derive,
+    .context = context,
 };

@@ -295,6 +295,12 @@ static VmafxErr temporal_frame(void *opaque, const VmafxFrameInput *input, Vmafx
     return VMAFX_OK;
 }
 
+static uint32_t temporal_context(const VmafxInstance *instance)
+{
+    (void)instance;
+    return 1;
+}
+
 const VmafxExtractor vmafx_extractor_speed_chroma = {
     .name = "speed_chroma",
     .options = chroma_options,
@@ -326,4 +332,5 @@ const VmafxExtractor vmafx_extractor_speed_temporal = {
     .pass_new = temporal_pass_new,
     .pass_free = pass_free,
     .frame = temporal_frame,
+    .context = temporal_context,
 };
