@@ -24,7 +24,7 @@ void vmafx_speed_eigen(const VmafxSpeedMatrix k, VmafxSpeedEigen *ret);
 /** Room for a solution; freed by whoever made it. */
 typedef struct VmafxSpeedSystem {
     int n;        /* right-hand sides */
-    size_t pitch; /* n or more */
+    size_t pitch; /* n rounded up to VMAFX_SPEED_COLUMNS, or more */
     float *y, *t, *x;
     VmafxSpeedMatrix q, r;
 } VmafxSpeedSystem;

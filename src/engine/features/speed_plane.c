@@ -111,7 +111,7 @@ static void window_rows(const VmafxSpeedPlane *p, int i, const float *ret_rows[S
 static void covary(VmafxSpeedPlane *p)
 {
     const int nw = SIDE * p->bx - 4, nh = SIDE * p->by - 4;
-    double sums[N][VMAFX_SPEED_PITCH] = { 0 };
+    VmafxSpeedSums sums = { { 0 } };
     const float *rows[SIDE];
 
     memset(p->means, 0, sizeof p->means);
@@ -128,7 +128,7 @@ static void covary(VmafxSpeedPlane *p)
     }
     for (int a = 0; a < N; a++)
         for (int b = 0; b <= a; b++)
-            p->covariance[a][b] = p->covariance[b][a] = (float)(sums[a][b] / n);
+            p->covariance[a][b] = p->covariance[b][a] = (float)(sums[a][VMAFX_SPEED_WIDE * (b / SIDE) + b % SIDE] / n);
 }
 
 /* ---- Blocks ---- */
@@ -199,12 +199,12 @@ static float *take(size_t rows, size_t columns, VmafxErr *err)
 
 static VmafxErr allocate(VmafxSpeedPlane *p)
 {
-    const size_t samples = (size_t)p->w * (size_t)p->h, blocks = (size_t)p->n_blocks;
+    const size_t samples = (size_t)p->w * (size_t)p->h + VMAFX_SPEED_SLACK, blocks = (size_t)p->n_blocks;
     VmafxErr err = VMAFX_OK;
 
     p->system.n = p->n_blocks;
-    p->system.pitch = (blocks + 15) / 16 * 16;
-    p->row = take(1, (size_t)p->scale.w, &err);
+    p->system.pitch = (blocks + VMAFX_SPEED_COLUMNS - 1) / VMAFX_SPEED_COLUMNS * VMAFX_SPEED_COLUMNS;
+    p->row = take(1, (size_t)VMAFX_MAX(p->scale.w, p->scale.w0), &err);
     p->filtered = take(1, (size_t)p->scale.w + 2 * (size_t)PAD, &err);
     p->low = take(1, samples, &err);
     p->residual = take(1, samples, &err);

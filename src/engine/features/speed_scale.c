@@ -94,13 +94,13 @@ VmafxErr vmafx_speed_scale_init(VmafxSpeedScale *s, int w0, int h0, double presc
                             .first = first[method] };
     s->resizes = !vmafx_speed_is_unscaled(prescale) && (s->w != w0 || s->h != h0);
     s->ratio_y = (float)h0 / (float)s->h;
-    for (int i = 0; i < (s->resizes ? s->reach : 1); i++) {
+    if (!s->resizes)
+        return VMAFX_OK;
+    for (int i = 0; i < s->reach; i++) {
         s->rows[i] = vmafx_alloc_aligned((size_t)w0, sizeof(float));
         if (!s->rows[i])
             return VMAFX_ERR_NOMEM;
     }
-    if (!s->resizes)
-        return VMAFX_OK;
     s->index = calloc((size_t)s->w * (size_t)s->reach, sizeof *s->index);
     s->weight = calloc((size_t)s->w * (size_t)s->reach, sizeof *s->weight);
     if (!s->index || !s->weight)
@@ -178,9 +178,7 @@ void vmafx_speed_scale_row(const VmafxSpeedScale *s, const VmafxSpeedSource *sou
     float weight[VMAFX_SPEED_REACH_MAX] = { 0 };
 
     if (!s->resizes) {
-        source_row(source, y, s->rows[0]);
-        for (int x = 0; x < s->w; x++)
-            ret[x] = s->rows[0][x];
+        source_row(source, y, ret);
         return;
     }
     sample_at(s, y, s->ratio_y, s->h0, index, weight);

@@ -45,6 +45,6 @@ int vmafx_speed_scaled(int n0, double prescale);
 /** Whether a prescale is taken as none. */
 bool vmafx_speed_is_unscaled(double prescale);
 
-/** Row y of the resized plane, w values. Uses the scale's own rows. */
+/** Row y of the resized plane: w values, of which there is room for w0 too. Uses the scale's own rows. */
 void vmafx_speed_scale_row(const VmafxSpeedScale *scale, const VmafxSpeedSource *source, int y, float *ret);
 #endif

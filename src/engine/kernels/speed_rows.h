@@ -6,11 +6,24 @@
 #ifndef VMAFX_ENGINE_KERNELS_SPEED_ROWS_H
 #define VMAFX_ENGINE_KERNELS_SPEED_ROWS_H
 
+#include <string.h>
+
 #include "engine/kernels/speed.h"
 
-#define N     VMAFX_SPEED_N
-#define SIDE  VMAFX_SPEED_SIDE
-#define PITCH VMAFX_SPEED_PITCH
+#define N       VMAFX_SPEED_N
+#define SIDE    VMAFX_SPEED_SIDE
+#define WIDE    VMAFX_SPEED_WIDE
+#define COLUMNS VMAFX_SPEED_COLUMNS
+
+/* Sums that are added to at once: what fits one or two registers. */
+#ifdef __AVX512F__
+#define LANES 8
+#else
+#define LANES 4
+#endif
+#define NARROW (2 * LANES)
+typedef double Lanes __attribute__((vector_size(LANES * sizeof(double))));
+typedef float Narrow __attribute__((vector_size(NARROW * sizeof(float))));
 
 static void add_scaled(const float *restrict in, float f, int n, float *restrict acc)
 {
@@ -46,44 +59,81 @@ static void sum_row(const float *const *rows, int n, float *restrict sums)
     }
 }
 
-/* Pairs of the places of block row i with those of this row and of the ones before, in whole vectors. */
-#define COVARY(i, upto)                                                                                                \
-    for (int a = (i)*SIDE; a < ((i) + 1) * SIDE; a++)                                                                  \
-        for (int b = 0; b < (upto); b++)                                                                               \
-    sums[a][b] += d[a] * d[b]
-
-static void covary_row(const float *const *rows, int n, const float *means, double (*restrict sums)[PITCH])
+/* Pairs of a place of block row i with those in the lanes from a column on, over n places of the window. */
+static void covary_lanes(const double (*d)[WIDE], int n, int i, int column, VmafxSpeedSums sums)
 {
-    double d[PITCH] = { 0 };
+    Lanes s[SIDE], in;
 
+    for (int c = 0; c < SIDE; c++)
+        memcpy(&s[c], &sums[i * SIDE + c][column], sizeof *s);
     for (int j = 0; j < n; j++) {
-        for (int i = 0; i < SIDE; i++)
-            for (int c = 0; c < SIDE; c++)
-                d[i * SIDE + c] = (double)rows[i][j + c] - (double)means[i * SIDE + c];
-        COVARY(0, 8);
-        COVARY(1, 16);
-        COVARY(2, 16);
-        COVARY(3, 24);
-        COVARY(4, 32);
+        const double *at = d[j * SIDE + i];
+
+        memcpy(&in, (const double *)d[j * SIDE] + column, sizeof in);
+        s[0] += at[0] * in;
+        s[1] += at[1] * in;
+        s[2] += at[2] * in;
+        s[3] += at[3] * in;
+        s[4] += at[4] * in;
     }
+    for (int c = 0; c < SIDE; c++)
+        memcpy(&sums[i * SIDE + c][column], &s[c], sizeof *s);
+}
+
+#define AT_A_TIME 32
+
+static void covary_row(const float *const *rows, int n, const float *means, VmafxSpeedSums sums)
+{
+    double d[AT_A_TIME * SIDE][WIDE], mean[SIDE][WIDE] = { { 0 } };
+
+    for (int a = 0; a < N; a++)
+        mean[a / SIDE][a % SIDE] = (double)means[a];
+    for (int from = 0; from < n; from += AT_A_TIME) {
+        const int m = n - from < AT_A_TIME ? n - from : AT_A_TIME;
+
+        for (int j = 0; j < m; j++)
+            for (int i = 0; i < SIDE; i++)
+                for (int c = 0; c < WIDE; c++)
+                    d[j * SIDE + i][c] = (double)rows[i][from + j + c] - mean[i][c];
+        for (int i = 0; i < SIDE; i++)
+            for (int column = 0; column < (i + 1) * WIDE; column += LANES)
+                covary_lanes(d, m, i, column, sums);
+    }
+}
+
+/* Four rows of a product, or fewer, in the lanes from a column on; m from 0, a and b begin where the sums do. */
+static void multiply_lanes(const float *const *a, const float *b, size_t b_pitch, int n_terms, float *const *ret)
+{
+    Narrow s0 = { 0 }, s1 = { 0 }, s2 = { 0 }, s3 = { 0 }, in;
+
+    for (int m = 0; m < n_terms; m++) {
+        memcpy(&in, b + (size_t)m * b_pitch, sizeof in);
+        s0 += a[0][m] * in;
+        s1 += a[1][m] * in;
+        s2 += a[2][m] * in;
+        s3 += a[3][m] * in;
+    }
+    memcpy(ret[3], &s3, sizeof s3); /* where rows are fewer than four, the last ones are the first one again */
+    memcpy(ret[2], &s2, sizeof s2);
+    memcpy(ret[1], &s1, sizeof s1);
+    memcpy(ret[0], &s0, sizeof s0);
 }
 
 static void multiply(const VmafxSpeedMatrix a, const float *b, size_t b_pitch, int from, int first, int n, float *ret,
                      size_t ret_pitch)
 {
-    for (int i = from; i < N; i++) {
-        float *restrict out = ret + (size_t)i * ret_pitch;
+    for (int i = from; i < N; i += 4)
+        for (int j = first / COLUMNS * COLUMNS; j < n; j += NARROW) {
+            const float *a_rows[4];
+            float *ret_rows[4];
 
-        for (int j = first; j < n; j++)
-            out[j] = 0;
-        for (int m = from; m < N; m++) {
-            const float *restrict in = b + (size_t)m * b_pitch;
-            const float f = a[i][m];
-
-            for (int j = first; j < n; j++)
-                out[j] += f * in[j];
+            for (int r = 0; r < 4; r++) {
+                const int row = i + r < N ? i + r : i;
+                a_rows[r] = a[row] + from;
+                ret_rows[r] = ret + (size_t)row * ret_pitch + j;
+            }
+            multiply_lanes(a_rows, b + (size_t)from * b_pitch + j, b_pitch, N - from, ret_rows);
         }
-    }
 }
 
 static void block_energy(const float *x, const float *y, size_t pitch, int n, float *restrict ret)
