@@ -107,7 +107,7 @@ def models_and_features_that_cannot_be_used_give_5():
     need_models()
     pair()
     expect(score("--model", "vmaf_v9.9.9"), 5, "vmaf_v9.9.9")
-    expect(score("--feature", "float_psnr"), 5, "not available in this version")
+    expect(score("--feature", "float_ansnr"), 5, "not available in this version")
     expect(score("--feature", "vif=vif_enhn_gain_limit=1000"), 5, "vif_enhn_gain_limit")
     expect(score("--feature", "vif=egl=1"), 5, "egl")
     with open("bad.json", "w", encoding="utf-8") as f:

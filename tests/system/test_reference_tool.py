@@ -91,7 +91,7 @@ def the_exit_codes_are_the_reference_tools():
     expect(vmaf(*files, "-w", 64), 1)
     expect(vmaf("-r", "none.y4m", "-d", "dis.y4m"), 255, "none.y4m")
     expect(vmaf(*files, "-m", "version=vmaf_v9"), 255, "vmaf_v9")
-    expect(vmaf(*files, "-n", "--feature", "float_psnr"), 255, "not available in this version")
+    expect(vmaf(*files, "-n", "--feature", "float_ansnr"), 255, "not available in this version")
     expect(vmaf(*files, "-n", "--feature", "vif=vif_enhn_gain_limit=1000"), 255)
     expect(vmaf(*files, "-n", "--feature", "vif=no_such_option=1", "-q"), 0)
     expect(vmaf(*files, "-n", "--feature", "vif", "-o", "no/such/folder.xml"), 255, "no/such/folder.xml")

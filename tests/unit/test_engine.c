@@ -160,7 +160,7 @@ static void features_of_later_versions_are_told_from_unknown_ones(void **state)
     VmafxErrInfo info = { 0 };
 
     (void)state;
-    assert_int_equal(vmafx_engine_add_feature(engine, "float_psnr", NULL, true, &info), VMAFX_ERR_UNSUPPORTED);
+    assert_int_equal(vmafx_engine_add_feature(engine, "float_ansnr", NULL, true, &info), VMAFX_ERR_UNSUPPORTED);
     assert_non_null(strstr(info.message, "not available in this version"));
     assert_int_equal(vmafx_engine_add_feature(engine, "psnrr", NULL, true, &info), VMAFX_ERR_FEATURE);
 }
