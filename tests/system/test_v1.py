@@ -5,6 +5,8 @@ import os
 
 from fleet import Fleet
 from harness import Skip, case, expect, ffmpeg, load, main, need_models, run
+from mcp import Mcp
+from server import Server
 
 SHARED = os.path.join(os.environ.get("VMAFX_SHARED", ""), "models")
 
@@ -121,6 +123,22 @@ def a_job_takes_its_model_from_what_the_node_decodes():
         remote = load("fleet.json")
     assert remote["frames"] == local["frames"] and remote["models"][0]["version"] == "vmaf_v1.0.16_hfr_3d0h"
     assert "model auto: vmaf_v1.0.16_hfr_3d0h" in remote["adaptations"][0], remote["adaptations"]
+
+
+@case
+def servers_and_assistants_may_say_auto_too():
+    env = models()
+    pair("640x360", 50)
+    local = report("--model", "auto", env=env)
+    want = local["pooled"]["vmaf"]["mean"]
+    with Server(env=env) as server:
+        got = server.score({"reference": {"uri": os.path.abspath("ref.mkv")}, "distorted": {"uri": os.path.abspath("dis.mkv")},
+                            "models": [{"version": "auto"}]})
+        assert "model auto: vmaf_v1.0.16_hfr_3d0h" in json.dumps(got), got
+        assert str(want)[:12] in json.dumps(got), (want, got)
+    with Mcp(env=env) as mcp:
+        got = mcp.ok("score_videos", reference="ref.mkv", distorted="dis.mkv", models=["auto"])
+        assert got["model"] == "vmaf_v1.0.16_hfr_3d0h" and got["score"] == want, got
 
 
 @case
