@@ -130,26 +130,35 @@ static VmafxErr warn_about_kind(VmafxResult *result, const char *version)
                       better.why, better.version);
 }
 
-/* The banding measure of the v1 models takes what has fewer than 10 bits for dithered, and smooths it. */
-static VmafxErr warn_about_depth(VmafxResult *result, const char *version, const VmafxOptions *overloads)
+static bool says_depth(const VmafxOptions *overloads)
 {
-    int encoded = result->inputs[DIS].info.bpc;
-
     for (size_t i = 0; i < overloads->n; i++)
         if (!strcmp(overloads->items[i].key, "cambi.enc_bitdepth"))
-            return VMAFX_OK;
-    if (!vmafx_model_is_v1(version))
+            return true;
+    return false;
+}
+
+/* The banding measure of the v1 models takes what has fewer than 10 bits for dithered, and smooths it. Said once. */
+static VmafxErr warn_about_depth(VmafxResult *result, const VmafxPairOptions *o)
+{
+    int encoded = result->inputs[DIS].info.bpc;
+    size_t i = 0;
+
+    while (i < result->n_models &&
+           (!vmafx_model_is_v1(result->models[i].version) || says_depth(&o->models[i].overloads)))
+        i++;
+    if (i == result->n_models)
         return VMAFX_OK;
     if (result->bpc < 10)
         return score_note(&result->warnings,
                           "model %s is made for 10 bits per sample, these have %d: its measure of banding smooths such "
                           "pictures first, so scores of 8 and of 10 bits are not comparable",
-                          version, result->bpc);
+                          result->models[i].version, result->bpc);
     if (encoded > 0 && encoded < 10)
         return score_note(&result->warnings,
                           "the distorted video had %d bits per sample before it was converted to %d: with "
                           "cambi.enc_bitdepth=%d after the model's name, %s measures its banding as that of %d bits",
-                          encoded, result->bpc, encoded, version, encoded);
+                          encoded, result->bpc, encoded, result->models[i].version, encoded);
     return VMAFX_OK;
 }
 
@@ -163,10 +172,8 @@ static VmafxErr warn_about_models(VmafxResult *result, const VmafxPairOptions *o
         err = warn_about_size(result, version);
         if (!err)
             err = warn_about_kind(result, version);
-        if (!err)
-            err = warn_about_depth(result, version, &o->models[i].overloads);
     }
-    return err;
+    return err ? err : warn_about_depth(result, o);
 }
 
 VmafxErr score_adapt_pair(ScorePair *pair, VmafxErrInfo *reterr)
