@@ -237,6 +237,22 @@ static void compare_rows(const VmafxSpeedKernels *c, const VmafxSpeedKernels *k,
     release_row(got, n);
 }
 
+static void compare_conversions(const VmafxSpeedKernels *c, const VmafxSpeedKernels *k, int n)
+{
+    float *in = guarded_row(n), *want = guarded_row(n), *got = guarded_row(n);
+    const char *end = (const char *)(in + n);
+
+    c->convert8((const uint8_t *)(end - n), n, want);
+    k->convert8((const uint8_t *)(end - n), n, got);
+    assert_memory_equal(want, got, (size_t)n * sizeof *got);
+    c->convert16((const uint16_t *)(const void *)(end - 2 * n), 0.25F, n, want);
+    k->convert16((const uint16_t *)(const void *)(end - 2 * n), 0.25F, n, got);
+    assert_memory_equal(want, got, (size_t)n * sizeof *got);
+    release_row(in, n);
+    release_row(want, n);
+    release_row(got, n);
+}
+
 static void compare_products(const VmafxSpeedKernels *c, const VmafxSpeedKernels *k, int n, int from)
 {
     static VmafxSpeedMatrix a;
@@ -275,6 +291,7 @@ static void variants_equal_the_plain_kernels(void **state)
         for (int n = 1; n <= 70; n++) {
             compare_sums(&c, &k, n);
             compare_rows(&c, &k, n);
+            compare_conversions(&c, &k, n);
             compare_products(&c, &k, 1 + n / 2, n % N);
         }
     }

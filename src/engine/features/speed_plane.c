@@ -222,7 +222,7 @@ VmafxErr vmafx_speed_plane_init(VmafxSpeedPlane *p, const VmafxSpeedKernels *ker
                                 const VmafxSpeedSettings *settings, int w, int h)
 {
     *p = (VmafxSpeedPlane){ .settings = *settings, .kernels = kernels };
-    VmafxErr err = vmafx_speed_scale_init(&p->scale, w, h, settings->prescale, settings->method);
+    VmafxErr err = vmafx_speed_scale_init(&p->scale, kernels, w, h, settings->prescale, settings->method);
     if (err)
         return err;
     p->w = p->scale.w / STEP;

@@ -9,7 +9,7 @@
 #include <math.h>
 
 #include "base/base.h"
-#include "engine/features/float_rows.h"
+#include "engine/features/rows.h"
 
 int vmafx_speed_scaled(int n0, double prescale)
 {
@@ -81,11 +81,13 @@ static void sample_at(const VmafxSpeedScale *s, int x, float ratio, int n, int *
     }
 }
 
-VmafxErr vmafx_speed_scale_init(VmafxSpeedScale *s, int w0, int h0, double prescale, VmafxSpeedMethod method)
+VmafxErr vmafx_speed_scale_init(VmafxSpeedScale *s, const VmafxSpeedKernels *kernels, int w0, int h0, double prescale,
+                                VmafxSpeedMethod method)
 {
     static const int reach[] = { 1, 2, 4, 9 }, first[] = { 0, 0, -1, -4 };
 
-    *s = (VmafxSpeedScale){ .w0 = w0,
+    *s = (VmafxSpeedScale){ .kernels = kernels,
+                            .w0 = w0,
                             .h0 = h0,
                             .w = vmafx_speed_scaled(w0, prescale),
                             .h = vmafx_speed_scaled(h0, prescale),
@@ -134,12 +136,16 @@ static void difference_row(const VmafxSpeedSource *source, int y, float *restric
             ret[x] = (float)(((const uint16_t *)row)[x] - ((const uint16_t *)minus)[x]) * scale;
 }
 
-static void source_row(const VmafxSpeedSource *source, int y, float *ret)
+static void source_row(const VmafxSpeedScale *s, const VmafxSpeedSource *source, int y, float *ret)
 {
+    const VmafxPlane *plane = source->plane;
+
     if (source->minus)
         difference_row(source, y, ret);
+    else if (plane->bpc == 8)
+        s->kernels->convert8(vmafx_plane_row(plane, y), plane->w, ret);
     else
-        vmafx_float_row(source->plane, y, ret);
+        s->kernels->convert16(vmafx_plane_row(plane, y), 1.0F / (float)(1 << (plane->bpc - 8)), plane->w, ret);
 }
 
 static void bilinear_row(const VmafxSpeedScale *s, float dy, float *restrict ret)
@@ -178,12 +184,12 @@ void vmafx_speed_scale_row(const VmafxSpeedScale *s, const VmafxSpeedSource *sou
     float weight[VMAFX_SPEED_REACH_MAX] = { 0 };
 
     if (!s->resizes) {
-        source_row(source, y, ret);
+        source_row(s, source, y, ret);
         return;
     }
     sample_at(s, y, s->ratio_y, s->h0, index, weight);
     for (int i = 0; i < s->reach; i++)
-        source_row(source, index[i], s->rows[i]);
+        source_row(s, source, index[i], s->rows[i]);
     if (s->method == VMAFX_SPEED_NEAREST)
         for (int x = 0; x < s->w; x++)
             ret[x] = s->rows[0][s->index[x]];
