@@ -216,6 +216,30 @@ VMAFX_CHECK VmafxErr vmafx_engine_push(VmafxEngine *engine, const VmafxPlane *re
  */
 VMAFX_CHECK VmafxErr vmafx_engine_push_pictures(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis,
                                                 VmafxErrInfo *reterr);
+/**
+ * A picture that stays its owner's and is read where it is. The engine calls release once, when it has read the picture
+ * for the last time: from any thread, from within any call, and not after recall, finish or free have come back. It
+ * must be quick and not call the engine.
+ */
+typedef struct VmafxLoan {
+    void (*release)(void *owner); /* NULL: not lent, but copied */
+    void *owner;
+} VmafxLoan;
+
+/** Of one input so many pictures are lent at a time, at most; three of the reference are the least that gets on. */
+#define VMAFX_LENT_MAX(threads) ((threads) + 4)
+
+/**
+ * The same without a copy: rows begin at multiples of 64 bytes (else it is copied all the same), may be read up to the
+ * next such multiple, and no sample is above 2^bpc − 1. Both pictures are given back on failure too.
+ * @param loans  of the reference and the distorted picture; NULL: as vmafx_engine_push_pictures
+ */
+VMAFX_CHECK VmafxErr vmafx_engine_push_lent(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis,
+                                            const VmafxLoan loans[2], VmafxErrInfo *reterr);
+/** For whoever gives up before finish: has everything given back that is lent, once the workers are done with it. The
+    clip then has no further frame. NULL is fine. */
+void vmafx_engine_recall(VmafxEngine *engine);
+
 /** Whether a feature that was added reads chroma. */
 bool vmafx_engine_reads_chroma(const VmafxEngine *engine);
 

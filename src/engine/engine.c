@@ -72,7 +72,7 @@ struct VmafxEngine {
     size_t n_aggregates;
     uint32_t n_frames;
     uint32_t n_settled; /* from the first: derived and predicted */
-    bool finished;
+    bool finished, recalled;
 };
 
 VmafxErr vmafx_engine_new(const VmafxEngineSettings *settings, VmafxEngine **ret_engine)
@@ -636,10 +636,11 @@ VmafxErr vmafx_engine_push(VmafxEngine *engine, const VmafxPlane *ref, const Vma
                                       dis ? &(VmafxPicture){ .planes = { *dis } } : NULL, reterr);
 }
 
-VmafxErr vmafx_engine_push_pictures(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis,
-                                    VmafxErrInfo *reterr)
+/* Whether the pair can be the next frame, for which its row is made. */
+static VmafxErr begin_frame(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis, double **ret_row,
+                            VmafxErrInfo *reterr)
 {
-    if (engine->finished)
+    if (engine->finished || engine->recalled)
         return vmafx_fail(reterr, VMAFX_ERR_FINISHED, "a frame after the end of the clip");
     if (!ref || !dis || !ref->planes[0].data || !dis->planes[0].data)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID, "a frame without %s",
@@ -655,13 +656,41 @@ VmafxErr vmafx_engine_push_pictures(VmafxEngine *engine, const VmafxPicture *ref
     if (engine->n_frames == UINT32_MAX)
         return vmafx_fail(reterr, VMAFX_ERR_LIMIT, "more than %u frames", UINT32_MAX - 1);
 
-    double *row = vmafx_series_row_new(&engine->series, engine->n_frames);
-    if (!row)
+    *ret_row = vmafx_series_row_new(&engine->series, engine->n_frames);
+    if (!*ret_row)
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for the values of frame %u", engine->n_frames);
-    err = vmafx_pipeline_push(engine->pipeline, ref, dis, engine->n_frames, row, reterr);
+    return VMAFX_OK;
+}
+
+VmafxErr vmafx_engine_push_pictures(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis,
+                                    VmafxErrInfo *reterr)
+{
+    return vmafx_engine_push_lent(engine, ref, dis, NULL, reterr);
+}
+
+VmafxErr vmafx_engine_push_lent(VmafxEngine *engine, const VmafxPicture *ref, const VmafxPicture *dis,
+                                const VmafxLoan loans[2], VmafxErrInfo *reterr)
+{
+    double *row;
+    VmafxErr err = begin_frame(engine, ref, dis, &row, reterr);
+
+    if (err) {
+        vmafx_loans_end(loans);
+        return err;
+    }
+    err = vmafx_pipeline_push(engine->pipeline, ref, dis, loans, engine->n_frames, row, reterr);
     if (!err)
         engine->n_frames++;
     return err;
+}
+
+void vmafx_engine_recall(VmafxEngine *engine)
+{
+    if (!engine)
+        return;
+    engine->recalled = true;
+    if (engine->pipeline)
+        VMAFX_IGNORE(vmafx_pipeline_drain(engine->pipeline, NULL)); /* finish says it */
 }
 
 /* ---- Final values ---- */

@@ -12,10 +12,17 @@
 
 typedef struct Picture {
     VmafxPlane planes[3];
-    void *storage[3];
+    void *storage[3]; /* NULL: the planes are lent */
+    VmafxLoan loan;
     int refs;
-    struct Picture *next; /* in the free list */
+    struct Picture *next; /* in a free list */
 } Picture;
+
+/* Loans that end: they are collected with the lock held, and given back without it. */
+typedef struct Ended {
+    VmafxLoan loans[5];
+    int n;
+} Ended;
 
 typedef struct Job {
     uint32_t index;
@@ -33,8 +40,8 @@ struct VmafxPipeline {
 
     pthread_mutex_t lock; /* covers everything below */
     pthread_cond_t has_job, has_room;
-    Picture *free_pictures;
-    Job *queue; /* ring of depth jobs, in the order of their frames */
+    Picture *free_pictures, *free_lent; /* with storage, and without */
+    Job *queue;                         /* ring of depth jobs, in the order of their frames */
     int queue_head, n_queued, n_under_way;
     uint32_t *working; /* by worker: index of the frame it is at, or IDLE */
     bool stopping;
@@ -75,12 +82,22 @@ static Picture *picture_new(const VmafxShape *shape)
 }
 
 /* With the lock held. */
-static void unref(VmafxPipeline *pipeline, Picture *picture)
+static void unref(VmafxPipeline *pipeline, Picture *picture, Ended *ended)
 {
     if (!picture || --picture->refs)
         return;
-    picture->next = pipeline->free_pictures;
-    pipeline->free_pictures = picture;
+    Picture **list = picture->storage[0] ? &pipeline->free_pictures : &pipeline->free_lent;
+    if (picture->loan.release)
+        ended->loans[ended->n++] = picture->loan;
+    picture->loan = (VmafxLoan){ 0 };
+    picture->next = *list;
+    *list = picture;
+}
+
+static void give_back(const Ended *ended)
+{
+    for (int i = 0; i < ended->n; i++)
+        ended->loans[i].release(ended->loans[i].owner);
 }
 
 /* As much of it as there is room for. */
@@ -130,14 +147,19 @@ static void note_error(VmafxPipeline *pipeline, VmafxErr err, const VmafxErrInfo
     }
 }
 
-/* With the lock held. */
-static void finish_job(VmafxPipeline *pipeline, const Job *job)
+/* With the lock held; leave() follows once the loans have been given back, so that drain waits for that too. */
+static void unref_pictures(VmafxPipeline *pipeline, const Job *job, Ended *ended)
 {
-    unref(pipeline, job->ref);
-    unref(pipeline, job->dis);
-    unref(pipeline, job->earlier[0]);
-    unref(pipeline, job->earlier[1]);
-    unref(pipeline, job->earlier_dis);
+    unref(pipeline, job->ref, ended);
+    unref(pipeline, job->dis, ended);
+    unref(pipeline, job->earlier[0], ended);
+    unref(pipeline, job->earlier[1], ended);
+    unref(pipeline, job->earlier_dis, ended);
+}
+
+/* With the lock held. */
+static void leave(VmafxPipeline *pipeline)
+{
     pipeline->n_under_way--;
     pthread_cond_signal(&pipeline->has_room);
 }
@@ -171,7 +193,12 @@ static void *worker_main(void *opaque)
             pipeline->setup.frame_done(pipeline->setup.frame_done_ctx); /* before drain can come back */
             pthread_mutex_lock(&pipeline->lock);
         }
-        finish_job(pipeline, &job);
+        Ended ended = { 0 };
+        unref_pictures(pipeline, &job, &ended);
+        pthread_mutex_unlock(&pipeline->lock);
+        give_back(&ended);
+        pthread_mutex_lock(&pipeline->lock);
+        leave(pipeline);
     }
     pthread_mutex_unlock(&pipeline->lock);
     return NULL;
@@ -220,6 +247,27 @@ VmafxErr vmafx_pipeline_new(const VmafxPipelineSetup *setup, VmafxPipeline **ret
     return VMAFX_OK;
 }
 
+static void forget_history(VmafxPipeline *pipeline)
+{
+    Ended ended = { 0 };
+
+    pthread_mutex_lock(&pipeline->lock);
+    for (int i = 0; i < 2; i++)
+        unref(pipeline, VMAFX_TAKE(pipeline->history[i]), &ended);
+    unref(pipeline, VMAFX_TAKE(pipeline->last_dis), &ended);
+    pthread_mutex_unlock(&pipeline->lock);
+    give_back(&ended);
+}
+
+static void free_list(Picture *list)
+{
+    while (list) {
+        Picture *picture = list;
+        list = picture->next;
+        picture_free(picture);
+    }
+}
+
 void vmafx_pipeline_free(VmafxPipeline **pipeline_p)
 {
     VmafxPipeline *pipeline = *pipeline_p;
@@ -233,14 +281,9 @@ void vmafx_pipeline_free(VmafxPipeline **pipeline_p)
     for (int i = 0; i < pipeline->n_threads; i++)
         pthread_join(pipeline->threads[i], NULL);
 
-    unref(pipeline, pipeline->history[0]);
-    unref(pipeline, pipeline->history[1]);
-    unref(pipeline, pipeline->last_dis);
-    while (pipeline->free_pictures) {
-        Picture *picture = pipeline->free_pictures;
-        pipeline->free_pictures = picture->next;
-        picture_free(picture);
-    }
+    forget_history(pipeline);
+    free_list(pipeline->free_pictures);
+    free_list(pipeline->free_lent);
     pthread_cond_destroy(&pipeline->has_room);
     pthread_cond_destroy(&pipeline->has_job);
     pthread_mutex_destroy(&pipeline->lock);
@@ -251,32 +294,54 @@ void vmafx_pipeline_free(VmafxPipeline **pipeline_p)
     *pipeline_p = NULL;
 }
 
-/* A picture with one reference; with the lock held. */
-static Picture *take_picture(VmafxPipeline *pipeline)
+/* Whether kernels can read a picture where it is. */
+static bool can_be_lent(const VmafxShape *shape, const VmafxPicture *picture)
 {
-    Picture *picture = pipeline->free_pictures;
+    for (int i = 0; i < (shape->chroma ? 3 : 1); i++)
+        if ((uintptr_t)picture->planes[i].data % 64 || picture->planes[i].stride % 64)
+            return false;
+    return true;
+}
+
+static void lend(const VmafxShape *shape, const VmafxPicture *from, Picture *to)
+{
+    for (int i = 0; i < (shape->chroma ? 3 : 1); i++) {
+        to->planes[i] = from->planes[i];
+        vmafx_shape_plane(shape, i, &to->planes[i].w, &to->planes[i].h); /* chroma may be larger */
+    }
+}
+
+/* A picture with one reference, whose loan it becomes; with the lock held. */
+static Picture *take_picture(VmafxPipeline *pipeline, bool lent, VmafxLoan loan)
+{
+    Picture **list = lent ? &pipeline->free_lent : &pipeline->free_pictures, *picture = *list;
 
     if (picture)
-        pipeline->free_pictures = picture->next;
+        *list = picture->next;
     else
-        picture = picture_new(&pipeline->setup.shape);
-    if (picture)
+        picture = lent ? calloc(1, sizeof *picture) : picture_new(&pipeline->setup.shape);
+    if (picture) {
         picture->refs = 1;
+        picture->loan = lent ? loan : (VmafxLoan){ 0 };
+    }
     return picture;
 }
 
 /* Waits for room, then claims it and two pictures. With the lock held. */
-static VmafxErr claim(VmafxPipeline *pipeline, Job *job, VmafxErrInfo *reterr)
+static VmafxErr claim(VmafxPipeline *pipeline, const bool lent[2], const VmafxLoan loans[2], Job *job, Ended *ended,
+                      VmafxErrInfo *reterr)
 {
     while (pipeline->n_under_way == pipeline->depth && !pipeline->err)
         pthread_cond_wait(&pipeline->has_room, &pipeline->lock);
     if (pipeline->err)
         return vmafx_fail(reterr, pipeline->err, "%s", pipeline->err_info.message);
 
-    job->ref = take_picture(pipeline);
-    job->dis = job->ref ? take_picture(pipeline) : NULL;
+    job->ref = take_picture(pipeline, lent[0], loans[0]);
+    job->dis = job->ref ? take_picture(pipeline, lent[1], loans[1]) : NULL;
     if (!job->dis) {
-        unref(pipeline, job->ref);
+        if (job->ref)
+            job->ref->loan = (VmafxLoan){ 0 }; /* push gives it back */
+        unref(pipeline, job->ref, ended);
         return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory for frame %u", job->index);
     }
     for (int i = 0; i < 2; i++) {
@@ -284,7 +349,7 @@ static VmafxErr claim(VmafxPipeline *pipeline, Job *job, VmafxErrInfo *reterr)
         if (job->earlier[i])
             job->earlier[i]->refs++;
     }
-    unref(pipeline, pipeline->history[1]);
+    unref(pipeline, pipeline->history[1], ended);
     pipeline->history[1] = pipeline->history[0];
     pipeline->history[0] = job->ref;
     job->ref->refs++;
@@ -297,36 +362,66 @@ static VmafxErr claim(VmafxPipeline *pipeline, Job *job, VmafxErrInfo *reterr)
     return VMAFX_OK;
 }
 
-VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPicture *ref, const VmafxPicture *dis, uint32_t index,
-                             double *row, VmafxErrInfo *reterr)
+/* Once a frame has its place: what it is to be computed from. */
+static void fill(const VmafxShape *shape, const VmafxPicture *from, bool lent, VmafxLoan loan, Picture *to)
 {
+    if (lent) {
+        lend(shape, from, to);
+        return;
+    }
+    copy_picture(from, to);
+    if (loan.release)
+        loan.release(loan.owner);
+}
+
+VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPicture *ref, const VmafxPicture *dis,
+                             const VmafxLoan loans[2], uint32_t index, double *row, VmafxErrInfo *reterr)
+{
+    static const VmafxLoan none[2];
+    const VmafxShape *shape = &pipeline->setup.shape;
     Job job = { .index = index, .row = row };
     VmafxErrInfo info = { 0 };
+    Ended ended = { 0 };
 
+    loans = loans ? loans : none;
+    const bool lent[2] = { loans[0].release && can_be_lent(shape, ref), loans[1].release && can_be_lent(shape, dis) };
     pthread_mutex_lock(&pipeline->lock);
-    VmafxErr err = claim(pipeline, &job, reterr);
+    VmafxErr err = claim(pipeline, lent, loans, &job, &ended, reterr);
     pthread_mutex_unlock(&pipeline->lock);
-    if (err)
+    give_back(&ended);
+    if (err) {
+        vmafx_loans_end(loans);
         return err;
+    }
 
-    copy_picture(ref, job.ref);
-    copy_picture(dis, job.dis);
+    fill(shape, ref, lent[0], loans[0], job.ref);
+    fill(shape, dis, lent[1], loans[1], job.dis);
     if (!pipeline->n_threads)
         err = run(pipeline, 0, &job, &info);
 
+    ended.n = 0;
     pthread_mutex_lock(&pipeline->lock);
     if (pipeline->n_threads) {
         pipeline->queue[(pipeline->queue_head + pipeline->n_queued++) % pipeline->depth] = job;
         pthread_cond_signal(&pipeline->has_job);
     } else {
         note_error(pipeline, err, &info);
-        finish_job(pipeline, &job);
+        unref_pictures(pipeline, &job, &ended);
+        leave(pipeline);
     }
     pthread_mutex_unlock(&pipeline->lock);
+    give_back(&ended);
     pipeline->n_pushed++;
     if (!pipeline->n_threads && pipeline->setup.frame_done)
         pipeline->setup.frame_done(pipeline->setup.frame_done_ctx);
     return err ? vmafx_fail(reterr, err, "%s", info.message) : VMAFX_OK;
+}
+
+void vmafx_loans_end(const VmafxLoan loans[2])
+{
+    for (int i = 0; loans && i < 2; i++)
+        if (loans[i].release)
+            loans[i].release(loans[i].owner);
 }
 
 VmafxErr vmafx_pipeline_done(VmafxPipeline *pipeline, uint32_t *ret_done, VmafxErrInfo *reterr)
@@ -355,5 +450,6 @@ VmafxErr vmafx_pipeline_drain(VmafxPipeline *pipeline, VmafxErrInfo *reterr)
     if (err)
         VMAFX_IGNORE(vmafx_fail(reterr, err, "%s", pipeline->err_info.message)); /* only fills in the message */
     pthread_mutex_unlock(&pipeline->lock);
+    forget_history(pipeline);
     return err;
 }

@@ -32,11 +32,17 @@ VMAFX_CHECK VmafxErr vmafx_pipeline_new(const VmafxPipelineSetup *setup, VmafxPi
 void vmafx_pipeline_free(VmafxPipeline **pipeline);
 
 /**
- * Copies both pictures and queues the frame; waits while too many are under way. Samples above 2^bpc − 1 become that.
+ * Queues a frame; waits while too many are under way. Pictures without a loan are copied, and so are those whose rows
+ * do not begin at multiples of 64 bytes; samples above 2^bpc − 1 become that. What is lent (<vmafx/engine.h>) is given
+ * back, sooner or later, on failure too.
+ * @param loans  of both; NULL: none
  * @return the first error any frame has had so far
  */
 VMAFX_CHECK VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPicture *ref, const VmafxPicture *dis,
-                                         uint32_t index, double *row, VmafxErrInfo *reterr);
+                                         const VmafxLoan loans[2], uint32_t index, double *row, VmafxErrInfo *reterr);
+
+/** Gives both back. @param loans  may be NULL, and so may be their functions */
+void vmafx_loans_end(const VmafxLoan loans[2]);
 
 /**
  * How many frames, from the first, are done: the rows of those are the caller's to read. From the thread that pushes.
@@ -44,6 +50,6 @@ VMAFX_CHECK VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPic
  */
 VMAFX_CHECK VmafxErr vmafx_pipeline_done(VmafxPipeline *pipeline, uint32_t *ret_done, VmafxErrInfo *reterr);
 
-/** Waits until nothing is under way. @return the first error any frame has had */
+/** Waits until nothing is under way, and gives back what was lent. @return the first error any frame has had */
 VMAFX_CHECK VmafxErr vmafx_pipeline_drain(VmafxPipeline *pipeline, VmafxErrInfo *reterr);
 #endif

@@ -25,6 +25,7 @@ struct VmafxRaw {
     bool keeps_rest;
     off_t size;          /* of a regular file when it was opened; else 0 */
     unsigned char *luma; /* and behind it the rest, if that is kept */
+    unsigned char *into; /* where the next luma goes; NULL: to the one above */
     uint64_t frame;      /* index of the next one */
 };
 
@@ -425,8 +426,19 @@ static bool read_rest(VmafxRaw *raw, size_t *ret_got)
     return got == raw->rest_bytes;
 }
 
+void vmafx_raw_into(VmafxRaw *raw, const VmafxPlane *luma)
+{
+    const VmafxRawFormat *f = &raw->format;
+    bool same = luma->w == f->w && luma->h == f->h && luma->bpc == f->bpc;
+
+    raw->into = same && !raw->keeps_rest && luma->stride * f->h == (ptrdiff_t)raw->luma_bytes
+                    ? (unsigned char *)(uintptr_t)luma->data
+                    : NULL;
+}
+
 VmafxErr vmafx_raw_next(VmafxRaw *raw, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr)
 {
+    unsigned char *luma = raw->into ? VMAFX_TAKE(raw->into) : raw->luma;
     size_t sample = raw->format.bpc > 8 ? 2 : 1, got;
     bool more = true;
 
@@ -438,7 +450,7 @@ VmafxErr vmafx_raw_next(VmafxRaw *raw, VmafxPlane *ret_luma, bool *ret_more, Vma
         }
     }
     errno = 0;
-    got = fread(raw->luma, 1, raw->luma_bytes, raw->file);
+    got = fread(luma, 1, raw->luma_bytes, raw->file);
     if (!got && !raw->y4m && feof(raw->file) && !ferror(raw->file)) {
         *ret_more = false;
         return VMAFX_OK;
@@ -448,7 +460,7 @@ VmafxErr vmafx_raw_next(VmafxRaw *raw, VmafxPlane *ret_luma, bool *ret_more, Vma
     if (!read_rest(raw, &got))
         return cut(raw, got, raw->rest_bytes, "chroma", reterr);
 
-    *ret_luma = (VmafxPlane){ raw->luma, (ptrdiff_t)((size_t)raw->format.w * sample), raw->format.w, raw->format.h,
+    *ret_luma = (VmafxPlane){ luma, (ptrdiff_t)((size_t)raw->format.w * sample), raw->format.w, raw->format.h,
                               raw->format.bpc };
     *ret_more = true;
     raw->frame++;

@@ -46,6 +46,8 @@ VMAFX_CHECK VmafxErr vmafx_raw_open(int fd, VmafxPipe *pipe, const char *name, c
                                     VmafxRaw **ret_raw, VmafxVideoInfo *ret_info, VmafxErrInfo *reterr);
 void vmafx_raw_close(VmafxRaw **raw);
 
+/** As vmafx_reader_into. */
+void vmafx_raw_into(VmafxRaw *raw, const VmafxPlane *luma);
 /** As vmafx_reader_next. */
 VMAFX_CHECK VmafxErr vmafx_raw_next(VmafxRaw *raw, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr);
 

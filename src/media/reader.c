@@ -227,6 +227,12 @@ VmafxErr vmafx_reader_keep_chroma(VmafxReader *reader, VmafxErrInfo *reterr)
     return reader->raw ? vmafx_raw_keep_chroma(reader->raw, reterr) : VMAFX_OK;
 }
 
+void vmafx_reader_into(VmafxReader *reader, const VmafxPlane *luma)
+{
+    if (reader->raw)
+        vmafx_raw_into(reader->raw, luma);
+}
+
 static VmafxChroma chroma_of(VmafxPixFmt pix)
 {
     static const VmafxChroma of[] = { [VMAFX_PIX_420] = VMAFX_CHROMA_420,

@@ -81,6 +81,13 @@ const VmafxVideoInfo *vmafx_reader_info(const VmafxReader *reader);
  */
 VMAFX_CHECK VmafxErr vmafx_reader_next(VmafxReader *reader, VmafxPlane *ret_luma, bool *ret_more, VmafxErrInfo *reterr);
 
+/**
+ * Where the next frame's luma may be written, when that saves a copy (a raw file whose rows have that length; chroma is
+ * not wanted): the plane that comes next is then this one, else the reader's own as ever. For one frame.
+ * @param luma  writable; w, h and bpc as the video has them, else it is ignored
+ */
+void vmafx_reader_into(VmafxReader *reader, const VmafxPlane *luma);
+
 /** Before the first frame: chroma is wanted as well, else it may be passed over. VMAFX_ERR_NOMEM */
 VMAFX_CHECK VmafxErr vmafx_reader_keep_chroma(VmafxReader *reader, VmafxErrInfo *reterr);
 /**

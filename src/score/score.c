@@ -34,6 +34,7 @@ static void pair_done(ScorePair *pair)
     score_digests_done(&pair->digests);
     score_input_stop(&pair->inputs[REF]); /* both, before either's lock goes: they nudge at both */
     score_input_stop(&pair->inputs[DIS]);
+    vmafx_engine_recall(pair->result->engine); /* when it broke off, workers still read what the inputs own */
     score_input_done(&pair->inputs[REF]);
     score_input_done(&pair->inputs[DIS]);
 }
@@ -72,10 +73,10 @@ static long tell_scored(ScorePair *pair, bool all)
 }
 
 /* Waits for the next frame of an input; NULL at its end, when the other one has failed, and when cancelled. */
-static const VmafxPicture *wait_for_frame(ScorePair *pair, ScoreInput *in)
+static ScoreSlot *wait_for_frame(ScorePair *pair, ScoreInput *in)
 {
     ScoreInput *other = &pair->inputs[in == &pair->inputs[REF] ? DIS : REF];
-    const VmafxPicture *frame = NULL;
+    ScoreSlot *frame = NULL;
 
     for (;;) {
         long ms = tell_scored(pair, false);
@@ -87,7 +88,7 @@ static const VmafxPicture *wait_for_frame(ScorePair *pair, ScoreInput *in)
             in_time = score_sync_wait_until(&in->sync, &until);
         enough |= in->ended;
         if (in->filled > 0)
-            frame = &in->slots[in->head];
+            frame = in->queue[in->head];
         in->nudged = false;
         pthread_mutex_unlock(&in->sync.lock);
         if (frame || enough)
@@ -134,7 +135,7 @@ static VmafxErr end_broken(ScorePair *pair, int which, VmafxErr why, const Vmafx
 }
 
 /* Both are at their last frame, or one is: says how the pair ended. */
-static VmafxErr end_pair(ScorePair *pair, const VmafxPicture *ref, const VmafxPicture *dis, VmafxErrInfo *reterr)
+static VmafxErr end_pair(ScorePair *pair, const ScoreSlot *ref, const ScoreSlot *dis, VmafxErrInfo *reterr)
 {
     const bool ended[2] = { !ref, !dis };
     VmafxResult *result = pair->result;
@@ -187,8 +188,8 @@ static VmafxErr score_frames(ScorePair *pair, VmafxErrInfo *reterr)
     VmafxResult *result = pair->result;
 
     for (;;) {
-        const VmafxPicture *ref = wait_for_frame(pair, &pair->inputs[REF]);
-        const VmafxPicture *dis = wait_for_frame(pair, &pair->inputs[DIS]);
+        ScoreSlot *ref = wait_for_frame(pair, &pair->inputs[REF]);
+        ScoreSlot *dis = wait_for_frame(pair, &pair->inputs[DIS]);
 
         if (pair->cancelled)
             return VMAFX_OK;
@@ -197,9 +198,10 @@ static VmafxErr score_frames(ScorePair *pair, VmafxErrInfo *reterr)
         VmafxScoreTimes times = times_of(pair);
         vmafx_score_trace_frame(&pair->trace, result->frames, score_seconds_since(&pair->started, CLOCK_MONOTONIC),
                                 &times);
-        VmafxErr err = vmafx_engine_push_pictures(result->engine, ref, dis, reterr);
+        const VmafxLoan loans[2] = { { score_slot_release, ref }, { score_slot_release, dis } };
+        VmafxErr err = vmafx_engine_push_lent(result->engine, &ref->picture, &dis->picture, loans, reterr);
         if (!err)
-            err = score_onnx_frame(result, result->frames, &ref->planes[0], &dis->planes[0], reterr);
+            err = score_onnx_frame(result, result->frames, &ref->picture.planes[0], &dis->picture.planes[0], reterr);
         if (err)
             return err;
         score_input_release(&pair->inputs[REF]);

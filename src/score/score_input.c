@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * One input while it is read: a thread decodes, converts and copies into a queue of luma planes that are allocated
- * once. It waits while the queue is full, and ends at the end of the video, at an error, or when it is told to.
+ * One input while it is read: a thread decodes and converts into pictures that are allocated once, and queues them. The
+ * engine reads them where they are, and gives them back. The thread waits while the queue is full, and ends at the end
+ * of the video, at an error, or when it is told to.
  */
 
 #include "score/score_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -26,13 +28,32 @@ VmafxErr score_input_read(ScoreInput *in, VmafxPicture *ret, bool *ret_more, Vma
     return err;
 }
 
-/* As much of it as there is room for: chroma is rounded down. */
+/* What no sample of that depth can be, and a file may have all the same, becomes the largest. */
+static void limit_samples(uint16_t *row, int w, int bpc)
+{
+    const uint16_t peak = (uint16_t)((1u << bpc) - 1);
+    uint16_t seen = 0;
+
+    for (int x = 0; x < w; x++)
+        seen |= row[x];
+    for (int x = 0; x < w && seen > peak; x++)
+        row[x] = VMAFX_MIN(row[x], peak);
+}
+
+/* As much of it as there is room for: chroma is rounded down. Nothing to copy where the reader has read into it. */
 static void copy_plane(const VmafxPlane *to, const VmafxPlane *from)
 {
     size_t bytes = (size_t)to->w * (to->bpc > 8 ? 2 : 1);
+    bool limited = to->bpc > 8 && to->bpc < 16, there = to->data == from->data;
 
-    for (int y = 0; y < to->h; y++)
-        memcpy((char *)(uintptr_t)to->data + y * to->stride, (const char *)from->data + y * from->stride, bytes);
+    for (int y = 0; y < to->h && (limited || !there); y++) {
+        void *row = (char *)(uintptr_t)to->data + y * to->stride;
+
+        if (!there)
+            memcpy(row, (const char *)from->data + y * from->stride, bytes);
+        if (limited)
+            limit_samples(row, to->w, to->bpc);
+    }
 }
 
 /* The next frame that is to be scored, converted. At the end *ret_more is false. */
@@ -56,7 +77,7 @@ static VmafxErr next_frame(ScoreInput *in, VmafxPicture *ret, bool *ret_more, Vm
     return err ? vmafx_fail(reterr, err, "cannot convert a frame of '%s': %s", in->path, vmafx_err_text(err)) : err;
 }
 
-/* The queue's pictures have that shape; chroma may be larger. */
+/* The slots' pictures have that shape; chroma may be larger. */
 static bool fits(const VmafxPicture *slot, const VmafxPicture *picture)
 {
     const VmafxPlane *a = &slot->planes[0], *b = &picture->planes[0];
@@ -68,16 +89,65 @@ static bool fits(const VmafxPicture *slot, const VmafxPicture *picture)
     return fits;
 }
 
-/* Waits for room. False when nobody wants more. */
-static bool wait_for_room(ScoreInput *in, unsigned *ret_slot)
+static VmafxErr make_slot(ScoreInput *in, ScoreSlot *slot)
 {
+    const VmafxResult *result = in->pair->result;
+    VmafxPicture *picture = &slot->picture;
+
+    slot->input = in;
+    picture->chroma = result->chroma;
+    for (int p = 0; p < (picture->chroma ? 3 : 1); p++) {
+        int w = p && picture->chroma != VMAFX_CHROMA_444 ? result->w / 2 : result->w;
+        int h = p && picture->chroma == VMAFX_CHROMA_420 ? result->h / 2 : result->h;
+        size_t stride = ((size_t)w * (result->bpc > 8 ? 2 : 1) + 63) / 64 * 64;
+
+        slot->memory[p] = vmafx_alloc_aligned((size_t)VMAFX_MAX(h, 1), VMAFX_MAX(stride, (size_t)64));
+        if (!slot->memory[p])
+            return VMAFX_ERR_NOMEM;
+        picture->planes[p] =
+            (VmafxPlane){ .data = slot->memory[p], .stride = (ptrdiff_t)stride, .w = w, .h = h, .bpc = result->bpc };
+    }
+    return VMAFX_OK;
+}
+
+/* Waits for room in the queue and a slot that nobody uses; *ret NULL: nobody wants more. VMAFX_ERR_NOMEM */
+static VmafxErr wait_for_room(ScoreInput *in, ScoreSlot **ret)
+{
+    ScoreSlot *slot = NULL;
+    VmafxErr err = VMAFX_OK;
+
     pthread_mutex_lock(&in->sync.lock);
-    while (in->filled == SCORE_QUEUE_FRAMES && !in->stop)
+    while ((in->filled == SCORE_QUEUE_FRAMES || (!in->free && in->n_made == in->n_slots)) && !in->stop)
         pthread_cond_wait(&in->sync.changed, &in->sync.lock);
     bool go_on = !in->stop;
-    *ret_slot = (in->head + in->filled) % SCORE_QUEUE_FRAMES;
+    if (go_on && in->free) {
+        slot = in->free;
+        in->free = slot->next;
+    }
     pthread_mutex_unlock(&in->sync.lock);
-    return go_on;
+    if (go_on && !slot) {
+        slot = &in->slots[in->n_made++];
+        err = make_slot(in, slot);
+    }
+    *ret = slot;
+    return err;
+}
+
+void score_slot_release(void *opaque)
+{
+    ScoreSlot *slot = opaque;
+    ScoreInput *in = slot->input;
+
+    pthread_mutex_lock(&in->sync.lock);
+    if (--slot->users == 0) {
+        bool scarce = !in->free && in->n_made == in->n_slots;
+
+        slot->next = in->free;
+        in->free = slot;
+        if (scarce)
+            pthread_cond_broadcast(&in->sync.changed);
+    }
+    pthread_mutex_unlock(&in->sync.lock);
 }
 
 void score_nudge(void *ctx)
@@ -94,33 +164,52 @@ void score_nudge(void *ctx)
     }
 }
 
+/* Users: who takes it from the queue, and the engine. */
+static void enqueue(ScoreInput *in, ScoreSlot *slot)
+{
+    pthread_mutex_lock(&in->sync.lock);
+    slot->users = 2;
+    in->queue[(in->head + in->filled++) % SCORE_QUEUE_FRAMES] = slot;
+    pthread_cond_broadcast(&in->sync.changed);
+    pthread_mutex_unlock(&in->sync.lock);
+}
+
+/* *ret_more false: the video has ended. */
+static VmafxErr fill_slot(ScoreInput *in, ScoreSlot *slot, bool *ret_more, VmafxErrInfo *reterr)
+{
+    do {
+        VmafxPicture picture;
+
+        if (!in->converters[0] && !slot->picture.chroma)
+            vmafx_reader_into(in->reader, &slot->picture.planes[0]);
+        VmafxErr err = next_frame(in, &picture, ret_more, reterr);
+        if (!err && *ret_more && in->to_skip == 0 && !fits(&slot->picture, &picture))
+            err = vmafx_fail(reterr, VMAFX_ERR_MISMATCH, "the size or depth of '%s' changes midway", in->path);
+        if (err || !*ret_more)
+            return err;
+        for (int p = 0; in->to_skip == 0 && p < (picture.chroma ? 3 : 1); p++)
+            copy_plane(&slot->picture.planes[p], &picture.planes[p]);
+    } while (in->to_skip > 0 && in->to_skip--);
+    return VMAFX_OK;
+}
+
 static void *read_frames(void *arg)
 {
     ScoreInput *in = arg;
     VmafxErrInfo info = { 0 };
     VmafxErr err = VMAFX_OK;
     bool more = true;
-    unsigned slot;
 
-    while (in->to_give != 0 && wait_for_room(in, &slot)) {
-        VmafxPicture picture;
+    while (in->to_give != 0) {
+        ScoreSlot *slot;
 
-        err = next_frame(in, &picture, &more, &info);
-        if (!err && more && in->to_skip == 0 && !fits(&in->slots[0], &picture))
-            err = vmafx_fail(&info, VMAFX_ERR_MISMATCH, "the size or depth of '%s' changes midway", in->path);
-        if (err || !more)
+        err = wait_for_room(in, &slot);
+        if (!err && slot)
+            err = fill_slot(in, slot, &more, &info);
+        if (err || !slot || !more)
             break;
-        if (in->to_skip > 0) {
-            in->to_skip--;
-            continue;
-        }
-        for (int p = 0; p < (picture.chroma ? 3 : 1); p++)
-            copy_plane(&in->slots[slot].planes[p], &picture.planes[p]);
         in->to_give -= in->to_give > 0;
-        pthread_mutex_lock(&in->sync.lock);
-        in->filled++;
-        pthread_cond_broadcast(&in->sync.changed);
-        pthread_mutex_unlock(&in->sync.lock);
+        enqueue(in, slot);
     }
     if (in == &in->pair->inputs[DIS])
         score_encode_ended(in->pair, err, !more);
@@ -140,39 +229,15 @@ int64_t score_frames_before(const VmafxPairOptions *o, int which)
     return (which == REF ? o->skip_ref : o->skip_dis) + o->first;
 }
 
-static VmafxErr make_slot(ScoreInput *in, size_t slot)
-{
-    const VmafxResult *result = in->pair->result;
-    VmafxPicture *picture = &in->slots[slot];
-
-    picture->chroma = result->chroma;
-    for (int p = 0; p < (picture->chroma ? 3 : 1); p++) {
-        int w = p && picture->chroma != VMAFX_CHROMA_444 ? result->w / 2 : result->w;
-        int h = p && picture->chroma == VMAFX_CHROMA_420 ? result->h / 2 : result->h;
-        size_t stride = ((size_t)w * (result->bpc > 8 ? 2 : 1) + 63) / 64 * 64;
-
-        in->memory[slot][p] = vmafx_alloc_aligned((size_t)VMAFX_MAX(h, 1), VMAFX_MAX(stride, (size_t)64));
-        if (!in->memory[slot][p])
-            return VMAFX_ERR_NOMEM;
-        picture->planes[p] = (VmafxPlane){
-            .data = in->memory[slot][p], .stride = (ptrdiff_t)stride, .w = w, .h = h, .bpc = result->bpc
-        };
-    }
-    return VMAFX_OK;
-}
-
 VmafxErr score_input_start(ScorePair *pair, int which)
 {
     ScoreInput *in = &pair->inputs[which];
-    VmafxErr err = VMAFX_OK;
 
     in->to_skip = score_frames_before(pair->options, which);
     in->to_give = pair->options->count > 0 ? pair->options->count : -1;
-    for (size_t i = 0; !err && i < SCORE_QUEUE_FRAMES; i++)
-        err = make_slot(in, i);
-    if (err)
-        return err;
-    if (pthread_create(&in->thread, NULL, read_frames, in))
+    in->n_slots = SCORE_QUEUE_FRAMES + VMAFX_LENT_MAX((size_t)pair->options->threads);
+    in->slots = calloc(in->n_slots, sizeof *in->slots);
+    if (!in->slots || pthread_create(&in->thread, NULL, read_frames, in))
         return VMAFX_ERR_NOMEM;
     in->running = true;
     return VMAFX_OK;
@@ -189,10 +254,12 @@ bool score_input_is_broken(ScoreInput *in)
 void score_input_release(ScoreInput *in)
 {
     pthread_mutex_lock(&in->sync.lock);
+    ScoreSlot *slot = in->queue[in->head];
     in->head = (in->head + 1) % SCORE_QUEUE_FRAMES;
     in->filled--;
     pthread_cond_broadcast(&in->sync.changed);
     pthread_mutex_unlock(&in->sync.lock);
+    score_slot_release(slot);
 }
 
 VmafxErr score_input_ending(ScoreInput *in, VmafxErrInfo *ret)
@@ -222,7 +289,8 @@ void score_input_done(ScoreInput *in)
     for (int p = 0; p < 3; p++)
         vmafx_converter_free(&in->converters[p]);
     vmafx_reader_close(&in->reader);
-    for (size_t i = 0; i < SCORE_QUEUE_FRAMES; i++)
+    for (size_t i = 0; i < in->n_made; i++)
         for (int p = 0; p < 3; p++)
-            vmafx_free_p(&in->memory[i][p]);
+            free(in->slots[i].memory[p]);
+    free(in->slots);
 }

@@ -56,6 +56,15 @@ double score_seconds_since(const struct timespec *from, clockid_t clock);
 
 /* ---- What a scoring consists of ---- */
 
+/* A picture that is read into, queued, and lent to the engine. */
+typedef struct ScoreSlot {
+    struct ScoreInput *input;
+    VmafxPicture picture;
+    void *memory[3];
+    int users;              /* queue or caller, and the engine; covered by the input's lock, as is next */
+    struct ScoreSlot *next; /* in the free list */
+} ScoreSlot;
+
 /* One input while it is read. What the lock covers is written by the reader and read by the caller. */
 typedef struct ScoreInput {
     struct ScorePair *pair;
@@ -64,14 +73,15 @@ typedef struct ScoreInput {
     VmafxConverter *converters[3]; /* NULL: these planes are taken as they come */
     VmafxPicture pending;          /* the frame that was read to learn the format; without data afterwards */
     int64_t to_skip, to_give;      /* to_give < 0: all */
-    VmafxPicture slots[SCORE_QUEUE_FRAMES];
-    void *memory[SCORE_QUEUE_FRAMES][3];
+    ScoreSlot *slots;              /* enough for queue and engine; pictures are made when they are first needed */
+    size_t n_slots, n_made;        /* n_made: the thread's */
     pthread_t thread;
     bool running;
     atomic_uint_fast64_t decode_ns; /* a plain counter: time spent in the reader, but not in an encoder */
     double encode_s;                /* spent in the encoder, as the reader said last; the thread's */
 
-    ScoreSync sync; /* its lock covers everything below, and the slots by turns */
+    ScoreSync sync; /* its lock covers everything below */
+    ScoreSlot *queue[SCORE_QUEUE_FRAMES], *free;
     unsigned head, filled;
     bool ended, stop;
     bool nudged;  /* something else happened that the caller, who may wait here, should look at */
@@ -122,8 +132,10 @@ VMAFX_CHECK VmafxErr score_input_read(ScoreInput *in, VmafxPicture *ret, bool *r
 int64_t score_frames_before(const VmafxPairOptions *o, int which);
 /** Allocates the queue and starts the thread; the input's sync has been made. VMAFX_ERR_NOMEM */
 VMAFX_CHECK VmafxErr score_input_start(ScorePair *pair, int which);
-/** The caller has used the frame at the head of the queue. */
+/** The caller has used the frame at the head of the queue, and has given it to the engine as a loan. */
 void score_input_release(ScoreInput *in);
+/** One user less of a slot: the release of a VmafxLoan. Any thread. */
+void score_slot_release(void *slot);
 /** It has failed, and what it gave before is used up: there will be no further pair. */
 bool score_input_is_broken(ScoreInput *in);
 /** Why an input gave no more frames, once it has ended. */
