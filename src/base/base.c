@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/url.h"
 
 const char *vmafx_err_text(VmafxErr err)
 {
@@ -111,6 +112,7 @@ VmafxErr vmafx_fail(VmafxErrInfo *reterr, VmafxErr err, const char *fmt, ...)
         vsnprintf(reterr->message, sizeof reterr->message, fmt, args);
         va_end(args);
         vmafx_text_mend(reterr->message);
+        vmafx_urls_hide(reterr->message); /* it goes to logs, spans, answers and other people */
     }
     return err;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/complaints.h"
 #include "base/config.h"
 
 #define VALUE_MAX_BYTES 4096
@@ -297,6 +298,7 @@ int vmafx_settings_read(const VmafxProgramInfo *program, int argc, char **argv, 
 {
     VMAFX_AUTO(vmafx_settings_free) VmafxSettings *settings = calloc(1, sizeof *settings);
 
+    vmafx_complaints_hide_urls();
     if (settings)
         settings->values = calloc(program->n_settings + 1, sizeof *settings->values);
     if (!settings || !settings->values) {

@@ -199,6 +199,11 @@ static void redact(const char *uri, Shown *out)
     size_t path_len = strcspn(end, "?#");
     bool query = end[path_len] == '?';
 
+    if (!has_scheme && (starts(uri, "http:") || starts(uri, "https:"))) { /* a slash was forgotten */
+        show(out, uri, strcspn(uri, ":") + 1);
+        show(out, ELLIPSIS, strlen(ELLIPSIS));
+        return;
+    }
     /* text may be overwritten from here on, but only behind what is still read */
     show(out, uri, (size_t)(authority - uri));
     if (!is_plain_authority(host, (size_t)(end - host))) {
@@ -223,6 +228,70 @@ void vmafx_url_redact(const char *uri, char *ret, size_t size)
     else
         redact(uri, &out);
     ret[out.len] = 0;
+}
+
+static bool is_scheme_byte(char c)
+{
+    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+}
+
+/* At the quote that closes what is before; a quote within is followed by something else than an end of what is quoted.
+ */
+static char *end_of_hidden(char *url, const char *text)
+{
+    char quote = url > text ? url[-1] : 0;
+
+    if (quote != '\'' && quote != '"' && quote != '`')
+        return url + strcspn(url, " \t\r\n");
+    for (char *at = url; *at; at++)
+        if (*at == quote && (!at[1] || strchr(" \t\r\n,.;:)]}?", at[1])))
+            return at;
+    return url + strlen(url);
+}
+
+/* from … end becomes what it may be shown as, and what follows moves up; its new end. */
+static char *hide(char *from, char *end, bool whole)
+{
+    char saved = *end;
+
+    *end = 0;
+    if (whole)
+        snprintf(from, (size_t)(end - from) + 1, "%s", end - from < (ptrdiff_t)strlen(ELLIPSIS) ? "" : ELLIPSIS);
+    else
+        vmafx_url_redact(from, from, (size_t)(end - from) + 1);
+    char *shown_end = from + strlen(from);
+    *end = saved;
+    memmove(shown_end, end, strlen(end) + 1);
+    return shown_end;
+}
+
+static bool is_behind(const char *from, const char *end, const char *word)
+{
+    size_t len = strlen(word);
+
+    return (size_t)(end - from) >= len && !strncasecmp(end - len, word, len);
+}
+
+void vmafx_urls_hide(char *text)
+{
+    for (char *at = text; (at = strchr(at, '/'));) {
+        char *url;
+
+        if (at[1] == '/' && at > text && strchr("'\"`", at[-1])) { /* what stood behind a scheme that was cut off */
+            at = hide(at + 2, end_of_hidden(at, text), true);
+        } else if (at > text && at[-1] == ':') {
+            for (url = at - 1; url > text && is_scheme_byte(url[-1]);)
+                url--;
+            if (at[1] == '/' && url < at - 1)
+                at = hide(url, end_of_hidden(url, text), false);
+            else if (is_behind(url, at - 1, "http") || is_behind(url, at - 1, "https"))
+                at = hide(at + 1, end_of_hidden(url, text), true);
+            else
+                at++;
+        } else {
+            at++;
+        }
+    }
 }
 
 void vmafx_uri_name(const char *uri, char *ret, size_t size)

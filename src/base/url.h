@@ -59,6 +59,13 @@ const char *vmafx_uri_upload_digest(const char *uri);
  */
 void vmafx_url_redact(const char *uri, char *ret, size_t size);
 
+/**
+ * Redacts, as vmafx_url_redact does, each URL within a sentence: what has "://" in it, up to the closing quote where it
+ * stands in quotes, else to the next blank. What is left of a URL that was taken apart ("//user:…" in quotes, "https:/user:…")
+ * goes altogether. The text never gets longer, so that the ellipsis of a short one may be missing.
+ */
+void vmafx_urls_hide(char *text);
+
 /** The last segment of its path, for names: "a.mp4"; the whole redacted text where there is none. Cut to size. */
 void vmafx_uri_name(const char *uri, char *ret, size_t size);
 #endif

@@ -89,11 +89,11 @@ void vmafx_client_close(VmafxClient **client)
 VmafxErr client_explained(const VmafxClient *client, VmafxErr err, const VmafxErrInfo *info, VmafxErrInfo *reterr)
 {
     if (err == VMAFX_ERR_UNREACHABLE && client->kind)
-        return vmafx_fail(reterr, err, "cannot reach a %s at %s (%.160s). Is it running, and is that its gRPC port?",
+        return vmafx_fail(reterr, err, "cannot reach a %s at '%s' (%.160s). Is it running, and is that its gRPC port?",
                           client->kind, client->address, info->message);
     if (err == VMAFX_ERR_UNREACHABLE)
         return vmafx_fail(reterr, err,
-                          "cannot reach a controller at %s (%.160s). Is it running? `vmafx dev` starts one here; "
+                          "cannot reach a controller at '%s' (%.160s). Is it running? `vmafx dev` starts one here; "
                           "VMAFX_CONTROLLER or --controller names another address",
                           client->address, info->message);
     return vmafx_fail(reterr, err, "%s", *info->message ? info->message : vmafx_err_text(err));

@@ -54,6 +54,8 @@ bool rpc_host_split(const char *text, char ret_host[RPC_HOST_MAX], int *ret_port
             colon = NULL;
         *ret_port = colon ? (int)port : 0;
         len = colon ? (size_t)(colon - text) : strlen(text);
+        if (strcspn(text, "/?#@") < len)
+            return false; /* no host: a URL perhaps, with what is secret in one */
         if (bracket && len >= 2 && text + len - 1 == bracket) {
             text++;
             len -= 2;

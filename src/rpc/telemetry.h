@@ -15,7 +15,7 @@ VmafxHistogram *rpc_histogram(VmafxMetricId id);
 const char *rpc_method_name(const char *path);
 /**
  * Host and port (0: none) of "host:port", "ipv4:1.2.3.4:5", "ipv6:[::1]:5", "dns://server/host:5", "unix:/path". False
- * when there is none, or it is longer than RPC_HOST_MAX − 1.
+ * when there is none, it cannot be one (a URL), or it is longer than RPC_HOST_MAX − 1.
  */
 bool rpc_host_split(const char *text, char ret_host[RPC_HOST_MAX], int *ret_port);
 /** Status, and what is a failure, onto the span (the message, if it quotes nothing: vmafx_status_check); the time since

@@ -250,6 +250,7 @@ static void only_paths_below_the_roots_are_sent_on(void **state)
         { "/a", "", NULL, NULL },
         { "/a", NULL, NULL, NULL },
         { "", "/media", NULL, NULL },
+        { "ftp://u:p@h/a.mp4", "/media", "/media", NULL },
     };
 
     for (size_t i = 0; i < VMAFX_LEN(cases); i++) {

@@ -43,6 +43,8 @@ static void what_is_secret_is_not_shown(void **state)
         { "an upload is as it is", "upload:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
           "upload:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" },
         { "what only begins like one", "upload:SECRET@h/a?b", "h/a?" E },
+        { "a slash was forgotten", "https:/u:SECRET@h/a?b", "https:" E },
+        { "both were", "http:u:SECRET@h/a?b", "http:" E },
         { "nothing", "", "" },
     };
 
@@ -56,6 +58,43 @@ static void what_is_secret_is_not_shown(void **state)
         vmafx_url_redact(in_place, in_place, strlen(cases[i].uri) + 1);
         assert_memory_equal(in_place, cases[i].shown, strlen(in_place)); /* perhaps cut: it may be longer */
         assert_null(strstr(in_place, "SECRET"));
+    }
+}
+
+static void urls_within_sentences_are_shown_without_what_is_secret(void **state)
+{
+    static const struct {
+        const char *why, *text, *shown;
+    } cases[] = {
+        { "none", "cannot open 'a/b': 5:/ is no time", "cannot open 'a/b': 5:/ is no time" },
+        { "in quotes", "cannot open 'https://u:SECRET@h/a?SECRET': gone", "cannot open 'https://h/a?" E "': gone" },
+        { "in quotes of another kind", "near \"http://u:SECRET@h/a?SECRET\"", "near \"http://h/a?" E "\"" },
+        { "without quotes, up to a blank", "no http://u:SECRET@h/a?b=SECRET there", "no http://h/a?" E " there" },
+        { "a blank within quotes", "'http://h/a b?SECRET' is bad", "'http://h/a b?" E "' is bad" },
+        { "a quote within quotes", "'http://h/a?it's=SECRET' is bad", "'http://h/a?" E "' is bad" },
+        { "no closing quote", "'http://u:SECRET@h/a?SECRET and so on", "'http://h/a?" E },
+        { "two", "http://u:SECRET@h/a or s3://b/k?SECRET", "http://h/a or s3://b/k?" E },
+        { "behind something", "--reference=https://u:SECRET@h/a is", "--reference=https://h/a is" },
+        { "a slash was forgotten", "'https:/u:SECRET@h/a?SECRET' is", "'https:/" E "' is" },
+        { "and a member's name comes first", "job.https:/u:SECRET@h/a: there is", "job.https:/" E " there is" },
+        { "the scheme was cut off", "'//u:SECRET@h/a' lacks its value", "'//" E "' lacks its value" },
+        { "too short for an ellipsis", "'//a'", "'//'" },
+        { "shown already", "'https://h/a?" E "' is", "'https://h/a?" E "' is" },
+        { "a file's", "'file:///media/a?b' is", "'file:///media/a?b' is" },
+        { "at the end", "u://", "u://" },
+        { "nothing", "", "" },
+    };
+
+    for (size_t i = 0; i < VMAFX_LEN(cases); i++) {
+        char text[256];
+        VmafxErrInfo info;
+
+        strcpy(text, cases[i].text);
+        vmafx_urls_hide(text);
+        if (strcmp(text, cases[i].shown) != 0)
+            fail_msg("%s: '%s' is shown as '%s'", cases[i].why, cases[i].text, text);
+        assert_int_equal(vmafx_fail(&info, VMAFX_ERR_INPUT, "%s", cases[i].text), VMAFX_ERR_INPUT);
+        assert_string_equal(info.message, cases[i].shown);
     }
 }
 
@@ -170,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_secret_is_not_shown),
+        cmocka_unit_test(urls_within_sentences_are_shown_without_what_is_secret),
         cmocka_unit_test(an_upload_is_named_by_sixty_four_small_digits),
         cmocka_unit_test(what_is_shown_is_cut_between_characters),
         cmocka_unit_test(the_name_of_an_input_is_the_last_part_of_its_path),

@@ -10,6 +10,7 @@
 #include <vmafx/engine.h>
 
 #include "base/base.h"
+#include "base/complaints.h"
 #include "base/config.h"
 #include "otel/api/context.h"
 #include "otel/export/otel.h"
@@ -137,6 +138,7 @@ __attribute__((section(".preinit_array"),
 
 int main(int argc, char **argv)
 {
+    vmafx_complaints_hide_urls();
     VmafxOtel *otel = vmafx_otel_start(
         &(VmafxOtelStart){ .service = "vmafx", .version = VMAFX_ENGINE_VERSION, .only_when_asked = true });
     VMAFX_AUTO(vmafx_context_unref) VmafxContext *context = vmafx_context_from_environment(environ);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/text.h"
+#include "base/url.h"
 
 static void fault_set(JsonRpcFault *fault, int code, const char *fmt, ...) VMAFX_PRINTF(3, 4);
 
@@ -124,8 +126,12 @@ json_t *jsonrpc_result(json_t *id, json_t *result)
 
 json_t *jsonrpc_error(json_t *id, int code, const char *message, json_t *data)
 {
+    char shown[VMAFX_ERR_MESSAGE_MAX];
+
+    vmafx_text_copy(shown, sizeof shown, message);
+    vmafx_urls_hide(shown); /* assistants keep what they are told */
     return json_pack("{s:s, s:o, s:{s:i, s:s, s:o*}}", "jsonrpc", "2.0", "id", id ? json_incref(id) : json_null(),
-                     "error", "code", code, "message", message, "data", data);
+                     "error", "code", code, "message", shown, "data", data);
 }
 
 json_t *jsonrpc_notification(const char *method, json_t *params)

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/url.h"
 #include "programs/mcp/resources.h"
 #include "programs/mcp/telemetry.h"
 #include "programs/mcp/tools.h"
@@ -306,6 +307,7 @@ static void do_resources_list(Call *call, Answer *answer)
 static void do_resources_read(Call *call, Answer *answer)
 {
     const char *uri = json_string_value(json_object_get(call->message->params, "uri"));
+    char shown[VMAFX_URL_MAX];
     VmafxErrInfo info = { 0 };
 
     if (!uri) {
@@ -319,8 +321,10 @@ static void do_resources_read(Call *call, Answer *answer)
     bool absent = err == VMAFX_ERR_NOT_FOUND || err == VMAFX_ERR_STATE;
     fail(answer, absent ? (call->modern ? JSONRPC_INVALID_PARAMS : MCP_NO_RESOURCE) : JSONRPC_INTERNAL_ERROR,
          *info.message ? info.message : vmafx_err_text(err));
-    if (absent)
-        answer->data = json_pack("{s:s}", "uri", uri);
+    if (absent) {
+        vmafx_url_redact(uri, shown, sizeof shown);
+        answer->data = json_pack("{s:s}", "uri", shown);
+    }
 }
 
 static void do_prompts_get(Call *call, Answer *answer)

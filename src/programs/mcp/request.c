@@ -62,6 +62,10 @@ VmafxErr request_path(const RequestPlace *place, const char *given, char ret[REQ
         memcpy(ret, given, strlen(given) + 1);
         return VMAFX_OK;
     }
+    size_t scheme = strcspn(path, ":/");
+    if (scheme && path[scheme] == ':' && path[scheme + 1] == '/') /* as a relative path it would be shown as it is */
+        return vmafx_fail(reterr, VMAFX_ERR_INVALID,
+                          "'%.200s' is neither a path nor a URL that begins with https://, http:// or s3://", path);
     if (*path != '/' && !place->folder)
         return vmafx_fail(reterr, VMAFX_ERR_INVALID,
                           "'%.200s' is not an absolute path, and there is no folder it could "
