@@ -227,11 +227,13 @@ static void check_model(const char *folder, const char *name)
 static void every_model_can_be_cut(void **state)
 {
     const char *shared = getenv("VMAFX_SHARED"), *own = getenv("VMAFX_MODEL_PATH");
-    VMAFX_AUTO(vmafx_free_p) char *folder = shared ? vmafx_sprintf("%s/models", shared) : strdup(own ? own : ".");
+    char folder[512];
     struct dirent **entries = NULL;
-    int n = scandir(folder, &entries, NULL, alphasort), tried = 0;
+    int tried = 0;
 
     (void)state;
+    snprintf(folder, sizeof folder, "%s%s", shared ? shared : own ? own : ".", shared ? "/models" : "");
+    int n = scandir(folder, &entries, NULL, alphasort);
     for (int i = 0; i < n; i++) {
         const char *end = strstr(entries[i]->d_name, ".json");
 
