@@ -61,8 +61,8 @@ void vmafx_url_redact(const char *uri, char *ret, size_t size);
 
 /**
  * Redacts, as vmafx_url_redact does, each URL within a sentence: what has "://" in it, up to the closing quote where it
- * stands in quotes, else to the next blank. What is left of a URL that was taken apart ("//user:…" in quotes, "https:/user:…")
- * goes altogether. The text never gets longer, so that the ellipsis of a short one may be missing.
+ * stands in quotes, else to the next blank. What is left of a URL that was taken apart ("//user:…" in quotes,
+ * "https:/user:…") goes altogether. The text never gets longer, so that the ellipsis of a short one may be missing.
  */
 void vmafx_urls_hide(char *text);
 
