@@ -657,6 +657,14 @@ static VmafxErr own_outcome(FILE *out, const VmafxReportData *data, const char *
     json_number(out, data->cpu_s);
     fputs(", \"frames_per_second\": ", out);
     json_number(out, data->frames / data->wall_s);
+    fputs(", \"parallelism\": ", out);
+    json_number(out, data->cpu_s / data->wall_s);
+    if (data->decode_s > 0 || data->extraction_s > 0) {
+        fputs(", \"decode_seconds\": ", out);
+        json_number(out, data->decode_s);
+        fputs(", \"extraction_seconds\": ", out);
+        json_number(out, data->extraction_s);
+    }
     putc('}', out);
     if (data->encode) {
         fprintf(out, ",%s\"encode\": ", separator);

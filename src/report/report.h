@@ -123,7 +123,8 @@ typedef struct VmafxReportData {
     size_t n_options;
     const char *const *adaptations, *const *warnings;
     size_t n_adaptations, n_warnings;
-    double wall_s, cpu_s; /* of the scoring */
+    double wall_s, cpu_s;          /* of the scoring */
+    double decode_s, extraction_s; /* what reading and features took, over all threads; both 0: not known */
 } VmafxReportData;
 
 /** "json", "ndjson" and "csv" are ours, "xml" is the reference tool's. False: none of these. */

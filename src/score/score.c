@@ -183,6 +183,17 @@ static VmafxScoreTimes times_of(ScorePair *pair)
                               .motion_s = engine ? vmafx_engine_seconds(engine, "motion") : 0 };
 }
 
+static double extraction_seconds(const VmafxEngine *engine)
+{
+    size_t n;
+    const char *const *names = vmafx_engine_features(&n);
+    double seconds = 0;
+
+    for (size_t i = 0; i < n; i++)
+        seconds += vmafx_engine_seconds(engine, names[i]);
+    return seconds;
+}
+
 static VmafxErr score_frames(ScorePair *pair, VmafxErrInfo *reterr)
 {
     VmafxResult *result = pair->result;
@@ -293,6 +304,8 @@ static VmafxErr run_pair(ScorePair *pair, VmafxErrInfo *reterr)
         VMAFX_IGNORE(vmafx_engine_finish(result->engine, NULL)); /* its workers must not call us any more */
     result->wall_s = score_seconds_since(&pair->started, CLOCK_MONOTONIC);
     result->cpu_s = score_seconds_since(&cpu, CLOCK_PROCESS_CPUTIME_ID);
+    result->decode_s = times_of(pair).decode_s;
+    result->extraction_s = extraction_seconds(result->engine);
     if (err)
         return err;
     score_digests_wait(pair);

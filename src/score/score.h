@@ -217,11 +217,12 @@ typedef struct VmafxResult {
     VmafxEnding ending;
     int ended_first; /* index of the input that ended, or broke, first; meaningful for SHORTER and BROKEN */
     bool complete;
-    char *incomplete_reason;   /* a sentence; NULL when complete */
-    uint32_t frames;           /* pairs scored */
-    double wall_s, cpu_s;      /* of the scoring; CPU time of the whole process */
-    VmafxReportEncode *encode; /* how the distorted video was made, as far as that came; NULL: it was there */
-    bool keep_failed;          /* the error is about keeping the encoded video, not about reading or encoding */
+    char *incomplete_reason;       /* a sentence; NULL when complete */
+    uint32_t frames;               /* pairs scored */
+    double wall_s, cpu_s;          /* of the scoring; CPU time of the whole process */
+    double decode_s, extraction_s; /* what reading and features took, over all threads */
+    VmafxReportEncode *encode;     /* how the distorted video was made, as far as that came; NULL: it was there */
+    bool keep_failed;              /* the error is about keeping the encoded video, not about reading or encoding */
 
     /* for reports */
     int subsample;

@@ -197,6 +197,8 @@ VmafxErr vmafx_result_report(VmafxResult *result, VmafxReportData *ret)
         .n_warnings = result->warnings.n,
         .wall_s = result->wall_s,
         .cpu_s = result->cpu_s,
+        .decode_s = result->decode_s,
+        .extraction_s = result->extraction_s,
     };
     for (size_t i = 0; i < 2; i++)
         ret->inputs[i] = (VmafxReportInput){ .path = result->inputs[i].path,

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -498,6 +499,102 @@ static void each_frame_that_is_done_is_told(void **state)
     }
 }
 
+/* A picture that counts how often it was given back. */
+typedef struct Lent {
+    _Alignas(64) uint8_t pixels[W * H];
+    atomic_int given_back;
+} Lent;
+
+static void count_back(void *owner)
+{
+    atomic_fetch_add(&((Lent *)owner)->given_back, 1);
+}
+
+static VmafxErr push_lent(VmafxEngine *engine, Lent pair[2], int t, int h, VmafxErrInfo *info)
+{
+    const VmafxLoan loans[2] = { { count_back, &pair[0] }, { count_back, &pair[1] } };
+
+    for (int i = 0; i < 2; i++) {
+        paint(pair[i].pixels, t, i);
+        atomic_store(&pair[i].given_back, 0);
+    }
+    return vmafx_engine_push_lent(engine, &(VmafxPicture){ .planes = { { pair[0].pixels, W, W, h, 8 } } },
+                                  &(VmafxPicture){ .planes = { { pair[1].pixels, W, W, H, 8 } } }, loans, info);
+}
+
+static void lent_pictures_give_the_same_values_and_come_back_once(void **state)
+{
+    enum { FRAMES = 12 };
+    static Lent lent[FRAMES][2];
+
+    (void)state;
+    for (int threads = 0; threads < 4; threads += 3) {
+        VMAFX_AUTO(vmafx_engine_free) VmafxEngine *copying = new_engine(threads, 1), *lending = new_engine(threads, 1);
+
+        add_all(copying);
+        add_all(lending);
+        for (int t = 0; t < FRAMES; t++) {
+            assert_int_equal(push(copying, t, NULL), VMAFX_OK);
+            assert_int_equal(push_lent(lending, lent[t], t, H, NULL), VMAFX_OK);
+            for (int before = t - VMAFX_LENT_MAX(threads); before >= 0; before--)
+                assert_int_equal(atomic_load(&lent[before][0].given_back), 1);
+        }
+        assert_int_equal(vmafx_engine_finish(copying, NULL), VMAFX_OK);
+        assert_int_equal(vmafx_engine_finish(lending, NULL), VMAFX_OK);
+        for (uint32_t t = 0; t < FRAMES; t++) {
+            assert_int_equal(lent[t][0].given_back, 1);
+            assert_int_equal(lent[t][1].given_back, 1);
+            for (size_t i = 0; i < vmafx_engine_series(copying); i++) {
+                double a = 0, b = 0;
+                assert_int_equal(vmafx_engine_value(copying, i, t, &a), vmafx_engine_value(lending, i, t, &b));
+                assert_memory_equal(&a, &b, sizeof a);
+            }
+        }
+    }
+}
+
+static void lent_pictures_come_back_when_a_push_fails_or_nobody_finishes(void **state)
+{
+    static Lent good[2], bad[2], late[2];
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(2, 1);
+    VmafxErrInfo info = { 0 };
+
+    (void)state;
+    add_all(engine);
+    assert_int_equal(push_lent(engine, good, 0, H, NULL), VMAFX_OK);
+    assert_int_equal(push_lent(engine, bad, 1, H - 2, &info), VMAFX_ERR_MISMATCH);
+    assert_int_equal(bad[0].given_back, 1);
+    assert_int_equal(bad[1].given_back, 1);
+    vmafx_engine_recall(engine);
+    assert_int_equal(good[0].given_back, 1);
+    assert_int_equal(good[1].given_back, 1);
+    assert_int_equal(push_lent(engine, late, 1, H, &info), VMAFX_ERR_FINISHED);
+    assert_int_equal(late[0].given_back, 1);
+    assert_int_equal(late[1].given_back, 1);
+    vmafx_engine_recall(NULL);
+}
+
+static void a_lent_picture_whose_rows_lie_anyhow_is_copied(void **state)
+{
+    static uint8_t pixels[W * H + 64];
+    static Lent dis;
+    VMAFX_AUTO(vmafx_engine_free) VmafxEngine *engine = new_engine(1, 1);
+    Lent ref = { .given_back = 0 };
+    const VmafxLoan loans[2] = { { count_back, &ref }, { NULL, NULL } };
+
+    (void)state;
+    add_all(engine);
+    paint(pixels + 1, 0, 0);
+    paint(dis.pixels, 0, 1);
+    assert_int_equal(vmafx_engine_push_lent(engine, &(VmafxPicture){ .planes = { { pixels + 1, W, W, H, 8 } } },
+                                            &(VmafxPicture){ .planes = { { dis.pixels, W, W, H, 8 } } }, loans, NULL),
+                     VMAFX_OK);
+    assert_int_equal(ref.given_back, 1);
+    memset(pixels, 0, sizeof pixels);
+    assert_int_equal(vmafx_engine_finish(engine, NULL), VMAFX_OK);
+    assert_int_equal(ref.given_back, 1);
+}
+
 static void settings_out_of_range_are_refused(void **state)
 {
     VmafxEngine *engine = NULL;
@@ -528,6 +625,9 @@ int main(void)
         cmocka_unit_test(a_frame_settles_as_soon_as_no_later_one_can_change_it),
         cmocka_unit_test(asking_or_not_changes_nothing),
         cmocka_unit_test(each_frame_that_is_done_is_told),
+        cmocka_unit_test(lent_pictures_give_the_same_values_and_come_back_once),
+        cmocka_unit_test(lent_pictures_come_back_when_a_push_fails_or_nobody_finishes),
+        cmocka_unit_test(a_lent_picture_whose_rows_lie_anyhow_is_copied),
         cmocka_unit_test(settings_out_of_range_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

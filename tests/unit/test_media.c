@@ -144,6 +144,41 @@ static Outcome read_all(const char *path, const VmafxRawFormat *raw)
     return read_opened(reader, o);
 }
 
+static void a_frame_is_read_to_where_it_is_wanted_if_it_fits(void **state)
+{
+    enum { LUMA = 64 * 2, FRAME = LUMA * 3 / 2 };
+    _Alignas(64) static uint8_t wanted[LUMA + 64];
+    uint8_t bytes[3 * FRAME];
+    VmafxReader *reader = NULL;
+    VmafxPlane plane, into = { wanted, 64, 64, 2, 8 };
+    bool more;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 31 + (i >> 8) * 7);
+    const char *path = write_file("into.yuv", bytes, sizeof bytes);
+    assert_int_equal(vmafx_reader_open(path, &(VmafxRawFormat){ 64, 2, 8, VMAFX_PIX_420, false }, &reader, NULL),
+                     VMAFX_OK);
+
+    vmafx_reader_into(reader, &into);
+    assert_int_equal(vmafx_reader_next(reader, &plane, &more, NULL), VMAFX_OK);
+    assert_ptr_equal(plane.data, wanted);
+    assert_memory_equal(wanted, bytes, LUMA);
+
+    assert_int_equal(vmafx_reader_next(reader, &plane, &more, NULL), VMAFX_OK); /* it was for one frame */
+    assert_ptr_not_equal(plane.data, wanted);
+    assert_memory_equal(wanted, bytes, LUMA);
+    assert_memory_equal(plane.data, bytes + FRAME, LUMA);
+
+    into.h = 1;
+    vmafx_reader_into(reader, &into); /* another size */
+    assert_int_equal(vmafx_reader_next(reader, &plane, &more, NULL), VMAFX_OK);
+    assert_ptr_not_equal(plane.data, wanted);
+    assert_memory_equal(plane.data, bytes + 2 * FRAME, LUMA);
+    assert_memory_equal(wanted, bytes, LUMA);
+    vmafx_reader_close(&reader);
+}
+
 static void check_refused(const char *path, VmafxErr err, const char *word, const char *why)
 {
     Outcome o = read_all(path, NULL);
@@ -1346,6 +1381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(raw_frames_are_cut_at_the_right_bytes),
+        cmocka_unit_test(a_frame_is_read_to_where_it_is_wanted_if_it_fits),
         cmocka_unit_test(raw_file_cut_at_any_byte_is_reported_unless_between_frames),
         cmocka_unit_test(raw_format_out_of_range_is_refused),
         cmocka_unit_test(raw_comes_through_pipes_too),

@@ -365,7 +365,7 @@ static void own_json_says_what_was_compared_and_how(void **state)
         "  \"verdict\": {\"name\": \"vmaf\", \"model\": \"vmaf_v0.6.1\", \"score\": 85.125, \"frames\": 2},\n"
         "  \"frames_scored\": 2,\n"
         "  \"warnings\": [\"model vmaf_4k_v0.6.1 is \\\"large\\\"\"],\n"
-        "  \"timing\": {\"wall_seconds\": 0.5, \"cpu_seconds\": 0.25, \"frames_per_second\": 4},\n"
+        "  \"timing\": {\"wall_seconds\": 0.5, \"cpu_seconds\": 0.25, \"frames_per_second\": 4, \"parallelism\": 0.5},\n"
         "  \"pooled\": {\n"
         "    \"integer_motion2\": {\"mean\": 1.5000001999999999, \"harmonic_mean\": 0.60000003199999741, \"min\": 0, "
         "\"max\": 3.0000003999999998, \"p1\": 0.030000004, \"p5\": 0.15000002000000001},\n"
@@ -409,7 +409,7 @@ static void ndjson_has_header_frames_and_summary(void **state)
         "{\"type\": \"summary\", \"complete\": false, \"incomplete_reason\": \"the distorted video broke off\", "
         "\"verdict\": {\"name\": \"vmaf\", \"model\": \"vmaf_v0.6.1\", \"score\": null, \"frames\": 2}, "
         "\"frames_scored\": 2, \"warnings\": [\"model vmaf_4k_v0.6.1 is \\\"large\\\"\"], \"timing\": "
-        "{\"wall_seconds\": 0.5, \"cpu_seconds\": 0.25, \"frames_per_second\": 4}, \"pooled\": { "
+        "{\"wall_seconds\": 0.5, \"cpu_seconds\": 0.25, \"frames_per_second\": 4, \"parallelism\": 0.5}, \"pooled\": { "
         "\"integer_motion2\": {\"mean\": 1.5000001999999999, \"harmonic_mean\": 0.60000003199999741, \"min\": 0, "
         "\"max\": 3.0000003999999998, \"p1\": 0.030000004, \"p5\": 0.15000002000000001}}}\n",
         reference_facts);
