@@ -114,23 +114,18 @@ static VmafxErr make_slot(ScoreInput *in, ScoreSlot *slot)
 static VmafxErr wait_for_room(ScoreInput *in, ScoreSlot **ret)
 {
     ScoreSlot *slot = NULL;
-    VmafxErr err = VMAFX_OK;
 
     pthread_mutex_lock(&in->sync.lock);
     while ((in->filled == SCORE_QUEUE_FRAMES || (!in->free && in->n_made == in->n_slots)) && !in->stop)
         pthread_cond_wait(&in->sync.changed, &in->sync.lock);
-    bool go_on = !in->stop;
-    if (go_on && in->free) {
+    if (!in->stop && in->free) {
         slot = in->free;
         in->free = slot->next;
-    }
-    pthread_mutex_unlock(&in->sync.lock);
-    if (go_on && !slot) {
+    } else if (!in->stop)
         slot = &in->slots[in->n_made++];
-        err = make_slot(in, slot);
-    }
+    pthread_mutex_unlock(&in->sync.lock);
     *ret = slot;
-    return err;
+    return slot && !slot->input ? make_slot(in, slot) : VMAFX_OK;
 }
 
 void score_slot_release(void *opaque)

@@ -74,7 +74,7 @@ typedef struct ScoreInput {
     VmafxPicture pending;          /* the frame that was read to learn the format; without data afterwards */
     int64_t to_skip, to_give;      /* to_give < 0: all */
     ScoreSlot *slots;              /* enough for queue and engine; pictures are made when they are first needed */
-    size_t n_slots, n_made;        /* n_made: the thread's */
+    size_t n_slots;
     pthread_t thread;
     bool running;
     atomic_uint_fast64_t decode_ns; /* a plain counter: time spent in the reader, but not in an encoder */
@@ -82,6 +82,7 @@ typedef struct ScoreInput {
 
     ScoreSync sync; /* its lock covers everything below */
     ScoreSlot *queue[SCORE_QUEUE_FRAMES], *free;
+    size_t n_made; /* of the slots: those with a picture */
     unsigned head, filled;
     bool ended, stop;
     bool nudged;  /* something else happened that the caller, who may wait here, should look at */
