@@ -141,6 +141,17 @@ def ends(text):
     return json.loads(text)["state"] in ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 
 
+def through_assistant(search, mcp, place):
+    """Good and bad measurements by an assistant's program in front of others."""
+    asked = [mcp.begin("tools/call", {"name": "score_videos", "arguments": {"reference": url, "distorted": place.distorted}})
+             for url in [*place.good, *place.bad.values()]]
+    for request in asked:
+        search.seen("through an assistant", json.dumps(mcp.answer(request)))
+    search.seen("list_jobs", json.dumps(mcp.call("list_jobs")))
+    search.seen("list_nodes", json.dumps(mcp.call("list_nodes")))
+    assert mcp.finish() == 0
+
+
 class Place:
     """A web server with videos, one whose certificate nobody knows, a receiver of telemetry, and the settings for them."""
 
@@ -280,6 +291,8 @@ def a_fleet_tells_and_keeps_none_but_in_its_database():
                 for command in ("job", "trace", "result", "watch"):
                     search.process(fleet.cli(command, job))
                 search.process(fleet.cli("job", job, "--json"))
+            with Mcp("--controller", f"127.0.0.1:{fleet.port}", "--roots", os.getcwd(), env=place.env) as mcp:
+                through_assistant(search, mcp, place)
             retried = expect(search.process(fleet.cli("retry", ids[0])), 0).stdout.split()[-1]
             for command in (["jobs"], ["jobs", "--json", "--all"], ["nodes"], ["nodes", "--json"], ["job", retried, "--json"]):
                 search.process(fleet.cli(*command))
@@ -290,7 +303,7 @@ def a_fleet_tells_and_keeps_none_but_in_its_database():
                 assert process.kill(15) == 0, process.lines()[-2000:]
         with open("jobs.db", "rb") as f:
             assert found_in(f.read()), "the controller has nothing to fetch by"
-        place.clean("node-1.log", "controller.log", "node-1", "cache")
+        place.clean("node-1.log", "controller.log", "mcp.log", "node-1", "cache")
 
 
 @case
@@ -318,12 +331,14 @@ def a_server_tells_and_keeps_none():
             ask(search, server.http, "POST", f"/v1/score?token={secret('Query')}", request)
             ask(search, server.http, "GET", f"/v1/nothing/{urllib.parse.quote(place.good[0], safe='')}?key={secret('Query')}")
             search.seen("the token", b"" if token not in server.process.lines() else secret("Token"))
+            with Mcp("--server", f"127.0.0.1:{server.grpc}", "--roots", os.getcwd(), env=place.env) as mcp:  # its gRPC door
+                through_assistant(search, mcp, place)
             pages(search, server.http)
             wait(lambda: len(place.receiver.bodies), lambda n: n == 3)
             assert server.process.kill(15) == 0, server.process.lines()
         for path, bodies in place.receiver.bodies.items():
             assert not any(token.encode() in body for _, body in bodies), f"the token went to {path}"
-        place.clean("server.log", "cache", "tokens")
+        place.clean("server.log", "mcp.log", "cache", "tokens")
 
 
 @case
