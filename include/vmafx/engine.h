@@ -118,6 +118,7 @@ void vmafx_model_confidence(const VmafxModel *model, double *raw, unsigned flags
 enum {
     VMAFX_CPU_AVX2 = 1u,
     VMAFX_CPU_AVX512 = 2u, /* F, BW, DQ, VL and VNNI */
+    VMAFX_CPU_NEON = 4u,
 };
 
 typedef struct VmafxEngineSettings {
@@ -281,7 +282,7 @@ typedef struct VmafxSegment {
  */
 VmafxSegment vmafx_engine_segment(const VmafxEngine *engine, uint32_t first, uint32_t last);
 
-/** The best instruction set in use: "c", "avx2" or "avx512". A static string. */
+/** The best instruction set in use: "c", "avx2", "avx512" or "neon". A static string. */
 const char *vmafx_engine_kernels(const VmafxEngine *engine);
 
 /** Seconds that all workers together have spent in an extractor so far; 0 for one that does not run. Any thread. */

@@ -96,7 +96,7 @@ typedef struct VmafxReportEncode {
 /** A result as the writers see it. Everything is borrowed for the call. */
 typedef struct VmafxReportData {
     const char *version; /* of the engine */
-    const char *kernels; /* "c", "avx2" or "avx512"; NULL: not known */
+    const char *kernels; /* "c", "avx2", "avx512" or "neon"; NULL: not known */
     double fps;          /* frames per second of process CPU time; may be NaN or infinite */
     int w, h;            /* of the pictures that were compared */
     uint32_t frames;     /* pairs given to the engine; values have the indices 0 … frames − 1 */

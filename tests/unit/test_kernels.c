@@ -254,7 +254,7 @@ static void init_moments(MomentRows *rows)
 /* The variants of this machine besides the plain one. */
 static size_t variants(unsigned ret[3])
 {
-    static const unsigned levels[] = { VMAFX_CPU_AVX2, VMAFX_CPU_AVX2 | VMAFX_CPU_AVX512 };
+    static const unsigned levels[] = { VMAFX_CPU_AVX2, VMAFX_CPU_AVX2 | VMAFX_CPU_AVX512, VMAFX_CPU_NEON };
     unsigned machine = vmafx_cpu_detect();
     size_t n = 0;
 

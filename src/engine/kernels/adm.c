@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "engine/kernels/arm/arm.h"
 #include "engine/kernels/cpu.h"
 #include "engine/kernels/x86/x86.h"
 
@@ -301,5 +302,8 @@ void vmafx_adm_kernels_init(VmafxAdmKernels *k, unsigned cpu)
         vmafx_adm_kernels_init_avx2(k);
     if (cpu & VMAFX_CPU_AVX512)
         vmafx_adm_kernels_init_avx512(k);
+#elif VMAFX_ARCH_ARM64
+    if (cpu & VMAFX_CPU_NEON)
+        vmafx_adm_kernels_init_neon(k);
 #endif
 }

@@ -10,10 +10,15 @@
 #else
 #define VMAFX_ARCH_X86 0
 #endif
+#if defined(__aarch64__)
+#define VMAFX_ARCH_ARM64 1
+#else
+#define VMAFX_ARCH_ARM64 0
+#endif
 
 /** Flags of this machine. */
 unsigned vmafx_cpu_detect(void);
 
-/** The name of a level in reports: "c", "avx2", "avx512". */
+/** The name of a level in reports: "c", "avx2", "avx512", "neon". */
 const char *vmafx_cpu_name(unsigned cpu);
 #endif

@@ -3,6 +3,7 @@
 
 #include "engine/kernels/motion.h"
 
+#include "engine/kernels/arm/arm.h"
 #include "engine/kernels/cpu.h"
 #include "engine/kernels/x86/x86.h"
 
@@ -65,5 +66,8 @@ void vmafx_motion_kernels_init(VmafxMotionKernels *k, unsigned cpu)
         vmafx_motion_kernels_init_avx2(k);
     if (cpu & VMAFX_CPU_AVX512)
         vmafx_motion_kernels_init_avx512(k);
+#elif VMAFX_ARCH_ARM64
+    if (cpu & VMAFX_CPU_NEON)
+        vmafx_motion_kernels_init_neon(k);
 #endif
 }

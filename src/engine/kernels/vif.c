@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "engine/kernels/arm/arm.h"
 #include "engine/kernels/cpu.h"
 #include "engine/kernels/x86/x86.h"
 
@@ -219,5 +220,8 @@ void vmafx_vif_kernels_init(VmafxVifKernels *k, unsigned cpu)
         vmafx_vif_kernels_init_avx2(k);
     if (cpu & VMAFX_CPU_AVX512)
         vmafx_vif_kernels_init_avx512(k);
+#elif VMAFX_ARCH_ARM64
+    if (cpu & VMAFX_CPU_NEON)
+        vmafx_vif_kernels_init_neon(k);
 #endif
 }

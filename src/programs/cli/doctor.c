@@ -82,7 +82,7 @@ static void check_cpu(Doctor *doctor)
            : cpu & VMAFX_CPU_AVX2 ? "avx2"
                                   : "without avx2");
 #elif defined(__aarch64__)
-    report(doctor, VERDICT_OK, 0, "cpu", "arm64");
+    report(doctor, VERDICT_OK, 0, "cpu", "arm64, %s", vmafx_cpu_name(vmafx_cpu_detect()));
 #else
     report(doctor, VERDICT_OK, 0, "cpu", "of another kind than x86-64 and arm64");
 #endif
