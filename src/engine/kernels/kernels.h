@@ -4,6 +4,7 @@
 #define VMAFX_ENGINE_KERNELS_KERNELS_H
 
 #include "engine/kernels/adm.h"
+#include "engine/kernels/cambi.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/speed.h"
@@ -14,6 +15,7 @@ typedef struct VmafxKernels {
     VmafxVifKernels vif;
     VmafxAdmKernels adm;
     VmafxMotionKernels motion;
+    VmafxCambiKernels cambi;
     VmafxSseKernels sse;
     VmafxSpeedKernels speed;
     VmafxSsimKernels ssim;

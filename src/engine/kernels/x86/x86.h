@@ -4,6 +4,7 @@
 #define VMAFX_ENGINE_KERNELS_X86_X86_H
 
 #include "engine/kernels/adm.h"
+#include "engine/kernels/cambi.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/speed.h"
@@ -16,6 +17,8 @@ void vmafx_adm_kernels_init_avx512(VmafxAdmKernels *k);
 /* Parts of the one before. */
 void vmafx_adm_kernels_init_fine_avx512(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_wavelet_avx512(VmafxAdmKernels *k);
+void vmafx_cambi_kernels_init_avx2(VmafxCambiKernels *k);
+void vmafx_cambi_kernels_init_avx512(VmafxCambiKernels *k);
 void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
 void vmafx_motion_kernels_init_avx512(VmafxMotionKernels *k);
 void vmafx_sse_kernels_init_avx2(VmafxSseKernels *k);
