@@ -711,9 +711,148 @@ static void squared_errors_do_not_overflow(void **state)
     free(most);
 }
 
+/* ---- CAMBI ---- */
+
+/* Codes in runs, as flat places have them. */
+static uint16_t run_code(int kind, int x)
+{
+    return kind == 0 ? (uint16_t)(next_random() % 1025) : (uint16_t)(x / (3 * kind) % 3 + (x % 7 == kind));
+}
+
+static void cambi_row_variants_equal_the_plain_kernels(void **state)
+{
+    static uint8_t want[WIDTH_MAX], got[WIDTH_MAX], sums[2][WIDTH_MAX + 6];
+    static uint16_t want16[WIDTH_MAX], got16[WIDTH_MAX];
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    {
+        size_t n = (size_t)w;
+        uint16_t *rows[3];
+        uint8_t *row8 = guarded(n), *even8 = guarded(2 * n);
+        uint16_t *even16 = guarded(4 * n);
+
+        for (int i = 0; i < 3; i++) {
+            rows[i] = guarded(2 * n);
+            for (int x = 0; x < w; x++)
+                rows[i][x] = run_code(kind, x + i * (kind % 2));
+        }
+        for (int x = 0; x < 2 * w; x++) {
+            even8[x] = (uint8_t)(x % 3 == 0);
+            even16[x] = run_code(kind, x);
+        }
+        memset(sums, 0, sizeof sums);
+        for (int x = 0; x < w; x++) {
+            row8[x] = (uint8_t)fill(kind, x, 255);
+            sums[0][3 + x] = sums[1][3 + x] = (uint8_t)fill(kind, x, 7);
+        }
+        c.cambi.widen8(row8, w, want16);
+        k.cambi.widen8(row8, w, got16);
+        assert_memory_equal(want16, got16, 2 * n);
+        c.cambi.flat(rows[0], rows[1], w, want);
+        k.cambi.flat(rows[0], rows[1], w, got);
+        assert_memory_equal(want, got, n);
+        for (int threshold = 7; threshold < 49; threshold += 3) {
+            c.cambi.mask(sums[0] + 3, w, threshold, want);
+            k.cambi.mask(sums[0] + 3, w, threshold, got);
+            assert_memory_equal(want, got, n);
+        }
+        c.cambi.slide(want, got, w, sums[0] + 3);
+        k.cambi.slide(want, got, w, sums[1] + 3);
+        assert_memory_equal(sums[0], sums[1], sizeof sums[0]);
+        c.cambi.mode(rows[0], rows[1], rows[2], w, want16);
+        k.cambi.mode(rows[0], rows[1], rows[2], w, got16);
+        assert_memory_equal(want16, got16, 2 * n);
+        c.cambi.halve(even16, even8, w, want16, want);
+        k.cambi.halve(even16, even8, w, got16, got);
+        assert_memory_equal(want16, got16, 2 * n);
+        assert_memory_equal(want, got, n);
+        for (int i = 0; i < 3; i++)
+            release(rows[i]);
+        release(row8);
+        release(even8);
+        release(even16);
+    }
+}
+
+static void cambi_count_and_contrast_variants_equal_the_plain_kernels(void **state)
+{
+    enum { ROOM = WIDTH_MAX + VMAFX_CAMBI_SLACK };
+    static uint16_t want[ROOM], got[ROOM], counts[9][ROOM];
+    static float reciprocals[VMAFX_CAMBI_SUM_MAX + 1], most_want[ROOM], most_got[ROOM];
+
+    (void)state;
+    for (int i = 1; i <= VMAFX_CAMBI_SUM_MAX; i++)
+        reciprocals[i] = 1.0F / (float)i;
+    EACH_CASE(k, w, kind)
+    for (int turn = 0; turn < 6; turn++) {
+        int first = (int)(next_random() % (uint32_t)w), last = first + (int)(next_random() % (uint32_t)(w - first));
+        int radius = (int)(next_random() % 33), sign = turn % 2 ? -1 : 1;
+        VmafxCambiLook look = { .same = counts[0], .n = turn % 5, .reciprocals = reciprocals };
+
+        for (int x = 0; x < ROOM; x++)
+            want[x] = got[x] = (uint16_t)fill(kind, x, 65535);
+        c.cambi.count(want, w, first, last, radius, sign);
+        k.cambi.count(got, w, first, last, radius, sign);
+        assert_memory_equal(want, got, 2 * (size_t)w);
+
+        for (int i = 0; i < 9; i++)
+            for (int x = 0; x < ROOM; x++)
+                counts[i][x] = (uint16_t)(i == 0              ? 1 + fill(kind, x, 4224)
+                                          : next_random() % 3 ? 0
+                                                              : fill(kind, x + i, 4225));
+        for (int d = 0; d < look.n; d++) {
+            look.other[d].above = counts[1 + 2 * d];
+            look.other[d].below = counts[2 + 2 * d];
+            look.other[d].weight = 1 + 2 * d;
+        }
+        c.cambi.contrast(&look, w, most_want);
+        k.cambi.contrast(&look, w, most_got);
+        assert_memory_equal(most_want, most_got, sizeof(float) * (size_t)w);
+    }
+}
+
+/* Contrasts as they come: few different ones or many, most of them 0 or none, and sums beyond those that are exact. */
+static void cambi_pooling_variants_equal_the_plain_kernel(void **state)
+{
+    enum { N = 400000 };
+    unsigned levels[3];
+    size_t n_levels = variants(levels);
+    float *from = malloc(N * sizeof *from), *a = malloc(N * sizeof *a), *b = malloc(N * sizeof *b);
+    VmafxKernels c, k;
+
+    (void)state;
+    assert_true(from && a && b);
+    vmafx_kernels_init(&c, 0);
+    for (size_t l = 0; l < n_levels; l++) {
+        vmafx_kernels_init(&k, levels[l]);
+        for (int kind = 0; kind < 40; kind++) {
+            size_t n = kind < 30 ? 1 + next_random() % 300 : N;
+            size_t m = kind % 3 ? 1 + next_random() % n : kind % 2 ? n : VMAFX_MAX(n / 2, (size_t)1);
+
+            for (size_t i = 0; i < n; i++) {
+                int p = 1 + (int)(next_random() % (kind % 4 ? 2112 : 3)), q = 1 + (int)(next_random() % 2112);
+
+                from[i] = next_random() % 8 < (uint32_t)(kind % 9) ? 0 : (float)(9 * p * q) * (1.0F / (float)(p + q));
+            }
+            memcpy(a, from, n * sizeof *a);
+            memcpy(b, from, n * sizeof *b);
+            double want = c.cambi.pool(a, n, m), got = k.cambi.pool(b, n, m);
+            if (memcmp(&want, &got, sizeof want) != 0)
+                fail_msg("kind %d, the mean of %zu of %zu is %.17g, not %.17g", kind, m, n, got, want);
+        }
+    }
+    free(from);
+    free(a);
+    free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cambi_row_variants_equal_the_plain_kernels),
+        cmocka_unit_test(cambi_count_and_contrast_variants_equal_the_plain_kernels),
+        cmocka_unit_test(cambi_pooling_variants_equal_the_plain_kernel),
         cmocka_unit_test(squared_error_variants_equal_the_plain_kernels),
         cmocka_unit_test(squared_errors_do_not_overflow),
         cmocka_unit_test(the_logarithm_table_has_the_specified_sum_and_crc),

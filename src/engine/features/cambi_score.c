@@ -10,6 +10,7 @@
 
 #include "engine/features/cambi_score.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/base.h"

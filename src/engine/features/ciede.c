@@ -18,8 +18,17 @@
 
 static const VmafxFeatureSpec features[] = { { .stored = "ciede2000", .report = "ciede2000" } };
 
+#define KNOWN_BITS 16
+
+/* A colour whose coordinates were worked out; a picture has few that are different, and they lie together. */
+typedef struct Known {
+    uint64_t colour; /* its samples, and a bit that says that there is one */
+    VmafxLab lab;
+} Known;
+
 typedef struct CiedePass {
     VmafxShape shape;
+    Known *known;         /* 2^KNOWN_BITS of them, by a hash of the samples */
     uint16_t *rows[2][3]; /* of the reference and the distorted picture: luma, Cb, Cr at each position */
 } CiedePass;
 
@@ -152,6 +161,7 @@ static void pass_free(void *opaque)
     for (int i = 0; i < 2; i++)
         for (int p = 0; p < 3; p++)
             free(pass->rows[i][p]);
+    free(pass->known);
     free(pass);
 }
 
@@ -162,6 +172,9 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
     if (!pass)
         return VMAFX_ERR_NOMEM;
     *ret_pass = pass;
+    pass->known = calloc((size_t)1 << KNOWN_BITS, sizeof *pass->known);
+    if (!pass->known)
+        return VMAFX_ERR_NOMEM;
     pass->shape = (VmafxShape){ setup->w, setup->h, setup->bpc, setup->chroma };
     for (int i = 0; i < 2; i++)
         for (int p = 0; p < 3; p++) {
@@ -215,31 +228,22 @@ static void fetch_chroma(const CiedePass *pass, const VmafxPlane *planes, int p,
         ret[x] = flat_sample(planes, p, (size_t)(y / 2) * pitch + (size_t)(half ? x / 2 : x));
 }
 
-/* One side, with the last colour kept: neighbours are often alike. */
-typedef struct Side {
-    uint16_t *const *rows;
-    int at[3];
-    VmafxLab lab;
-} Side;
-
-static const VmafxLab *colour(Side *side, int x, int bpc)
+static VmafxLab colour(CiedePass *pass, uint16_t *const rows[3], int x)
 {
-    int y = side->rows[0][x], u = side->rows[1][x], v = side->rows[2][x];
+    int y = rows[0][x], u = rows[1][x], v = rows[2][x];
+    uint64_t samples = (uint64_t)1 << 48 | (uint64_t)y << 32 | (uint64_t)u << 16 | (uint64_t)v;
+    Known *known = &pass->known[samples * UINT64_C(0x9e3779b97f4a7c15) >> (64 - KNOWN_BITS)];
 
-    if (y != side->at[0] || u != side->at[1] || v != side->at[2]) {
-        side->at[0] = y;
-        side->at[1] = u;
-        side->at[2] = v;
-        side->lab = vmafx_ciede_lab(y, u, v, bpc);
-    }
-    return &side->lab;
+    if (known->colour != samples)
+        *known = (Known){ samples, vmafx_ciede_lab(y, u, v, pass->shape.bpc) };
+    return known->lab;
 }
 
 static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureValues *ret_values)
 {
     CiedePass *pass = opaque;
     const VmafxPlane *planes[2] = { input->ref, input->dis };
-    Side ref = { .rows = pass->rows[0], .at = { -1 } }, dis = { .rows = pass->rows[1], .at = { -1 } };
+    uint16_t *const *ref = pass->rows[0], *const *dis = pass->rows[1];
     double sum = 0;
 
     for (int y = 0; y < pass->shape.h; y++) {
@@ -249,10 +253,10 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
                 fetch_chroma(pass, planes[i], p, y, pass->rows[i][p]);
         }
         for (int x = 0; x < pass->shape.w; x++) {
-            if (ref.rows[0][x] == dis.rows[0][x] && ref.rows[1][x] == dis.rows[1][x] &&
-                ref.rows[2][x] == dis.rows[2][x])
+            if (ref[0][x] == dis[0][x] && ref[1][x] == dis[1][x] && ref[2][x] == dis[2][x])
                 continue; /* the difference is exactly 0 */
-            sum += (double)vmafx_ciede_difference(colour(&ref, x, pass->shape.bpc), colour(&dis, x, pass->shape.bpc));
+            VmafxLab a = colour(pass, ref, x), b = colour(pass, dis, x);
+            sum += (double)vmafx_ciede_difference(&a, &b);
         }
     }
     ret_values[0][0] = 45 - 20 * log10(sum / ((double)pass->shape.w * pass->shape.h));
