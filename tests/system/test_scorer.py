@@ -532,8 +532,8 @@ def limits_end_a_task_and_say_so():
     sanitized = built_with("asan", SCORER)  # that one takes terabytes of addresses
     with Runner() as runner:
         if not sanitized:
-            with open("large.y4m", "wb") as f:
-                f.write(b"YUV4MPEG2 W3840 H2160 F25:1 Ip A1:1 C420jpeg\n" + 2 * (b"FRAME\n" + bytes(3840 * 2160 * 3 // 2)))
+            with open("large.y4m", "wb") as f:  # more than fits into what the scorer's warm-up has left free
+                f.write(b"YUV4MPEG2 W7680 H4320 F25:1 Ip A1:1 C420jpeg\n" + 2 * (b"FRAME\n" + bytes(7680 * 4320 * 3 // 2)))
             fails(runner.score(1, "large.y4m", "large.y4m", as_mib=1), RESOURCE, "memory")
         ended = runner.score(2, *endless_pair(), wall_ms=300)
         assert ended["outcome"] == TIMEOUT and ended["failure"] == TIMED_OUT and "300 ms" in ended["message"], ended
