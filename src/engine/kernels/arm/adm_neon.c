@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Integer ADM with NEON, equal to the C kernels to the bit. Four or eight columns at a time. Where a kernel writes rows the
- * last block overlaps the one before, where it adds up the C kernel has what is left over; it also has rows shorter than
- * a block, and the rare block whose values leave the range in which 32-bit registers suffice.
+ * Integer ADM with NEON, equal to the C kernels to the bit. Four or eight columns at a time. Where a kernel writes rows
+ * the last block overlaps the one before, where it adds up the C kernel has what is left over; it also has rows shorter
+ * than a block, and the rare block whose values leave the range in which 32-bit registers suffice.
  *
- * The finest scale's values fit 16 bits, so its products fit 32. Splitting the coarser scales is left to the C kernel: it
- * rounds 64-bit integers once to binary32, for which NEON has no vector instruction.
+ * The finest scale's values fit 16 bits, so its products fit 32. Splitting the coarser scales is left to the C kernel:
+ * it rounds 64-bit integers once to binary32, for which NEON has no vector instruction.
  */
 
 #include "engine/kernels/arm/arm.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Integer motion with NEON, equal to the C kernels to the bit. Eight columns at a time; the last block of a row overlaps
- * the one before, and rows shorter than a block are left to the C kernel.
+ * Integer motion with NEON, equal to the C kernels to the bit. Eight columns at a time; the last block of a row
+ * overlaps the one before, and rows shorter than a block are left to the C kernel.
  */
 
 #include "engine/kernels/arm/arm.h"
@@ -15,7 +15,8 @@
 
 static const uint16_t taps[VMAFX_MOTION_TAPS] = { OUTER, INNER, MIDST, INNER, OUTER };
 
-/* ---- Vertical, 8 bits: the filter is symmetric, so differences at equal distance from the middle are added first ---- */
+/* ---- Vertical, 8 bits: the filter is symmetric, so differences at equal distance from the middle are added first ----
+ */
 
 static inline int16x8_t difference8(const uint8_t *earlier, const uint8_t *current)
 {
