@@ -4,6 +4,7 @@
 #include "engine/kernels/sse.h"
 
 #include "base/base.h"
+#include "engine/kernels/arm/arm.h"
 #include "engine/kernels/cpu.h"
 #if VMAFX_ARCH_X86
 #include "engine/kernels/x86/x86.h"
@@ -60,5 +61,8 @@ void vmafx_sse_kernels_init(VmafxSseKernels *k, unsigned cpu)
         vmafx_sse_kernels_init_avx2(k);
     if (cpu & VMAFX_CPU_AVX512)
         vmafx_sse_kernels_init_avx512(k);
+#elif VMAFX_ARCH_ARM64
+    if (cpu & VMAFX_CPU_NEON)
+        vmafx_sse_kernels_init_neon(k);
 #endif
 }
