@@ -227,8 +227,11 @@ typedef struct VmafxLoan {
     void *owner;
 } VmafxLoan;
 
-/** Of one input so many pictures are lent at a time, at most; three of the reference are the least that gets on. */
-#define VMAFX_LENT_MAX(threads) ((threads) + 4)
+/**
+ * Of one input so many pictures are lent at a time while workers keep step; one that lags keeps three more. Who has
+ * fewer waits for those that come back; three of the reference are the least that gets on.
+ */
+#define VMAFX_LENT_ENOUGH(threads) ((threads) + 4)
 
 /**
  * The same without a copy: rows begin at multiples of 64 bytes (else it is copied all the same), may be read up to the

@@ -230,7 +230,7 @@ VmafxErr score_input_start(ScorePair *pair, int which)
 
     in->to_skip = score_frames_before(pair->options, which);
     in->to_give = pair->options->count > 0 ? pair->options->count : -1;
-    in->n_slots = SCORE_QUEUE_FRAMES + VMAFX_LENT_MAX((size_t)pair->options->threads);
+    in->n_slots = SCORE_QUEUE_FRAMES + VMAFX_LENT_ENOUGH((size_t)pair->options->threads);
     in->slots = calloc(in->n_slots, sizeof *in->slots);
     if (!in->slots || pthread_create(&in->thread, NULL, read_frames, in))
         return VMAFX_ERR_NOMEM;
