@@ -847,9 +847,57 @@ static void cambi_pooling_variants_equal_the_plain_kernel(void **state)
     free(b);
 }
 
+/* ---- VIF in binary32 ---- */
+
+static float any_float(int kind, int i)
+{
+    return ((float)fill(kind, i, 65535) - 20000.0F) / (1.0F + (float)(next_random() % 300));
+}
+
+static void float_vif_variants_equal_the_plain_kernels(void **state)
+{
+    enum { PAD_ = 16, ROOM = 2 * WIDTH_MAX + 2 * PAD_ };
+    static const float taps[] = { 0.0544886F, 0.2442013F, 0.4026199F, 0.2442013F, 0.0544887F };
+    static float in[5][ROOM], want[5][ROOM], got[5][ROOM];
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    {
+        const VmafxFloatVifNoise noise = { kind ? 2 : 0.5, kind % 2 ? 1 : 100, 6.15e-5F };
+        const float *const moments[5] = { in[0], in[1], in[2], in[3], in[4] };
+        float *const want_m[5] = { want[0], want[1], want[2], want[3], want[4] };
+        float *const got_m[5] = { got[0], got[1], got[2], got[3], got[4] };
+
+        for (int i = 0; i < 5; i++)
+            for (int x = 0; x < ROOM; x++) {
+                in[i][x] = any_float((kind + i * (w % 2)) % N_FILLS, x);
+                want[i][x] = got[i][x] = any_float(kind, x + i);
+            }
+        for (int x = 0; x < ROOM && w % 3; x++) { /* such that variances are not all wild */
+            in[2][x] = in[0][x] * in[0][x] + (float)(x % 9);
+            in[3][x] = in[1][x] * in[1][x] + (float)(x % 7);
+            in[4][x] = in[0][x] * in[1][x] + (float)(x % 5) - 1;
+        }
+        c.float_vif.add(in[0], 0.25F, w, want[0]);
+        k.float_vif.add(in[0], 0.25F, w, got[0]);
+        c.float_vif.add_moments(in[0], in[1], 0.4026199F, w, want_m);
+        k.float_vif.add_moments(in[0], in[1], 0.4026199F, w, got_m);
+        assert_memory_equal(want, got, sizeof want);
+        for (int step = 1; step <= 2; step++) {
+            c.float_vif.along(in[3] + PAD_, taps, 5, step, w, want[0]);
+            k.float_vif.along(in[3] + PAD_, taps, 5, step, w, got[0]);
+            assert_memory_equal(want, got, sizeof want);
+        }
+        c.float_vif.information(moments, &noise, w, want[0], want[1]);
+        k.float_vif.information(moments, &noise, w, got[0], got[1]);
+        assert_memory_equal(want, got, sizeof want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(float_vif_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_row_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_count_and_contrast_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_pooling_variants_equal_the_plain_kernel),

@@ -14,7 +14,7 @@
 #define SCALES   4
 #define TAPS_MAX 69 /* of the first scale at the largest kernel scale */
 #define PAD      (TAPS_MAX / 2)
-#define MOMENTS  5
+#define MOMENTS  VMAFX_FLOAT_VIF_MOMENTS
 
 enum {
     OPT_DEBUG,
@@ -211,28 +211,18 @@ static const float *image_row(VifPass *pass, int which, const Image *image, int 
 }
 
 /* Along a padded row, every step-th place. */
-static void filter_along(float *row, int w, const Filter *filter, int step, int n, float *restrict ret)
+static void filter_along(const VifPass *pass, float *row, int w, const Filter *filter, int step, int n, float *ret)
 {
     int before = filter->n / 2;
 
     VMAFX_MIRROR_ROW(row, w, before);
-    for (int x = 0; x < n; x++)
-        ret[x] = 0;
-    for (int t = 0; t < filter->n; t++) {
-        const float tap = filter->taps[t], *from = row + t - before;
-        if (step == 1)
-            for (int x = 0; x < n; x++)
-                ret[x] = ret[x] + tap * from[x];
-        else
-            for (int x = 0; x < n; x++)
-                ret[x] = ret[x] + tap * from[2 * x];
-    }
+    pass->setup.kernels->float_vif.along(row, filter->taps, filter->n, step, n, ret);
 }
 
 /* Local means of both pictures and of their products, around row y. */
 static void measure_row(VifPass *pass, const Image images[2], const Filter *filter, int n_ring, int y)
 {
-    float *restrict m[MOMENTS];
+    float *m[MOMENTS];
     int w = images[0].w, before = filter->n / 2;
 
     for (int i = 0; i < MOMENTS; i++) {
@@ -241,105 +231,30 @@ static void measure_row(VifPass *pass, const Image images[2], const Filter *filt
     }
     for (int t = 0; t < filter->n; t++) {
         const int from = vmafx_mirror(y + t - before, images[0].h);
-        const float *restrict x = image_row(pass, 0, &images[0], n_ring, from);
-        const float *restrict z = image_row(pass, 1, &images[1], n_ring, from);
-        const float tap = filter->taps[t];
-        float *restrict m0 = m[0], *restrict m1 = m[1], *restrict m2 = m[2], *restrict m3 = m[3], *restrict m4 = m[4];
+        const float *x = image_row(pass, 0, &images[0], n_ring, from);
+        const float *z = image_row(pass, 1, &images[1], n_ring, from);
 
-        for (int j = 0; j < w; j++) {
-            m0[j] = m0[j] + tap * x[j];
-            m1[j] = m1[j] + tap * z[j];
-            m2[j] = m2[j] + tap * (x[j] * x[j]);
-            m3[j] = m3[j] + tap * (z[j] * z[j]);
-            m4[j] = m4[j] + tap * (x[j] * z[j]);
-        }
+        pass->setup.kernels->float_vif.add_moments(x, z, filter->taps[t], w, m);
     }
     for (int i = 0; i < MOMENTS; i++)
-        filter_along(pass->moments[i] + PAD, w, filter, 1, w, pass->filtered[i]);
-}
-
-/* An approximation of log2 by a polynomial over the mantissa. */
-static inline float log2_of(float v)
-{
-    uint32_t bits, mantissa;
-    float z;
-
-    memcpy(&bits, &v, sizeof bits);
-    mantissa = (bits & 0x7fffff) | 0x3f800000;
-    memcpy(&z, &mantissa, sizeof z);
-    z = z - 1;
-    float p = -0.012671635276421F;
-    p = p * z + 0.064841182402670F;
-    p = p * z + -0.157048836463065F;
-    p = p * z + 0.257167726303123F;
-    p = p * z + -0.353800560300520F;
-    p = p * z + 0.480131410397451F;
-    p = p * z + -0.721314327952201F;
-    p = p * z + 1.442694803896991F;
-    p = p * z + 0;
-    return (float)((int)(bits >> 23) - 127) + p;
-}
-
-/* What the distorted and the reference picture tell about the scene, at n places. */
-static void information(const VifPass *pass, const VmafxInstance *instance, int n)
-{
-    const float *mu1 = pass->filtered[0], *mu2 = pass->filtered[1], *xx = pass->filtered[2], *yy = pass->filtered[3],
-                *xy = pass->filtered[4];
-    const double noise = instance->values[OPT_NOISE];
-    const float least = 1e-10F, limit = (float)instance->values[OPT_GAIN_LIMIT];
-    const float k = (float)((double)powf((float)noise, 2) / 65025.0);
-
-    for (int i = 0; i < n; i++) {
-        float v1 = xx[i] - mu1[i] * mu1[i], v2 = yy[i] - mu2[i] * mu2[i], v12 = xy[i] - mu1[i] * mu2[i];
-
-        v1 = v1 > 0 ? v1 : 0;
-        v2 = v2 > 0 ? v2 : 0;
-        float g = v12 / (v1 + least), sv = v2 - g * v12;
-        if (v1 < least) {
-            g = 0;
-            sv = v2;
-            v1 = 0;
-        }
-        if (v2 < least) {
-            g = 0;
-            sv = 0;
-        }
-        if (g < 0) {
-            sv = v2;
-            g = 0;
-        }
-        sv = sv > least ? sv : least;
-        g = g < limit ? g : limit;
-        float num = log2_of((float)(1 + (double)(g * g * v1) / ((double)sv + noise)));
-        float den = log2_of((float)(1 + (double)v1 / noise));
-        if (v12 < 0)
-            num = 0;
-        if ((double)v1 < noise) {
-            num = 1 - v2 * k;
-            den = 1;
-        }
-        pass->num[i] = num;
-        pass->den[i] = den;
-    }
+        filter_along(pass, pass->moments[i] + PAD, w, filter, 1, w, pass->filtered[i]);
 }
 
 /* Row y / 2 of the next scale, of both pictures. */
 static void shrink_rows(VifPass *pass, const Image images[2], const Filter *next, int n_ring, int y, const Image ret[2])
 {
-    float *restrict row = pass->moments[0] + PAD;
+    float *row = pass->moments[0] + PAD;
     int w = images[0].w;
 
     for (int i = 0; i < 2; i++) {
         memset(row, 0, (size_t)w * sizeof(float));
         for (int t = 0; t < next->n; t++) {
-            const float *restrict from =
-                image_row(pass, i, &images[i], n_ring, vmafx_mirror(y + t - next->n / 2, images[0].h));
-            const float tap = next->taps[t];
+            const float *from = image_row(pass, i, &images[i], n_ring, vmafx_mirror(y + t - next->n / 2, images[0].h));
 
-            for (int j = 0; j < w; j++)
-                row[j] = row[j] + tap * from[j];
+            pass->setup.kernels->float_vif.add(from, next->taps[t], w, row);
         }
-        filter_along(pass->moments[0] + PAD, w, next, 2, ret[i].w, ret[i].data + (size_t)(y / 2) * (size_t)ret[i].w);
+        filter_along(pass, pass->moments[0] + PAD, w, next, 2, ret[i].w,
+                     ret[i].data + (size_t)(y / 2) * (size_t)ret[i].w);
     }
 }
 
@@ -352,6 +267,9 @@ static void measure(VifPass *pass, const VmafxInstance *instance, const VmafxFra
     Image images[2] = { { input->ref, NULL, input->ref->w, input->ref->h },
                         { input->dis, NULL, input->dis->w, input->dis->h } };
     int n_ring = filter_size(0, instance->values[OPT_KERNEL]);
+    double variance = instance->values[OPT_NOISE];
+    const VmafxFloatVifNoise noise = { variance, (float)instance->values[OPT_GAIN_LIMIT],
+                                       (float)((double)powf((float)variance, 2) / 65025.0) };
 
     memset(pass->in_ring, 0xff, sizeof pass->in_ring);
     for (int s = 0; s < SCALES; s++) {
@@ -369,7 +287,8 @@ static void measure(VifPass *pass, const VmafxInstance *instance, const VmafxFra
                 float num = 0, den = 0;
 
                 measure_row(pass, images, &filter, n_ring, y);
-                information(pass, instance, images[0].w);
+                pass->setup.kernels->float_vif.information((const float *const *)pass->filtered, &noise, images[0].w,
+                                                           pass->num, pass->den);
                 for (int x = 0; x < images[0].w; x++) {
                     num = num + pass->num[x];
                     den = den + pass->den[x];

@@ -5,6 +5,7 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
+#include "engine/kernels/float_vif.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/speed.h"
@@ -16,6 +17,7 @@ typedef struct VmafxKernels {
     VmafxAdmKernels adm;
     VmafxMotionKernels motion;
     VmafxCambiKernels cambi;
+    VmafxFloatVifKernels float_vif;
     VmafxSseKernels sse;
     VmafxSpeedKernels speed;
     VmafxSsimKernels ssim;

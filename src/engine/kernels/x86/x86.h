@@ -5,6 +5,7 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
+#include "engine/kernels/float_vif.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/speed.h"
@@ -19,6 +20,8 @@ void vmafx_adm_kernels_init_fine_avx512(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_wavelet_avx512(VmafxAdmKernels *k);
 void vmafx_cambi_kernels_init_avx2(VmafxCambiKernels *k);
 void vmafx_cambi_kernels_init_avx512(VmafxCambiKernels *k);
+void vmafx_float_vif_kernels_init_avx2(VmafxFloatVifKernels *k);
+void vmafx_float_vif_kernels_init_avx512(VmafxFloatVifKernels *k);
 void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
 void vmafx_motion_kernels_init_avx512(VmafxMotionKernels *k);
 void vmafx_sse_kernels_init_avx2(VmafxSseKernels *k);
