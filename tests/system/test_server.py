@@ -323,8 +323,8 @@ def each_limit_is_tried_and_holds():
         body, headers = form(reference="ref.y4m", distorted="dis.y4m", request=b" " * 100)
         server.refused(413, body=body + b" " * (2 << 20), headers=headers)
     with open("black.yuv", "wb") as f:
-        f.write(bytes(4096 * 2304 * 3 // 2) * 2)
-    raw = {"width": 4096, "height": 2304, "bit_depth": 8, "pixel_format": "420"}
+        f.write(bytes(7680 * 4320 * 3 // 2) * 2)
+    raw = {"width": 7680, "height": 4320, "bit_depth": 8, "pixel_format": "420"}
     request = {side: {"uri": os.path.abspath("black.yuv"), "raw": raw} for side in ("reference", "distorted")}
     if not built_with("asan"):  # which maps more than any limit allows, so there is none
         with Server("--task-memory", "64M") as server:

@@ -75,8 +75,11 @@ static VmafxErr wait_for(Call *call, const char *id, uint64_t until_ns, JobView 
 {
     JobWait wait = { .until_ns = until_ns, .given_up = given_up, .changed = changed, .ctx = call };
     Backend *b = backend_of(call);
+    VmafxErr err = b->ops->wait(b, id, &wait, ret, reterr);
 
-    return b->ops->wait(b, id, &wait, ret, reterr);
+    if (!err)
+        changed(call, ret); /* how far it came at last, also where it was quicker than we looked */
+    return err;
 }
 
 /** What is known of a job as a measurement, with its result if there is one. */
