@@ -340,7 +340,6 @@ class Workload:
         for thing in ("processor.span.processed", "processor.log.processed", "exporter.span.exported", "exporter.log.exported",
                       "exporter.metric_data_point.exported"):
             yield f"otel.sdk.{thing}", {"error.type": any}, 0
-        yield "otel.sdk.processor.span.queue.size", {}, 0
 
     def check(self, number):
         """number(metric, attributes) sums over whatever else there is; any stands for every value but none."""
