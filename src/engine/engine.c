@@ -418,33 +418,42 @@ static Group *group_of(VmafxEngine *engine, const VmafxExtractor *extractor)
     return &engine->groups[engine->n_groups++];
 }
 
-static VmafxErr make_passes(VmafxEngine *engine)
+static VmafxErr make_groups(VmafxEngine *engine)
 {
     for (size_t i = 0; i < engine->n_instances; i++) {
         Group *group = group_of(engine, engine->instances[i].extractor);
         group->instances[group->n_instances++] = &engine->instances[i];
     }
     for (size_t i = 0; i < engine->n_groups; i++) {
-        Group *group = &engine->groups[i];
-        const VmafxPassSetup setup = { .instances = group->instances,
-                                       .n_instances = group->n_instances,
-                                       .kernels = &engine->kernels,
-                                       .w = engine->shape.w,
-                                       .h = engine->shape.h,
-                                       .bpc = engine->shape.bpc,
-                                       .chroma = engine->shape.chroma,
-                                       .subsample = engine->settings.subsample };
-
-        group->passes = calloc((size_t)n_workers(engine), sizeof *group->passes);
-        if (!group->passes)
+        engine->groups[i].passes = calloc((size_t)n_workers(engine), sizeof *engine->groups[i].passes);
+        if (!engine->groups[i].passes)
             return VMAFX_ERR_NOMEM;
-        for (int j = 0; j < n_workers(engine); j++) {
-            VmafxErr err = group->extractor->pass_new(&setup, &group->passes[j]);
-            if (err)
-                return err;
-        }
     }
     return VMAFX_OK;
+}
+
+static VmafxErr no_memory(const VmafxEngine *engine, VmafxErrInfo *reterr)
+{
+    return vmafx_fail(reterr, VMAFX_ERR_NOMEM, "no memory or threads to score pictures of %dx%d with %d threads",
+                      engine->shape.w, engine->shape.h, engine->settings.threads);
+}
+
+/* Each worker makes its own, when it has something to do: beside the others, and in memory near its CPU. */
+static VmafxErr make_pass(const VmafxEngine *engine, Group *group, int worker, VmafxErrInfo *reterr)
+{
+    const VmafxPassSetup setup = { .instances = group->instances,
+                                   .n_instances = group->n_instances,
+                                   .kernels = &engine->kernels,
+                                   .w = engine->shape.w,
+                                   .h = engine->shape.h,
+                                   .bpc = engine->shape.bpc,
+                                   .chroma = engine->shape.chroma,
+                                   .subsample = engine->settings.subsample };
+    VmafxErr err = group->passes[worker] ? VMAFX_OK : group->extractor->pass_new(&setup, &group->passes[worker]);
+
+    if (err && group->passes[worker])
+        group->extractor->pass_free(VMAFX_TAKE(group->passes[worker]));
+    return err == VMAFX_ERR_NOMEM ? no_memory(engine, reterr) : err;
 }
 
 static VmafxErr run_group(Group *group, int worker, const VmafxFrameInput *input, double *row)
@@ -476,7 +485,9 @@ static VmafxErr frame_work(void *opaque, int worker, const VmafxFrameInput *inpu
         VmafxFrameInput with_info = *input;
 
         with_info.reterr = &info;
-        VmafxErr err = run_group(group, worker, &with_info, row);
+        VmafxErr err = make_pass(engine, group, worker, &info);
+        if (!err)
+            err = run_group(group, worker, &with_info, row);
         if (err && *info.message)
             return vmafx_fail(reterr, err, "%s", info.message);
         if (err)
@@ -605,13 +616,10 @@ static VmafxErr begin(VmafxEngine *engine, const VmafxPicture *picture, VmafxErr
     if (!err)
         err = begin_outputs(engine, reterr);
     if (!err)
-        err = make_passes(engine);
+        err = make_groups(engine);
     if (!err)
         err = start_pipeline(engine);
-    if (err == VMAFX_ERR_NOMEM)
-        return vmafx_fail(reterr, err, "no memory or threads to score pictures of %dx%d with %d threads", shape.w,
-                          shape.h, engine->settings.threads);
-    return err;
+    return err == VMAFX_ERR_NOMEM ? no_memory(engine, reterr) : err;
 }
 
 /* ---- Frames ---- */
@@ -751,11 +759,17 @@ static VmafxErr settle_frames(VmafxEngine *engine, uint32_t to, uint32_t n, Vmaf
 static void gather_aggregates(VmafxEngine *engine)
 {
     for (size_t i = 0; i < engine->n_groups; i++) {
-        const Group *group = &engine->groups[i];
+        Group *group = &engine->groups[i];
+        size_t n_passes = 0;
 
+        for (int j = 0; j < n_workers(engine); j++) /* a worker that never had a frame has none */
+            if (group->passes[j]) {
+                void *pass = VMAFX_TAKE(group->passes[j]);
+                group->passes[n_passes++] = pass;
+            }
         for (size_t j = 0; group->extractor->aggregate && j < group->n_instances; j++) {
             double values[VMAFX_AGGREGATES_MAX];
-            size_t n = group->extractor->aggregate(group->passes, (size_t)n_workers(engine), j, values);
+            size_t n = group->extractor->aggregate(group->passes, n_passes, j, values);
 
             for (size_t k = 0; k < n; k++) {
                 engine->aggregates[engine->n_aggregates].name = group->extractor->aggregate_names[k];
