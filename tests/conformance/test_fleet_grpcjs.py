@@ -910,7 +910,11 @@ def a_node_that_fetches_without_reading_keeps_no_other_out():
         with Client(c.port) as slow, Client(c.port) as other:
             c.client.submit(job)
             attempt = Node(slow, "slow", slots=1).until("assign")["attempt"]
-            idle = [slow.stream("Fleet", "FetchUpload", {"attempt": attempt, "uri": uri}, idle=True) for _ in range(64)]
+
+            def start_idle():
+                return slow.stream("Fleet", "FetchUpload", {"attempt": attempt, "uri": uri}, idle=True)
+
+            idle = [start_idle() for _ in range(64)]
 
             def fetch_end(ref):
                 """The last bytes, by another connection: the slow one's window is full."""
@@ -923,6 +927,9 @@ def a_node_that_fetches_without_reading_keeps_no_other_out():
                     if status["code"] == code:
                         return messages, status
                     assert status["code"] in (0, code_of("BUSY")) and time.monotonic() < end, status
+                    if not status["code"]:  # which may have had the place that one of the idle came for
+                        idle.append(start_idle())
+                    time.sleep(0.05)
 
             messages, status = fetch_until(code_of("BUSY"))  # when all of them have their place
             assert "node slow" in status["details"] and not messages, status
