@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include <sys/mman.h>
+
 #include "base/text.h"
 #include "base/url.h"
 
@@ -117,6 +119,8 @@ VmafxErr vmafx_fail(VmafxErrInfo *reterr, VmafxErr err, const char *fmt, ...)
     return err;
 }
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void *vmafx_alloc_aligned(size_t n, size_t size)
 {
     size_t bytes;
@@ -125,9 +129,16 @@ void *vmafx_alloc_aligned(size_t n, size_t size)
         return NULL;
     bytes = VMAFX_MAX((bytes + 63) / 64 * 64, (size_t)64);
 
-    void *p = aligned_alloc(64, bytes);
-    if (p)
+    if (bytes < HUGE_PAGE) {
+        void *p = aligned_alloc(64, bytes);
+        return p ? memset(p, 0, bytes) : NULL;
+    }
+    /* Whole pictures: a few faults instead of hundreds. What does not fill a huge page stays in small ones. */
+    void *p = aligned_alloc(HUGE_PAGE, bytes);
+    if (p) {
+        madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
         memset(p, 0, bytes);
+    }
     return p;
 }
 

@@ -471,30 +471,27 @@ static VmafxErr run_group(Group *group, int worker, const VmafxFrameInput *input
     return err;
 }
 
-static VmafxErr frame_work(void *opaque, int worker, const VmafxFrameInput *input, double *row, VmafxErrInfo *reterr)
+/* A frame's part is what one extractor does. */
+static VmafxErr frame_work(void *opaque, int worker, int part, const VmafxFrameInput *input, double *row,
+                           VmafxErrInfo *reterr)
 {
     VmafxEngine *engine = opaque;
-    bool sampled = input->index % (uint32_t)engine->settings.subsample == 0;
+    Group *group = &engine->groups[part];
+    VmafxErrInfo info = { 0 };
+    VmafxFrameInput with_info = *input;
 
-    for (size_t i = 0; i < engine->n_groups; i++) {
-        Group *group = &engine->groups[i];
-
-        if (!sampled && !group->extractor->temporal)
-            continue;
-        VmafxErrInfo info = { 0 };
-        VmafxFrameInput with_info = *input;
-
-        with_info.reterr = &info;
-        VmafxErr err = make_pass(engine, group, worker, &info);
-        if (!err)
-            err = run_group(group, worker, &with_info, row);
-        if (err && *info.message)
-            return vmafx_fail(reterr, err, "%s", info.message);
-        if (err)
-            return vmafx_fail(reterr, err, "feature '%s' failed at frame %u: %s", group->extractor->name, input->index,
-                              vmafx_err_text(err));
-    }
-    return VMAFX_OK;
+    if (!group->extractor || (input->index % (uint32_t)engine->settings.subsample != 0 && !group->extractor->temporal))
+        return VMAFX_OK; /* without any, the frames are there for scores from elsewhere */
+    with_info.reterr = &info;
+    VmafxErr err = make_pass(engine, group, worker, &info);
+    if (!err)
+        err = run_group(group, worker, &with_info, row);
+    if (!err)
+        return VMAFX_OK;
+    if (*info.message)
+        return vmafx_fail(reterr, err, "%s", info.message);
+    return vmafx_fail(reterr, err, "feature '%s' failed at frame %u: %s", group->extractor->name, input->index,
+                      vmafx_err_text(err));
 }
 
 static VmafxErr check_shape(const VmafxEngine *engine, const VmafxShape *shape, VmafxErrInfo *reterr)
@@ -586,6 +583,7 @@ static VmafxErr start_pipeline(VmafxEngine *engine)
     for (size_t i = 0; i < engine->n_groups; i++)
         keeps_dis |= engine->groups[i].extractor->reads_earlier_dis;
     const VmafxPipelineSetup setup = { .threads = engine->settings.threads,
+                                       .parts = (int)VMAFX_MAX(engine->n_groups, (size_t)1),
                                        .shape = shape,
                                        .keeps_dis = keeps_dis,
                                        .work = frame_work,

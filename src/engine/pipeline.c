@@ -28,6 +28,7 @@ typedef struct Job {
     uint32_t index;
     Picture *ref, *dis, *earlier[2], *earlier_dis;
     double *row;
+    int next, left; /* part to begin next; parts that are not done, 0: a place for another frame */
 } Job;
 
 struct VmafxPipeline {
@@ -41,7 +42,8 @@ struct VmafxPipeline {
     pthread_mutex_t lock; /* covers everything below */
     pthread_cond_t has_job, has_room;
     Picture *free_pictures, *free_lent; /* with storage, and without */
-    Job *queue;                         /* ring of depth jobs, in the order of their frames */
+    Job *jobs;                          /* depth places for frames under way */
+    Job **queue;                        /* ring of those with parts to begin, in the order of their frames */
     int queue_head, n_queued, n_under_way;
     uint32_t *working; /* by worker: index of the frame it is at, or IDLE */
     bool stopping;
@@ -124,7 +126,7 @@ static void copy_picture(const VmafxPicture *from, Picture *to)
         copy_plane(&from->planes[i], &to->planes[i], to->storage[i]);
 }
 
-static VmafxErr run(VmafxPipeline *pipeline, int worker, const Job *job, VmafxErrInfo *reterr)
+static VmafxErr run(VmafxPipeline *pipeline, int worker, const Job *job, int part, VmafxErrInfo *reterr)
 {
     VmafxFrameInput input = {
         .index = job->index,
@@ -135,7 +137,7 @@ static VmafxErr run(VmafxPipeline *pipeline, int worker, const Job *job, VmafxEr
         .earlier_dis = job->earlier_dis ? job->earlier_dis->planes : NULL,
     };
 
-    return pipeline->setup.work(pipeline->setup.ctx, worker, &input, job->row, reterr);
+    return pipeline->setup.work(pipeline->setup.ctx, worker, part, &input, job->row, reterr);
 }
 
 /* With the lock held. */
@@ -164,10 +166,41 @@ static void leave(VmafxPipeline *pipeline)
     pthread_cond_signal(&pipeline->has_room);
 }
 
+/* The next part of the oldest frame that has one; with the lock held, and something in the queue. */
+static Job *take_part(VmafxPipeline *pipeline, int *ret_part)
+{
+    Job *job = pipeline->queue[pipeline->queue_head];
+
+    *ret_part = job->next++;
+    if (job->next == pipeline->setup.parts) {
+        pipeline->queue_head = (pipeline->queue_head + 1) % pipeline->depth;
+        pipeline->n_queued--;
+    }
+    return job;
+}
+
+/* With the lock held, which it lets go of meanwhile. */
+static void end_frame(VmafxPipeline *pipeline, const Job *job)
+{
+    Ended ended = { 0 };
+
+    if (pipeline->setup.frame_done) {
+        pthread_mutex_unlock(&pipeline->lock);
+        pipeline->setup.frame_done(pipeline->setup.frame_done_ctx); /* before drain can come back */
+        pthread_mutex_lock(&pipeline->lock);
+    }
+    unref_pictures(pipeline, job, &ended);
+    pthread_mutex_unlock(&pipeline->lock);
+    give_back(&ended);
+    pthread_mutex_lock(&pipeline->lock);
+    leave(pipeline);
+}
+
 static void *worker_main(void *opaque)
 {
     WorkerStart start = *(WorkerStart *)opaque;
     VmafxPipeline *pipeline = start.pipeline;
+    int part;
 
     free(opaque);
     pthread_mutex_lock(&pipeline->lock);
@@ -176,29 +209,20 @@ static void *worker_main(void *opaque)
             pthread_cond_wait(&pipeline->has_job, &pipeline->lock);
         if (!pipeline->n_queued)
             break;
-        Job job = pipeline->queue[pipeline->queue_head];
-        pipeline->queue_head = (pipeline->queue_head + 1) % pipeline->depth;
-        pipeline->n_queued--;
-        pipeline->working[start.worker] = job.index;
+        Job *job = take_part(pipeline, &part);
+        pipeline->working[start.worker] = job->index;
         pthread_mutex_unlock(&pipeline->lock);
 
         VmafxErrInfo info = { 0 };
-        VmafxErr err = run(pipeline, start.worker, &job, &info);
+        VmafxErr err = run(pipeline, start.worker, job, part, &info);
 
         pthread_mutex_lock(&pipeline->lock);
         pipeline->working[start.worker] = IDLE;
         note_error(pipeline, err, &info);
-        if (pipeline->setup.frame_done) {
-            pthread_mutex_unlock(&pipeline->lock);
-            pipeline->setup.frame_done(pipeline->setup.frame_done_ctx); /* before drain can come back */
-            pthread_mutex_lock(&pipeline->lock);
+        if (--job->left == 0) {
+            Job done = *job; /* its place may be taken by another frame from now on */
+            end_frame(pipeline, &done);
         }
-        Ended ended = { 0 };
-        unref_pictures(pipeline, &job, &ended);
-        pthread_mutex_unlock(&pipeline->lock);
-        give_back(&ended);
-        pthread_mutex_lock(&pipeline->lock);
-        leave(pipeline);
     }
     pthread_mutex_unlock(&pipeline->lock);
     return NULL;
@@ -231,10 +255,11 @@ VmafxErr vmafx_pipeline_new(const VmafxPipelineSetup *setup, VmafxPipeline **ret
     pthread_cond_init(&pipeline->has_room, NULL);
     pipeline->setup = *setup;
     pipeline->depth = setup->threads + 2;
-    pipeline->queue = calloc(threads + 2, sizeof *pipeline->queue);
+    pipeline->jobs = calloc(threads + 2, sizeof *pipeline->jobs);
+    pipeline->queue = calloc(threads + 2, sizeof(Job *));
     pipeline->threads = calloc(threads + 1, sizeof *pipeline->threads);
     pipeline->working = calloc(threads + 1, sizeof *pipeline->working);
-    if (!pipeline->queue || !pipeline->threads || !pipeline->working)
+    if (!pipeline->jobs || !pipeline->queue || !pipeline->threads || !pipeline->working)
         return VMAFX_ERR_NOMEM;
     for (size_t i = 0; i < threads; i++)
         pipeline->working[i] = IDLE;
@@ -287,6 +312,7 @@ void vmafx_pipeline_free(VmafxPipeline **pipeline_p)
     pthread_cond_destroy(&pipeline->has_room);
     pthread_cond_destroy(&pipeline->has_job);
     pthread_mutex_destroy(&pipeline->lock);
+    free(pipeline->jobs);
     free(pipeline->queue);
     free(pipeline->threads);
     free(pipeline->working);
@@ -374,6 +400,20 @@ static void fill(const VmafxShape *shape, const VmafxPicture *from, bool lent, V
         loan.release(loan.owner);
 }
 
+/* With the lock held, and the frame counted as under way: there is a place for it. */
+static void enqueue(VmafxPipeline *pipeline, const Job *job)
+{
+    Job *place = pipeline->jobs;
+
+    while (place->left)
+        place++;
+    *place = *job;
+    place->next = 0;
+    place->left = pipeline->setup.parts;
+    pipeline->queue[(pipeline->queue_head + pipeline->n_queued++) % pipeline->depth] = place;
+    pthread_cond_broadcast(&pipeline->has_job);
+}
+
 VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPicture *ref, const VmafxPicture *dis,
                              const VmafxLoan loans[2], uint32_t index, double *row, VmafxErrInfo *reterr)
 {
@@ -396,14 +436,13 @@ VmafxErr vmafx_pipeline_push(VmafxPipeline *pipeline, const VmafxPicture *ref, c
 
     fill(shape, ref, lent[0], loans[0], job.ref);
     fill(shape, dis, lent[1], loans[1], job.dis);
-    if (!pipeline->n_threads)
-        err = run(pipeline, 0, &job, &info);
+    for (int part = 0; !pipeline->n_threads && !err && part < pipeline->setup.parts; part++)
+        err = run(pipeline, 0, &job, part, &info);
 
     ended.n = 0;
     pthread_mutex_lock(&pipeline->lock);
     if (pipeline->n_threads) {
-        pipeline->queue[(pipeline->queue_head + pipeline->n_queued++) % pipeline->depth] = job;
-        pthread_cond_signal(&pipeline->has_job);
+        enqueue(pipeline, &job);
     } else {
         note_error(pipeline, err, &info);
         unref_pictures(pipeline, &job, &ended);
@@ -433,7 +472,7 @@ VmafxErr vmafx_pipeline_done(VmafxPipeline *pipeline, uint32_t *ret_done, VmafxE
     if (err)
         VMAFX_IGNORE(vmafx_fail(reterr, err, "%s", pipeline->err_info.message)); /* only fills in the message */
     if (pipeline->n_queued)
-        done = pipeline->queue[pipeline->queue_head].index;
+        done = pipeline->queue[pipeline->queue_head]->index;
     for (int i = 0; i < pipeline->n_threads; i++)
         done = VMAFX_MIN(done, pipeline->working[i]);
     pthread_mutex_unlock(&pipeline->lock);

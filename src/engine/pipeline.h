@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Frames in flight: a bounded queue in front of a fixed set of workers, and the pool of pictures they read.
+ * Frames in flight: a bounded queue in front of a fixed set of workers, and the pool of pictures they read. Whoever is
+ * free takes the next part of the oldest frame, so that a single frame, and the last one of a clip, is spread as well.
  * Memory is bounded whatever the clip's length: at most threads + 2 frames are under way, and each holds its own
  * two pictures and the reference's two before it.
  */
@@ -13,12 +14,17 @@
 
 typedef struct VmafxPipeline VmafxPipeline;
 
-/** One frame's work. @param worker 0 … threads − 1 (0 when there are none): whose scratch memory to use */
-typedef VmafxErr (*VmafxFrameWork)(void *ctx, int worker, const VmafxFrameInput *input, double *row,
+/**
+ * One part of one frame's work.
+ * @param worker 0 … threads − 1 (0 when there are none): whose scratch memory to use
+ * @param part 0 … parts − 1; those of a frame may run side by side, and write different values of the row
+ */
+typedef VmafxErr (*VmafxFrameWork)(void *ctx, int worker, int part, const VmafxFrameInput *input, double *row,
                                    VmafxErrInfo *reterr);
 
 typedef struct VmafxPipelineSetup {
     int threads;      /* 0: push does the work itself */
+    int parts;        /* of a frame's work, one or more */
     VmafxShape shape; /* of every frame; chroma is copied unless it is 4:0:0 */
     bool keeps_dis;   /* the frame before's distorted picture is wanted too */
     VmafxFrameWork work;
