@@ -2,14 +2,14 @@
 // The official client of the older era (@modelcontextprotocol/sdk) against vmafx-mcp: what it makes of our answers, as a
 // line of JSON. It checks structured contents against the schemas of the tools by itself.
 //
-//     mcp_client_v1.mjs --modules DIR --reference FILE --distorted FILE (--url URL [--token TOKEN] | --program FILE)
+//     mcp_client_v1.mjs --modules DIR --reference FILE --distorted FILE --slow-reference FILE --slow-distorted FILE (--url URL [--token TOKEN] | --program FILE)
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 const { values } = parseArgs({ options: Object.fromEntries(
-  ["modules", "reference", "distorted", "url", "token", "program"].map((name) => [name, { type: "string" }])) });
+  ["modules", "reference", "distorted", "slow-reference", "slow-distorted", "url", "token", "program"].map((name) => [name, { type: "string" }])) });
 const require = createRequire(path.join(values.modules, "package.json"));
 const load = async (name) => import(pathToFileURL(require.resolve(`@modelcontextprotocol/sdk/${name}`)));
 const { Client } = await load("client/index.js");
@@ -32,6 +32,8 @@ const call = (name, args = {}) => client.callTool({ name, arguments: args }, und
   { onprogress: (p) => progress.push(p.progress), timeout: 60000 });
 const tools = (await client.listTools()).tools;
 const scored = await call("score_videos", { reference: values.reference, distorted: values.distorted });
+// One with progress on the way: the client drops a notification that it reads in one piece with the answer.
+await call("score_videos", { reference: values["slow-reference"], distorted: values["slow-distorted"] });
 const id = scored.structuredContent?.job_id;
 const jobs = await call("list_jobs");
 const worst = await call("worst_frames", { job_id: id, count: 3 });

@@ -2,14 +2,14 @@
 // The official client of the newer era (@modelcontextprotocol/client 2.x) against vmafx-mcp: what it makes of our
 // answers, as a line of JSON.
 //
-//     mcp_client_v2.mjs --modules DIR --reference FILE --distorted FILE (--url URL [--token TOKEN] | --program FILE)
+//     mcp_client_v2.mjs --modules DIR --reference FILE --distorted FILE --slow-reference FILE --slow-distorted FILE (--url URL [--token TOKEN] | --program FILE)
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 const { values } = parseArgs({ options: Object.fromEntries(
-  ["modules", "reference", "distorted", "url", "token", "program"].map((name) => [name, { type: "string" }])) });
+  ["modules", "reference", "distorted", "slow-reference", "slow-distorted", "url", "token", "program"].map((name) => [name, { type: "string" }])) });
 const require = createRequire(path.join(values.modules, "package.json"));
 const load = async (name) => import(pathToFileURL(require.resolve(name)));
 const { Client, StreamableHTTPClientTransport } = await load("@modelcontextprotocol/client");
@@ -31,6 +31,8 @@ const call = (name, args = {}) => client.callTool({ name, arguments: args },
   { onprogress: (p) => progress.push(p.progress), timeout: 60000 });
 const tools = (await client.listTools()).tools;
 const scored = await call("score_videos", { reference: values.reference, distorted: values.distorted });
+// One with progress on the way: the client drops a notification that it reads in one piece with the answer.
+await call("score_videos", { reference: values["slow-reference"], distorted: values["slow-distorted"] });
 const id = scored.structuredContent?.job_id;
 const worst = await call("worst_frames", { job_id: id, count: 3 });
 const explained = await call("explain_score", { job_id: id });
