@@ -894,10 +894,83 @@ static void float_vif_variants_equal_the_plain_kernels(void **state)
     }
 }
 
+/* ---- SSIM ---- */
+
+/* A row of n samples that ends where one more read would fault. */
+static float *guarded_floats(int n, int kind)
+{
+    float *row = guarded((size_t)n * sizeof *row);
+
+    for (int i = 0; i < n; i++)
+        row[i] = any_float(kind, i);
+    return row;
+}
+
+/* Of every step: the mean of a square, the low-pass of MS-SSIM, and taps that are neither. */
+static void check_decimation(const VmafxSsimKernels *c, const VmafxSsimKernels *k, int n, int kind)
+{
+    for (int step = 1; step <= 7; step++) {
+        const int taps = step == 2 && n % 2 ? 9 : step + kind % 2;
+        float *in = guarded_floats((n - 1) * step + taps, kind), *table = guarded_floats(taps, 0);
+        double want[WIDTH_MAX], got[WIDTH_MAX];
+
+        for (int x = 0; x < n; x++)
+            want[x] = got[x] = (double)any_float(kind, x);
+        c->decimate(in, table, taps, step, n, want);
+        k->decimate(in, table, taps, step, n, got);
+        assert_memory_equal(want, got, (size_t)n * sizeof *got);
+        release(in);
+        release(table);
+    }
+}
+
+static void ssim_variants_equal_the_plain_kernels(void **state)
+{
+    enum { EDGE = VMAFX_SSIM_TAPS - 1 };
+    static const VmafxSsimConstants constants = { 6.5025F, 58.5225F, 29.26125F };
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    {
+        const size_t floats = (size_t)w * sizeof(float), doubles = (size_t)w * sizeof(double);
+        const float *rows[VMAFX_SSIM_TAPS];
+        float *m[5], want[WIDTH_MAX], got[WIDTH_MAX];
+        double lcs_want[3][WIDTH_MAX], lcs_got[3][WIDTH_MAX];
+
+        for (int t = 0; t < VMAFX_SSIM_TAPS; t++)
+            rows[t] = guarded_floats(t ? w : w + EDGE, (kind + t * (w % 2)) % N_FILLS);
+        c.ssim.blur_row(rows[0], w, want);
+        k.ssim.blur_row(rows[0], w, got);
+        assert_memory_equal(want, got, floats);
+        c.ssim.blur_column(rows, w, want);
+        k.ssim.blur_column(rows, w, got);
+        assert_memory_equal(want, got, floats);
+        check_decimation(&c.ssim, &k.ssim, w, kind);
+
+        for (int i = 0; i < 5; i++)
+            m[i] = guarded_floats(w, (kind + i) % N_FILLS);
+        for (int x = 0; x < w && w % 3; x++) { /* such that variances are not all wild, and some are 0 */
+            m[2][x] = m[0][x] * m[0][x] + (float)(x % 3);
+            m[3][x] = m[1][x] * m[1][x] + (float)(x % 5 - 1);
+            m[4][x] = m[0][x] * m[1][x] + (float)(x % 7 - 3) / 2;
+        }
+        const VmafxSsimMoments moments = { m[0], m[1], m[2], m[3], m[4] };
+        c.ssim.similarity(&moments, &constants, w, lcs_want[0], lcs_want[1], lcs_want[2]);
+        k.ssim.similarity(&moments, &constants, w, lcs_got[0], lcs_got[1], lcs_got[2]);
+        for (int i = 0; i < 3; i++)
+            assert_memory_equal(lcs_want[i], lcs_got[i], doubles);
+        for (int i = 0; i < 5; i++)
+            release(m[i]);
+        for (int t = 0; t < VMAFX_SSIM_TAPS; t++)
+            release(rows[t]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(float_vif_variants_equal_the_plain_kernels),
+        cmocka_unit_test(ssim_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_row_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_count_and_contrast_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_pooling_variants_equal_the_plain_kernel),
