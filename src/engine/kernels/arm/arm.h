@@ -5,6 +5,7 @@
 #define VMAFX_ENGINE_KERNELS_ARM_ARM_H
 
 #include "engine/kernels/adm.h"
+#include "engine/kernels/cambi.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/ssim.h"
@@ -12,6 +13,7 @@
 
 void vmafx_adm_kernels_init_neon(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_wavelet_neon(VmafxAdmKernels *k); /* a part of the one before */
+void vmafx_cambi_kernels_init_neon(VmafxCambiKernels *k);
 void vmafx_motion_kernels_init_neon(VmafxMotionKernels *k);
 void vmafx_sse_kernels_init_neon(VmafxSseKernels *k);
 void vmafx_ssim_kernels_init_neon(VmafxSsimKernels *k);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * SSIM with NEON, where compilers find no vectors in ssim_rows.h or do more than need be. Four columns at a time; where
- * nothing is added to, the last block of a row overlaps the one before.
+ * SSIM with NEON, where compilers find no vectors in ssim_rows.h: their blurs are as good as any. Four columns at a
+ * time.
  */
 
 #include "base/base.h"
@@ -9,54 +9,7 @@
 #include "engine/kernels/arm/doubles.h"
 #include "engine/kernels/ssim_rows.h"
 
-#define BLOCK     4
-#define AT_A_TIME 64
-#define EDGE      (VMAFX_SSIM_TAPS - 1)
-#define HALF      (EDGE / 2)
-
-/* Of samples with the taps up to the middle one. An odd pitch puts what one place needs at multiples of 16 bytes. */
-typedef double Products[HALF][AT_A_TIME + EDGE + 1];
-
-static inline void multiply(const float *in, int x, Products ret)
-{
-    float32x4_t v = vld1q_f32(in + x);
-
-    for (int t = 0; t < HALF; t++)
-        put_doubles(&ret[t][x], widened(vmulq_n_f32(v, window[t])));
-}
-
-/* The window is symmetric, so a sample's product with one tap serves two places, 10 − 2t columns apart. */
-static void blur_some(const float *in, float *ret)
-{
-    Products products;
-
-    for (int x = 0; x + BLOCK <= AT_A_TIME + EDGE; x += BLOCK)
-        multiply(in, x, products);
-    multiply(in, AT_A_TIME + EDGE - BLOCK, products);
-    for (int x = 0; x < AT_A_TIME; x += BLOCK) {
-        Doubles sum = all_doubles(0);
-
-        for (int t = 0; t < HALF; t++)
-            sum = added(sum, load_doubles(&products[t][x + t]));
-        sum = added(sum, widened(vmulq_n_f32(vld1q_f32(in + x + HALF), window[HALF])));
-        for (int t = HALF - 1; t >= 0; t--)
-            sum = added(sum, load_doubles(&products[t][x + EDGE - t]));
-        vst1q_f32(ret + x, narrowed(sum));
-    }
-}
-
-static void blur_row_neon(const float *in, int n, float *ret)
-{
-    if (n < AT_A_TIME) {
-        blur_row(in, n, ret);
-        return;
-    }
-    for (int at = 0; at < n; at += AT_A_TIME) {
-        int x = VMAFX_MIN(at, n - AT_A_TIME);
-
-        blur_some(in + x, ret + x);
-    }
-}
+#define BLOCK 4
 
 /* Of two taps at one place. */
 static inline float64x2_t products_of(const float *in, float32x2_t k)
@@ -105,9 +58,7 @@ static inline Doubles ratio(Doubles a, Doubles b, Doubles c, float32x4_t d)
     return divided(added(multiplied(added(a, a), b), c), widened(d));
 }
 
-/* The root of a binary32 product, taken in binary64 and rounded, is the correctly rounded one: so says 53 >= 2 · 24
- * + 2.
- */
+/* A root taken in binary64 and rounded to binary32 is the correctly rounded one: 53 digits are 2 · 24 + 2 and more. */
 static void similarity_neon(const VmafxSsimMoments *m, const VmafxSsimConstants *k, int n, double *ret_l, double *ret_c,
                             double *ret_s)
 {
@@ -138,7 +89,6 @@ static void similarity_neon(const VmafxSsimMoments *m, const VmafxSsimConstants 
 void vmafx_ssim_kernels_init_neon(VmafxSsimKernels *k)
 {
     *k = kernels;
-    k->blur_row = blur_row_neon;
     k->decimate = decimate_neon;
     k->similarity = similarity_neon;
 }
