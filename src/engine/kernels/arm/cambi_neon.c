@@ -2,7 +2,7 @@
 /* CAMBI with NEON. */
 
 #include "engine/kernels/arm/arm.h"
-#include "engine/kernels/arm/doubles.h"
+#include "engine/kernels/arm/floats.h"
 #include "engine/kernels/cambi_rows.h"
 
 #define LANES         8

@@ -6,7 +6,7 @@
 
 #include "base/base.h"
 #include "engine/kernels/arm/arm.h"
-#include "engine/kernels/arm/doubles.h"
+#include "engine/kernels/arm/floats.h"
 #include "engine/kernels/ssim_rows.h"
 
 #define BLOCK 4
@@ -47,11 +47,6 @@ static void decimate_neon(const float *in, const float *k, int taps, int step, i
     decimate(in + (ptrdiff_t)x * step, k, taps, step, n - x, acc + x);
 }
 
-static inline float32x4_t positive_or_0(float32x4_t v)
-{
-    return vreinterpretq_f32_u32(vandq_u32(vcgtzq_f32(v), vreinterpretq_u32_f32(v)));
-}
-
 /* (2ab + c) / d, the numerator in binary64. */
 static inline Doubles ratio(Doubles a, Doubles b, Doubles c, float32x4_t d)
 {
@@ -77,8 +72,7 @@ static void similarity_neon(const VmafxSsimMoments *m, const VmafxSsimConstants 
         float32x4_t vy = positive_or_0(vsubq_f32(vld1q_f32(m->yy + i), y2));
         float32x4_t vxy = vsubq_f32(vld1q_f32(m->xy + i), vmulq_f32(x, y));
         float32x4_t sd = vsqrtq_f32(vmulq_f32(vx, vy));
-        uint32x4_t none = vandq_u32(vcltzq_f32(vxy), vclezq_f32(sd));
-        float32x4_t q = vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(vxy), none));
+        float32x4_t q = zero_where(vandq_u32(vcltzq_f32(vxy), vclezq_f32(sd)), vxy);
 
         put_doubles(ret_l + i, ratio(widened(x), widened(y), wide_c1, vaddq_f32(vaddq_f32(x2, y2), c1)));
         put_doubles(ret_c + i, ratio(widened(sd), all_doubles(1), wide_c2, vaddq_f32(vaddq_f32(vx, vy), c2)));

@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* Four columns in binary64, for kernels that take binary32 and give it. */
-#ifndef VMAFX_ENGINE_KERNELS_ARM_DOUBLES_H
-#define VMAFX_ENGINE_KERNELS_ARM_DOUBLES_H
+/* Four columns in binary32, and the same in binary64. */
+#ifndef VMAFX_ENGINE_KERNELS_ARM_FLOATS_H
+#define VMAFX_ENGINE_KERNELS_ARM_FLOATS_H
 
 #include <arm_neon.h>
+
+/* Also 0 where v is NaN. */
+static inline float32x4_t positive_or_0(float32x4_t v)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vcgtzq_f32(v), vreinterpretq_u32_f32(v)));
+}
+
+static inline float32x4_t zero_where(uint32x4_t mask, float32x4_t v)
+{
+    return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(v), mask));
+}
 
 typedef struct Doubles {
     float64x2_t lo, hi;
