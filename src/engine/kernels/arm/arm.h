@@ -8,6 +8,7 @@
 #include "engine/kernels/cambi.h"
 #include "engine/kernels/float_vif.h"
 #include "engine/kernels/motion.h"
+#include "engine/kernels/speed.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/ssim.h"
 #include "engine/kernels/vif.h"
@@ -17,6 +18,7 @@ void vmafx_adm_kernels_init_wavelet_neon(VmafxAdmKernels *k); /* a part of the o
 void vmafx_cambi_kernels_init_neon(VmafxCambiKernels *k);
 void vmafx_float_vif_kernels_init_neon(VmafxFloatVifKernels *k);
 void vmafx_motion_kernels_init_neon(VmafxMotionKernels *k);
+void vmafx_speed_kernels_init_neon(VmafxSpeedKernels *k);
 void vmafx_sse_kernels_init_neon(VmafxSseKernels *k);
 void vmafx_ssim_kernels_init_neon(VmafxSsimKernels *k);
 void vmafx_vif_kernels_init_neon(VmafxVifKernels *k);
