@@ -98,9 +98,9 @@ static void covary_lanes(const double (*d)[WIDE], int n, int i, int column, Vmaf
 
 static void spread(const float *values, double ret[SIDE][WIDE])
 {
-    memset(ret, 0, SIDE * sizeof *ret);
-    for (int a = 0; a < N; a++)
-        ret[a / SIDE][a % SIDE] = (double)values[a];
+    for (int i = 0; i < SIDE; i++)
+        for (int c = 0; c < WIDE; c++)
+            ret[i][c] = c < SIDE ? (double)values[i * SIDE + c] : 0;
 }
 
 static void covary_row(const float *const *rows, int n, const float *means, VmafxSpeedSums sums)
