@@ -38,6 +38,8 @@ static size_t levels(unsigned ret[3])
         ret[n++] = VMAFX_CPU_AVX2;
     if (cpu & VMAFX_CPU_AVX512)
         ret[n++] = VMAFX_CPU_AVX2 | VMAFX_CPU_AVX512;
+    if (cpu & VMAFX_CPU_NEON)
+        ret[n++] = VMAFX_CPU_NEON;
     return n;
 }
 

@@ -854,10 +854,34 @@ static float any_float(int kind, int i)
     return ((float)fill(kind, i, 65535) - 20000.0F) / (1.0F + (float)(next_random() % 300));
 }
 
+/* A row of n samples that ends where one more read would fault. */
+static float *guarded_floats(int n, int kind)
+{
+    float *row = guarded((size_t)n * sizeof *row);
+
+    for (int i = 0; i < n; i++)
+        row[i] = any_float(kind, i);
+    return row;
+}
+
+static void check_filtering(const VmafxFloatVifKernels *c, const VmafxFloatVifKernels *k, int n, int kind)
+{
+    for (int n_taps = 1; n_taps <= 35; n_taps += 1 + n_taps / 4)
+        for (int step = 1; step <= 2; step++) {
+            float *in = guarded_floats((n - 1) * step + n_taps, kind), *taps = guarded_floats(n_taps, 0);
+            float want[WIDTH_MAX], got[WIDTH_MAX];
+
+            c->along(in + n_taps / 2, taps, n_taps, step, n, want);
+            k->along(in + n_taps / 2, taps, n_taps, step, n, got);
+            assert_memory_equal(want, got, (size_t)n * sizeof *got);
+            release(in);
+            release(taps);
+        }
+}
+
 static void float_vif_variants_equal_the_plain_kernels(void **state)
 {
-    enum { PAD_ = 16, ROOM = 2 * WIDTH_MAX + 2 * PAD_ };
-    static const float taps[] = { 0.0544886F, 0.2442013F, 0.4026199F, 0.2442013F, 0.0544887F };
+    enum { ROOM = WIDTH_MAX + 16 };
     static float in[5][ROOM], want[5][ROOM], got[5][ROOM];
 
     (void)state;
@@ -883,14 +907,72 @@ static void float_vif_variants_equal_the_plain_kernels(void **state)
         c.float_vif.add_moments(in[0], in[1], 0.4026199F, w, want_m);
         k.float_vif.add_moments(in[0], in[1], 0.4026199F, w, got_m);
         assert_memory_equal(want, got, sizeof want);
-        for (int step = 1; step <= 2; step++) {
-            c.float_vif.along(in[3] + PAD_, taps, 5, step, w, want[0]);
-            k.float_vif.along(in[3] + PAD_, taps, 5, step, w, got[0]);
-            assert_memory_equal(want, got, sizeof want);
-        }
+        check_filtering(&c.float_vif, &k.float_vif, w, kind);
         c.float_vif.information(moments, &noise, w, want[0], want[1]);
         k.float_vif.information(moments, &noise, w, got[0], got[1]);
         assert_memory_equal(want, got, sizeof want);
+    }
+}
+
+/* ---- SSIM ---- */
+
+/* Of every step: the mean of a square, the low-pass of MS-SSIM, and taps that are neither. */
+static void check_decimation(const VmafxSsimKernels *c, const VmafxSsimKernels *k, int n, int kind)
+{
+    for (int step = 1; step <= 7; step++) {
+        const int taps = step == 2 && n % 2 ? 9 : step + kind % 2;
+        float *in = guarded_floats((n - 1) * step + taps, kind), *table = guarded_floats(taps, 0);
+        double want[WIDTH_MAX], got[WIDTH_MAX];
+
+        for (int x = 0; x < n; x++)
+            want[x] = got[x] = (double)any_float(kind, x);
+        c->decimate(in, table, taps, step, n, want);
+        k->decimate(in, table, taps, step, n, got);
+        assert_memory_equal(want, got, (size_t)n * sizeof *got);
+        release(in);
+        release(table);
+    }
+}
+
+static void ssim_variants_equal_the_plain_kernels(void **state)
+{
+    enum { EDGE = VMAFX_SSIM_TAPS - 1 };
+    static const VmafxSsimConstants constants = { 6.5025F, 58.5225F, 29.26125F };
+
+    (void)state;
+    EACH_CASE(k, w, kind)
+    {
+        const size_t floats = (size_t)w * sizeof(float), doubles = (size_t)w * sizeof(double);
+        const float *rows[VMAFX_SSIM_TAPS];
+        float *m[5], want[WIDTH_MAX], got[WIDTH_MAX];
+        double lcs_want[3][WIDTH_MAX], lcs_got[3][WIDTH_MAX];
+
+        for (int t = 0; t < VMAFX_SSIM_TAPS; t++)
+            rows[t] = guarded_floats(t ? w : w + EDGE, (kind + t * (w % 2)) % N_FILLS);
+        c.ssim.blur_row(rows[0], w, want);
+        k.ssim.blur_row(rows[0], w, got);
+        assert_memory_equal(want, got, floats);
+        c.ssim.blur_column(rows, w, want);
+        k.ssim.blur_column(rows, w, got);
+        assert_memory_equal(want, got, floats);
+        check_decimation(&c.ssim, &k.ssim, w, kind);
+
+        for (int i = 0; i < 5; i++)
+            m[i] = guarded_floats(w, (kind + i) % N_FILLS);
+        for (int x = 0; x < w && w % 3; x++) { /* such that variances are not all wild, and some are 0 */
+            m[2][x] = m[0][x] * m[0][x] + (float)(x % 3);
+            m[3][x] = m[1][x] * m[1][x] + (float)(x % 5 - 1);
+            m[4][x] = m[0][x] * m[1][x] + (float)(x % 7 - 3) / 2;
+        }
+        const VmafxSsimMoments moments = { m[0], m[1], m[2], m[3], m[4] };
+        c.ssim.similarity(&moments, &constants, w, lcs_want[0], lcs_want[1], lcs_want[2]);
+        k.ssim.similarity(&moments, &constants, w, lcs_got[0], lcs_got[1], lcs_got[2]);
+        for (int i = 0; i < 3; i++)
+            assert_memory_equal(lcs_want[i], lcs_got[i], doubles);
+        for (int i = 0; i < 5; i++)
+            release(m[i]);
+        for (int t = 0; t < VMAFX_SSIM_TAPS; t++)
+            release(rows[t]);
     }
 }
 
@@ -898,6 +980,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(float_vif_variants_equal_the_plain_kernels),
+        cmocka_unit_test(ssim_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_row_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_count_and_contrast_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_pooling_variants_equal_the_plain_kernel),

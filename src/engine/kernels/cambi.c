@@ -4,6 +4,7 @@
 #include "engine/kernels/cambi.h"
 
 #include "base/base.h"
+#include "engine/kernels/arm/arm.h"
 #include "engine/kernels/cambi_rows.h"
 #include "engine/kernels/cpu.h"
 #if VMAFX_ARCH_X86
@@ -80,5 +81,8 @@ void vmafx_cambi_kernels_init(VmafxCambiKernels *k, unsigned cpu)
         vmafx_cambi_kernels_init_avx2(k);
     if (cpu & VMAFX_CPU_AVX512)
         vmafx_cambi_kernels_init_avx512(k);
+#elif VMAFX_ARCH_ARM64
+    if (cpu & VMAFX_CPU_NEON)
+        vmafx_cambi_kernels_init_neon(k);
 #endif
 }

@@ -3,6 +3,7 @@
 
 #include "engine/kernels/float_vif.h"
 
+#include "engine/kernels/arm/arm.h"
 #include "engine/kernels/cpu.h"
 #include "engine/kernels/float_vif_rows.h"
 #if VMAFX_ARCH_X86
@@ -17,5 +18,8 @@ void vmafx_float_vif_kernels_init(VmafxFloatVifKernels *k, unsigned cpu)
         vmafx_float_vif_kernels_init_avx2(k);
     if (cpu & VMAFX_CPU_AVX512)
         vmafx_float_vif_kernels_init_avx512(k);
+#elif VMAFX_ARCH_ARM64
+    if (cpu & VMAFX_CPU_NEON)
+        vmafx_float_vif_kernels_init_neon(k);
 #endif
 }

@@ -5,6 +5,7 @@
 
 #include <vmafx/engine.h>
 
+#include "engine/kernels/arm/arm.h"
 #include "engine/kernels/cpu.h"
 #include "engine/kernels/speed_rows.h"
 #if VMAFX_ARCH_X86
@@ -19,5 +20,8 @@ void vmafx_speed_kernels_init(VmafxSpeedKernels *k, unsigned cpu)
         vmafx_speed_kernels_init_avx2(k);
     if (cpu & VMAFX_CPU_AVX512)
         vmafx_speed_kernels_init_avx512(k);
+#elif VMAFX_ARCH_ARM64
+    if (cpu & VMAFX_CPU_NEON)
+        vmafx_speed_kernels_init_neon(k);
 #endif
 }

@@ -15,9 +15,11 @@
 #define WIDE    VMAFX_SPEED_WIDE
 #define COLUMNS VMAFX_SPEED_COLUMNS
 
-/* Sums that are added to at once: what fits one or two registers. */
+/* Sums that are added to at once: what fits one or two registers; two would make gcc 12 for arm64 use memory. */
 #ifdef __AVX512F__
 #define LANES 8
+#elif defined(__aarch64__)
+#define LANES 2
 #else
 #define LANES 4
 #endif
@@ -94,12 +96,18 @@ static void covary_lanes(const double (*d)[WIDE], int n, int i, int column, Vmaf
 
 #define AT_A_TIME 32
 
+static void spread(const float *values, double ret[SIDE][WIDE])
+{
+    for (int i = 0; i < SIDE; i++)
+        for (int c = 0; c < WIDE; c++)
+            ret[i][c] = c < SIDE ? (double)values[i * SIDE + c] : 0;
+}
+
 static void covary_row(const float *const *rows, int n, const float *means, VmafxSpeedSums sums)
 {
-    double d[AT_A_TIME * SIDE][WIDE], mean[SIDE][WIDE] = { { 0 } };
+    double d[AT_A_TIME * SIDE][WIDE], mean[SIDE][WIDE];
 
-    for (int a = 0; a < N; a++)
-        mean[a / SIDE][a % SIDE] = (double)means[a];
+    spread(means, mean);
     for (int from = 0; from < n; from += AT_A_TIME) {
         const int m = n - from < AT_A_TIME ? n - from : AT_A_TIME;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* CAMBI with AVX2. */
 
-#include <assert.h>
 #include <immintrin.h>
 
 #include "engine/kernels/cambi_rows.h"
@@ -60,13 +59,5 @@ static inline __m256 strongest(__m256 most, int weight, __m256i same, __m256i ot
 
 void vmafx_cambi_kernels_init_avx2(VmafxCambiKernels *k)
 {
-    *k = (VmafxCambiKernels){ .widen8 = widen8,
-                              .flat = flat,
-                              .slide = slide,
-                              .mask = mask,
-                              .mode = mode,
-                              .halve = halve,
-                              .count = count_fast,
-                              .contrast = contrast_fast,
-                              .pool = pool_fast };
+    *k = kernels_fast;
 }

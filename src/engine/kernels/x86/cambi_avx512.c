@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /* CAMBI with AVX-512. */
 
-#include <assert.h>
 #include <immintrin.h>
 
 #include "engine/kernels/cambi_rows.h"
@@ -63,13 +62,5 @@ static inline __m512 strongest(__m512 most, int weight, __m512i same, __m512i ot
 
 void vmafx_cambi_kernels_init_avx512(VmafxCambiKernels *k)
 {
-    *k = (VmafxCambiKernels){ .widen8 = widen8,
-                              .flat = flat,
-                              .slide = slide,
-                              .mask = mask,
-                              .mode = mode,
-                              .halve = halve,
-                              .count = count_fast,
-                              .contrast = contrast_fast,
-                              .pool = pool_fast };
+    *k = kernels_fast;
 }
