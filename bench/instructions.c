@@ -42,6 +42,7 @@ static _Alignas(64) double doubles[3][STRIDE];
 static const uint8_t *r8[ROWS], *d8[ROWS];
 static const uint16_t *r10[ROWS], *d10[ROWS];
 static const float *float_rows[ROWS];
+static VmafxHvsTables hvs_tables;
 static VmafxVifMoments moments[3]; /* two rows to write, one to read */
 static VmafxKernels kernels;
 
@@ -70,6 +71,11 @@ static void make_picture(void)
         d10[y] = dis10[y] + PAD;
         float_rows[y] = floats[y] + PAD;
     }
+    for (int i = 0; i < VMAFX_HVS_SIDE; i++)
+        for (int j = 0; j < VMAFX_HVS_SIDE; j++) {
+            hvs_tables.seen[i][j] = 2.0f / (float)(1 + i + j);
+            hvs_tables.masks[i][j] = 0.15f * hvs_tables.seen[i][j] * hvs_tables.seen[i][j];
+        }
     for (int i = 0; i < 9; i++)
         for (int x = 0; x < STRIDE; x++) {
             wide[0][i][x] = (int32_t)(next_random() % 4096) - 2048;
@@ -108,6 +114,7 @@ static void make_picture(void)
 static VmafxVifSums vif_sums;
 static int64_t nums[3];
 static uint64_t energies[3], total;
+static float hvs_sum;
 static const VmafxSsimConstants ssim_constants = { 6.5025f, 58.5225f, 29.26125f };
 
 #define CASE(name, call)                                                                                               \
@@ -140,6 +147,8 @@ CASE(adm_numerator_fine, kernels.adm.numerator[0](O(0), N(0), T(0)[0], W, &gains
 CASE(adm_numerator_coarse, kernels.adm.numerator[1](O(1), N(0), T(0)[0], W, &gains[1], nums))
 CASE(adm_denominator_fine, kernels.adm.denominator[0](O(0), W, 0, 0, energies))
 CASE(adm_denominator_coarse, kernels.adm.denominator[1](O(1), W, 30, 9, energies))
+CASE(hvs_row8, hvs_sum = kernels.hvs.row8(r8, d8, W / VMAFX_HVS_STEP, &hvs_tables, hvs_sum))
+CASE(hvs_row16, hvs_sum = kernels.hvs.row16(r10, d10, W / VMAFX_HVS_STEP, &hvs_tables, hvs_sum))
 CASE(sse_row8, total += kernels.sse.row8(r8[0], d8[0], W))
 CASE(sse_row12, total += kernels.sse.row12(r10[0], d10[0], W))
 CASE(sse_row16, total += kernels.sse.row16(r10[0], d10[0], W))
@@ -230,6 +239,8 @@ static void measure_kernels(void)
     MEASURE(adm_numerator_coarse);
     MEASURE(adm_denominator_fine);
     MEASURE(adm_denominator_coarse);
+    MEASURE(hvs_row8);
+    MEASURE(hvs_row16);
     MEASURE(sse_row8);
     MEASURE(sse_row12);
     MEASURE(sse_row16);

@@ -18,7 +18,7 @@
 #include "engine/extractor.h"
 #include "engine/features/cambi_model.h"
 #include "engine/features/ciede.h"
-#include "engine/features/psnr_hvs.h"
+#include "engine/kernels/psnr_hvs.h"
 
 static VmafxEngine *new_engine(int threads, int subsample)
 {
@@ -530,12 +530,12 @@ static void the_integer_transform_is_the_references(void **state)
         int32_t block[8][8];
 
         memcpy(block, cases[i].in, sizeof block);
-        vmafx_psnr_hvs_transform(block);
+        vmafx_hvs_transform(block);
         assert_memory_equal(block, cases[i].out, sizeof block);
     }
     for (int i = 0; i < 64; i++)
         flat[i / 8][i % 8] = 255;
-    vmafx_psnr_hvs_transform(flat);
+    vmafx_hvs_transform(flat);
     for (int i = 1; i < 64; i++)
         assert_int_equal(flat[i / 8][i % 8], 0);
 }

@@ -8,18 +8,15 @@
  * so it stays one sum.
  */
 
-#include "engine/features/psnr_hvs.h"
-
 #include <math.h>
-#include <string.h>
 
 #include "base/base.h"
 #include "engine/extractor.h"
 #include "engine/features/rows.h"
 
-#define SIDE     VMAFX_HVS_BLOCK
-#define STEP     7
-#define BPC_MAX  12
+#define SIDE     VMAFX_HVS_SIDE
+#define STEP     VMAFX_HVS_STEP
+#define BPC_MAX  VMAFX_HVS_BPC_MAX
 #define PLANES   3
 #define TRIANGLE 36 /* numbers of a symmetric table */
 
@@ -55,13 +52,10 @@ static const float sensitivity[PLANES][TRIANGLE] = {
       0.496936637883F, 0.438694579826F, 0.393021669543F, 0.375820256136F, 0.330555063063F, 0.285345396658F },
 };
 
-typedef struct HvsTables {
-    float seen[SIDE][SIDE], masks[SIDE][SIDE];
-} HvsTables;
-
 typedef struct HvsPass {
     int bpc;
-    HvsTables tables[PLANES];
+    const VmafxHvsKernels *k;
+    VmafxHvsTables tables[PLANES];
 } HvsPass;
 
 static VmafxErr check_shape(const VmafxInstance *instance, const VmafxShape *shape, VmafxErrInfo *reterr)
@@ -82,7 +76,7 @@ static bool reads_chroma(const VmafxInstance *instance)
     return true;
 }
 
-static void fill_tables(int plane, HvsTables *ret)
+static void fill_tables(int plane, VmafxHvsTables *ret)
 {
     const double unit = 0.3885746225901003;
     const float *next = sensitivity[plane];
@@ -102,173 +96,33 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
     if (!pass)
         return VMAFX_ERR_NOMEM;
     pass->bpc = setup->bpc;
+    pass->k = &setup->kernels->hvs;
     for (int p = 0; p < PLANES; p++)
         fill_tables(p, &pass->tables[p]);
     *ret_pass = pass;
     return VMAFX_OK;
 }
 
-/* ---- The transform ---- */
-
-static inline int32_t half(int32_t v)
-{
-    return v / 2; /* towards zero */
-}
-
-static inline int32_t lift(int32_t v, int32_t factor, int bits)
-{
-    return (v * factor + (1 << (bits - 1))) >> bits;
-}
-
-/* Down each of eight columns; a lane is a column. */
-static void transform_columns(int32_t v[SIDE][SIDE])
-{
-    for (int x = 0; x < SIDE; x++) {
-        int32_t d = v[0][x] - v[7][x], d_half = half(d), a = v[0][x] - d_half;
-        int32_t b = v[1][x] + v[6][x], b_half = half(b), e = v[6][x] - b_half;
-        int32_t f = v[2][x] - v[5][x], c = v[2][x] - half(f);
-        int32_t g = v[3][x] + v[4][x], g_half = half(g), h = g_half - v[4][x];
-
-        a += g_half;
-        g = a - g;
-        c = b_half - c;
-        b = c - b;
-        a -= lift(b, 13573, 15);
-        b += lift(a, 11585, 14);
-        a -= lift(b, 13573, 15);
-        g -= lift(c, 21895, 15);
-        c += lift(g, 15137, 14);
-        g -= lift(c, 21895, 15);
-
-        f += lift(e, 19195, 15);
-        e += lift(f, 11585, 14);
-        f -= lift(e, 7489, 13);
-        h = half(e) - h;
-        e -= h;
-        f = d_half - f;
-        d -= f;
-        h += lift(d, 3227, 15);
-        d -= lift(h, 6393, 15);
-        h += lift(d, 3227, 15);
-        e += lift(f, 2485, 13);
-        f -= lift(e, 18205, 15);
-        e += lift(f, 2485, 13);
-
-        v[0][x] = a;
-        v[1][x] = d;
-        v[2][x] = c;
-        v[3][x] = f;
-        v[4][x] = b;
-        v[5][x] = e;
-        v[6][x] = g;
-        v[7][x] = h;
-    }
-}
-
-static void transpose(int32_t v[SIDE][SIDE])
-{
-    for (int i = 0; i < SIDE; i++)
-        for (int j = i + 1; j < SIDE; j++) {
-            int32_t t = v[i][j];
-            v[i][j] = v[j][i];
-            v[j][i] = t;
-        }
-}
-
-void vmafx_psnr_hvs_transform(int32_t block[SIDE][SIDE])
-{
-    transform_columns(block);
-    transpose(block);
-    transform_columns(block);
-    transpose(block);
-}
-
-/* ---- Blocks ---- */
-
-static void fetch(const VmafxPlane *plane, int x, int y, int32_t ret[SIDE][SIDE])
-{
-    for (int i = 0; i < SIDE; i++) {
-        const void *row = vmafx_plane_row(plane, y + i);
-
-        for (int j = 0; j < SIDE; j++)
-            ret[i][j] = plane->bpc == 8 ? ((const uint8_t *)row)[x + j] : ((const uint16_t *)row)[x + j];
-    }
-}
-
-/* How much more the quarters vary than the whole: 0 for a flat block. */
-static float texture(const int32_t block[SIDE][SIDE])
-{
-    const float whole_scale = 1.0F / 63.0F * 64.0F, quarter_scale = 1.0F / 15.0F * 16.0F;
-    int32_t sums[2][2] = { { 0 } };
-    float quarters[2][2] = { { 0 } }, whole = 0;
-
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < SIDE; j++)
-            sums[i / 4][j / 4] += block[i][j];
-    float mean = (float)(sums[0][0] + sums[0][1] + sums[1][0] + sums[1][1]) / 64.0F;
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < SIDE; j++) {
-            float v = (float)block[i][j], from_whole = v - mean, from_quarter = v - (float)sums[i / 4][j / 4] / 16.0F;
-
-            whole = whole + from_whole * from_whole;
-            quarters[i / 4][j / 4] = quarters[i / 4][j / 4] + from_quarter * from_quarter;
-        }
-    whole = whole * whole_scale;
-    for (int i = 0; i < 4; i++)
-        quarters[i / 2][i % 2] = quarters[i / 2][i % 2] * quarter_scale;
-    return whole > 0 ? (quarters[0][0] + quarters[1][0] + quarters[0][1] + quarters[1][1]) / whole : whole;
-}
-
-static float masking(const int32_t t[SIDE][SIDE], float texture_of_it, const HvsTables *tables)
-{
-    float energy = 0;
-
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < SIDE; j++)
-            if (i || j)
-                energy = energy + (float)(t[i][j] * t[i][j]) * tables->masks[i][j];
-    return (float)(sqrt((double)(energy * texture_of_it)) / 32);
-}
-
-static float block_error(int32_t ref[SIDE][SIDE], int32_t dis[SIDE][SIDE], const HvsTables *tables, float so_far)
-{
-    float texture_ref = texture((const int32_t(*)[SIDE])ref), texture_dis = texture((const int32_t(*)[SIDE])dis);
-
-    vmafx_psnr_hvs_transform(ref);
-    vmafx_psnr_hvs_transform(dis);
-    float mask_ref = masking((const int32_t(*)[SIDE])ref, texture_ref, tables);
-    float mask_dis = masking((const int32_t(*)[SIDE])dis, texture_dis, tables);
-    float mask = mask_dis > mask_ref ? mask_dis : mask_ref;
-
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < SIDE; j++) {
-            float d = (float)abs(ref[i][j] - dis[i][j]);
-
-            if (i || j) {
-                float hidden = mask / tables->masks[i][j];
-                d = d < hidden ? 0 : d - hidden;
-            }
-            so_far = so_far + (d * tables->seen[i][j]) * (d * tables->seen[i][j]);
-        }
-    return so_far;
-}
-
 /* A plane without a single block gives no number. */
-static double plane_error(const VmafxPlane *ref, const VmafxPlane *dis, const HvsTables *tables)
+static double plane_error(const VmafxHvsKernels *k, const VmafxPlane *ref, const VmafxPlane *dis,
+                          const VmafxHvsTables *tables)
 {
-    int32_t peak = (1 << ref->bpc) - 1, n = 0;
+    const int32_t peak = (1 << ref->bpc) - 1, across = ref->w < SIDE ? 0 : (ref->w - 1) / STEP;
+    int32_t n = 0;
     float sum = 0;
 
-    for (int y = 0; y < ref->h - STEP; y += STEP)
-        for (int x = 0; x < ref->w - STEP; x += STEP) {
-            int32_t blocks[2][SIDE][SIDE];
+    for (int y = 0; y < ref->h - STEP; y += STEP) {
+        const void *rows[2][SIDE];
 
-            n += SIDE * SIDE;
-            fetch(ref, x, y, blocks[0]);
-            fetch(dis, x, y, blocks[1]);
-            if (memcmp(blocks[0], blocks[1], sizeof blocks[0]) != 0) /* equal ones add exactly 0 */
-                sum = block_error(blocks[0], blocks[1], tables, sum);
+        for (int i = 0; i < SIDE; i++) {
+            rows[0][i] = vmafx_plane_row(ref, y + i);
+            rows[1][i] = vmafx_plane_row(dis, y + i);
         }
+        n += across * SIDE * SIDE;
+        sum = ref->bpc == 8
+                  ? k->row8((const uint8_t *const *)rows[0], (const uint8_t *const *)rows[1], across, tables, sum)
+                  : k->row16((const uint16_t *const *)rows[0], (const uint16_t *const *)rows[1], across, tables, sum);
+    }
     sum = sum / (float)n;
     sum = sum / (float)(peak * peak);
     return (double)sum;
@@ -285,7 +139,7 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
     double errors[PLANES];
 
     for (int p = 0; p < PLANES; p++) {
-        errors[p] = plane_error(&input->ref[p], &input->dis[p], &pass->tables[p]);
+        errors[p] = plane_error(pass->k, &input->ref[p], &input->dis[p], &pass->tables[p]);
         ret_values[0][p] = decibels(errors[p]);
     }
     ret_values[0][PLANES] = decibels(errors[0] * 0.8 + 0.1 * (errors[1] + errors[2]));

@@ -7,6 +7,7 @@
 #include "engine/kernels/cambi.h"
 #include "engine/kernels/float_vif.h"
 #include "engine/kernels/motion.h"
+#include "engine/kernels/psnr_hvs.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/speed.h"
 #include "engine/kernels/ssim.h"
@@ -18,6 +19,7 @@ typedef struct VmafxKernels {
     VmafxMotionKernels motion;
     VmafxCambiKernels cambi;
     VmafxFloatVifKernels float_vif;
+    VmafxHvsKernels hvs;
     VmafxSseKernels sse;
     VmafxSpeedKernels speed;
     VmafxSsimKernels ssim;

@@ -7,6 +7,7 @@
 #include "engine/kernels/cambi.h"
 #include "engine/kernels/float_vif.h"
 #include "engine/kernels/motion.h"
+#include "engine/kernels/psnr_hvs.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/speed.h"
 #include "engine/kernels/ssim.h"
@@ -22,6 +23,8 @@ void vmafx_cambi_kernels_init_avx2(VmafxCambiKernels *k);
 void vmafx_cambi_kernels_init_avx512(VmafxCambiKernels *k);
 void vmafx_float_vif_kernels_init_avx2(VmafxFloatVifKernels *k);
 void vmafx_float_vif_kernels_init_avx512(VmafxFloatVifKernels *k);
+void vmafx_hvs_kernels_init_avx2(VmafxHvsKernels *k);
+void vmafx_hvs_kernels_init_avx512(VmafxHvsKernels *k);
 void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
 void vmafx_motion_kernels_init_avx512(VmafxMotionKernels *k);
 void vmafx_sse_kernels_init_avx2(VmafxSseKernels *k);
