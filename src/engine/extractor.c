@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/features.h"
 
-#define ITS_ADDRESS(name) &vmafx_extractor_##name,
-#define ITS_NAME(name)    #name,
-
-static const VmafxExtractor *const available[] = { VMAFX_EXTRACTORS(ITS_ADDRESS) };
-static const char *const names[] = { VMAFX_EXTRACTORS(ITS_NAME) };
+static const VmafxExtractor *const available[] = {
+#define VMAFX_FEATURE(name, NAME, what, good_for, misleads) &vmafx_extractor_##name,
+#include "base/features.def"
+};
 
 /* Extractors of the reference that this version does not have, with the beginnings of the names models know them by. */
 static const struct {
@@ -23,8 +23,8 @@ static const struct {
 
 const char *const *vmafx_engine_features(size_t *ret_n)
 {
-    *ret_n = VMAFX_LEN(names);
-    return names;
+    *ret_n = VMAFX_FEATURES_N;
+    return vmafx_feature_names;
 }
 
 static VmafxErr unknown(const char *name, VmafxErrInfo *reterr)
@@ -32,8 +32,8 @@ static VmafxErr unknown(const char *name, VmafxErrInfo *reterr)
     char known[sizeof((VmafxErrInfo *)0)->message] = "";
     size_t used = 0;
 
-    for (size_t i = 0; i < VMAFX_LEN(names) && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", names[i]);
+    for (size_t i = 0; i < VMAFX_FEATURES_N && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", vmafx_feature_names[i]);
     return vmafx_fail(reterr, VMAFX_ERR_FEATURE, "there is no feature '%s'; this version has %s", name, known);
 }
 

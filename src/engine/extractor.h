@@ -114,15 +114,9 @@ struct VmafxExtractor {
     const char *const *aggregate_names; /* at most VMAFX_AGGREGATES_MAX */
 };
 
-/** Those there are, sorted by name: X(name) for vmafx_extractor_NAME, whose name it is. */
-/* clang-format off */
-#define VMAFX_EXTRACTORS(X)                                                                                            \
-    X(adm) X(cambi) X(ciede) X(float_adm) X(float_moment) X(float_motion) X(float_ms_ssim) X(float_psnr)               \
-    X(float_ssim) X(float_vif) X(motion) X(psnr) X(psnr_hvs) X(speed_chroma) X(speed_temporal) X(vif)
-/* clang-format on */
-
-#define VMAFX_EXTRACTOR_DECLARE(name) extern const VmafxExtractor vmafx_extractor_##name;
-VMAFX_EXTRACTORS(VMAFX_EXTRACTOR_DECLARE)
+/* vmafx_extractor_NAME of every feature there is. */
+#define VMAFX_FEATURE(name, NAME, what, good_for, misleads) extern const VmafxExtractor vmafx_extractor_##name;
+#include "base/features.def"
 
 /** By name. VMAFX_ERR_UNSUPPORTED: a later version will have it; VMAFX_ERR_FEATURE: nobody knows it. */
 VMAFX_CHECK VmafxErr vmafx_extractor_find(const char *name, const VmafxExtractor **ret_extractor, VmafxErrInfo *reterr);

@@ -49,7 +49,8 @@ static VmafxErr fill_lists(VmafxStoredReport *report, const Vmafx__V1__Result *s
     report->series = calloc(s->n_series + 1, sizeof *report->series);
     report->models = calloc(s->n_models + 1, sizeof *report->models);
     report->options = calloc(s->n_options + 1, sizeof *report->options);
-    if (!report->series || !report->models || !report->options)
+    report->aggregates = calloc(s->n_aggregates + 1, sizeof *report->aggregates);
+    if (!report->series || !report->models || !report->options || !report->aggregates)
         return VMAFX_ERR_NOMEM;
     for (size_t i = 0; i < s->n_series; i++)
         report->series[i] = (VmafxReportSeries){ s->series[i]->name, (VmafxSeriesKind)s->series[i]->kind };
@@ -63,6 +64,8 @@ static VmafxErr fill_lists(VmafxStoredReport *report, const Vmafx__V1__Result *s
     }
     for (size_t i = 0; i < s->n_options; i++)
         report->options[i] = (VmafxReportOption){ .key = s->options[i]->key, .value = s->options[i]->value };
+    for (size_t i = 0; i < s->n_aggregates; i++)
+        report->aggregates[i] = (VmafxReportAggregate){ s->aggregates[i]->name, s->aggregates[i]->value };
     return VMAFX_OK;
 }
 
@@ -118,6 +121,8 @@ VmafxErr vmafx_stored_report_init(VmafxStoredReport *report, const Vmafx__V1__Re
         .n_series = s->n_series,
         .value = value_at,
         .ctx = report,
+        .aggregates = report->aggregates,
+        .n_aggregates = s->n_aggregates,
         .complete = s->complete,
         .incomplete_reason = s->complete ? NULL : s->incomplete_reason,
         .first_frame = (uint32_t)s->first_frame,
@@ -146,5 +151,6 @@ void vmafx_stored_report_done(VmafxStoredReport *report)
     free(report->models);
     free(report->options);
     free(report->encode_options);
+    free(report->aggregates);
     *report = (VmafxStoredReport){ 0 };
 }

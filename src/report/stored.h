@@ -15,6 +15,7 @@ typedef struct VmafxStoredReport {
     VmafxReportSeries *series;
     VmafxReportModel *models;
     VmafxReportOption *options, *encode_options;
+    VmafxReportAggregate *aggregates;
     VmafxReportEncode encode;
     const double *const *columns;
     size_t n_columns;

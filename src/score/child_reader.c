@@ -380,6 +380,16 @@ static bool series_fit(const Vmafx__V1__Result *m)
     return true;
 }
 
+static bool aggregates_fit(const Vmafx__V1__Result *m)
+{
+    if (m->n_aggregates > VMAFX_CHILD_AGGREGATES_MAX)
+        return false;
+    for (size_t i = 0; i < m->n_aggregates; i++)
+        if (!*m->aggregates[i]->name || !is_plain(m->aggregates[i]->name, 255))
+            return false;
+    return true;
+}
+
 static bool inputs_fit(const Vmafx__V1__Result *m)
 {
     if (m->n_inputs != 2)
@@ -454,7 +464,7 @@ static VmafxErr check_result(const VmafxChildReader *r, const Vmafx__V1__Result 
         m->bit_depth > 16 || m->subsample < 1 || m->first_frame < 0 || m->skip_reference < 0 ||
         !(m->wall_seconds >= 0) || !isfinite(m->wall_seconds) || !(m->cpu_seconds >= 0) || !isfinite(m->cpu_seconds))
         return wrong(reterr, "a number of the result is outside its range");
-    if (!series_fit(m) || !inputs_fit(m) || !models_fit(m) || !texts_fit(m))
+    if (!series_fit(m) || !aggregates_fit(m) || !inputs_fit(m) || !models_fit(m) || !texts_fit(m))
         return wrong(reterr, "the result's series, inputs, models or texts make no sense");
     if (!r->end.frames || vmafx_columns_head(r->frames, r->end.frames_len, &columns, &rows) || columns != m->n_series ||
         rows != (uint64_t)m->frames)

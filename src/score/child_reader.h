@@ -24,6 +24,7 @@
 #define VMAFX_CHILD_TEXT_MAX           4096
 #define VMAFX_CHILD_FRAMES_MAX         ((size_t)256 << 20)
 #define VMAFX_CHILD_RECIPE_OPTIONS_MAX 128
+#define VMAFX_CHILD_AGGREGATES_MAX     64
 #define VMAFX_CHILD_INFERENCES_MAX     4096                /* times in one message, */
 #define VMAFX_CHILD_INFERRING_MAX      16                  /* and messages with such: models of a task */
 #define VMAFX_CHILD_LIVE_ROWS          64                  /* frames of one live message */

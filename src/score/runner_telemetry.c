@@ -84,11 +84,8 @@ void vmafx_run_measure(const VmafxSpanContext *attempt, const VmafxRunEnd *end, 
         measured.encoded_bytes = result->encode->size_bytes;
     }
     measured.model = result->n_models ? result->models[0]->version : NULL;
-    for (size_t i = 0; counts_score && result->n_models && i < result->n_series && !measured.has_score; i++)
-        if (result->series[i]->n && !strcmp(result->series[i]->name, result->models[0]->name)) {
-            measured.has_score = result->complete;
-            measured.score = result->series[i]->mean;
-        }
+    if (counts_score)
+        vmafx_scored_of_result(result, &measured.scored);
     VmafxContextToken token = vmafx_context_attach(context);
     vmafx_score_measure(&measured);
     vmafx_context_detach(token);

@@ -344,6 +344,27 @@ static void end_encode(ScorePair *pair, VmafxErr err)
     score_encode_ended(pair, err, false);
 }
 
+/* As vmafx_scored_of_result, of what the engine has. */
+static void list_scored(const VmafxResult *result, VmafxScoredList *ret)
+{
+    const VmafxEngine *engine = result->engine;
+    VmafxPooled pooled;
+
+    for (size_t i = 0; i < result->n_models; i++) {
+        const VmafxScoredModel *model = &result->models[i];
+
+        if (!vmafx_engine_pool(engine, vmafx_engine_find(engine, model->name), 0, result->frames - 1, &pooled))
+            vmafx_scored_add(ret, model->version ? model->version : model->name, VMAFX_SCORED_MODEL, pooled.mean);
+    }
+    for (size_t i = 0; i < vmafx_engine_series(engine); i++) {
+        bool feature = vmafx_result_series_kind(result, i) == VMAFX_SERIES_FEATURE;
+        const char *metric = feature ? vmafx_scored_metric(ret, vmafx_engine_series_name(engine, i)) : NULL;
+
+        if (metric && !vmafx_engine_pool(engine, i, 0, result->frames - 1, &pooled))
+            vmafx_scored_add(ret, NULL, metric, pooled.mean);
+    }
+}
+
 static void end_trace(ScorePair *pair, VmafxErr err)
 {
     const VmafxResult *result = pair->result;
@@ -374,6 +395,8 @@ static void end_trace(ScorePair *pair, VmafxErr err)
         end.has_score = true;
         end.score = pooled.mean;
     }
+    if (result->complete && result->stage == VMAFX_STAGE_DONE && result->frames)
+        list_scored(result, &end.scored);
     vmafx_score_trace_end(&pair->trace, &end);
 }
 

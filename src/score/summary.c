@@ -94,6 +94,25 @@ static bool put_series(VmafxSummary *summary, const VmafxReportData *data)
     return true;
 }
 
+static bool put_aggregates(VmafxSummary *summary, const VmafxReportData *data)
+{
+    Vmafx__V1__Aggregate *items = piece(summary, data->n_aggregates, sizeof *items);
+    Vmafx__V1__Aggregate **list = piece(summary, data->n_aggregates, sizeof *list);
+
+    if (!items || !list)
+        return false;
+    for (size_t i = 0; i < data->n_aggregates; i++) {
+        list[i] = &items[i];
+        items[i] = (Vmafx__V1__Aggregate)VMAFX__V1__AGGREGATE__INIT;
+        items[i].value = data->aggregates[i].value;
+        if (!put_text(summary, data->aggregates[i].name, &items[i].name))
+            return false;
+    }
+    summary->message.aggregates = list;
+    summary->message.n_aggregates = data->n_aggregates;
+    return true;
+}
+
 static bool put_video(VmafxSummary *summary, Vmafx__V1__InputFacts *facts, const VmafxReportVideo *video)
 {
     facts->width = video->w;
@@ -215,7 +234,8 @@ static bool fill(VmafxSummary *summary, const VmafxReportData *data, const Vmafx
     Vmafx__V1__Result *m = &summary->message;
 
     put_numbers(m, data);
-    return put_series(summary, data) && put_inputs(summary, data, facts) && put_models(summary, data) &&
+    return put_series(summary, data) && put_aggregates(summary, data) && put_inputs(summary, data, facts) &&
+           put_models(summary, data) &&
            put_options(summary, data->options, data->n_options, &m->options, &m->n_options) &&
            put_encode(summary, data->encode) && put_text(summary, data->incomplete_reason, &m->incomplete_reason) &&
            put_text(summary, data->kernels, &m->kernel_level) && put_text(summary, data->version, &m->engine_version) &&

@@ -145,6 +145,18 @@ static VmafxErr failure_of(const VmafxScoreEnd *end)
     return end->err || end->complete ? end->err : endings[end->ending].err;
 }
 
+static void measure_scored(VmafxMeter *meter, const VmafxScoredList *scored)
+{
+    for (size_t i = 0; i < scored->n; i++) {
+        const VmafxScored *one = &scored->items[i];
+        VmafxAttr attrs[2] = { VMAFX_ATTR_STR(VMAFX_KEY_METRIC_NAME, one->metric),
+                               VMAFX_ATTR_STR(VMAFX_KEY_MODEL_NAME, one->model) };
+
+        vmafx_histogram_record_with(vmafx_signal_histogram(meter, VMAFX_METRIC_ID_SCORE), one->value,
+                                    (VmafxAttrs){ attrs, *one->model ? 2 : 1 }, NULL);
+    }
+}
+
 void vmafx_score_measure(const VmafxScoreEnd *end)
 {
     VmafxMeter *meter = vmafx_meter_get(SCOPE, VMAFX_ENGINE_VERSION, "", VMAFX_NO_ATTRS);
@@ -165,9 +177,7 @@ void vmafx_score_measure(const VmafxScoreEnd *end)
         vmafx_counter_add_with(vmafx_signal_counter(meter, VMAFX_METRIC_ID_ENCODER_IO), end->encoded_bytes,
                                (VmafxAttrs){ &encoder, 1 }, NULL);
     }
-    if (end->has_score)
-        vmafx_histogram_record_with(vmafx_signal_histogram(meter, VMAFX_METRIC_ID_SCORE), end->score,
-                                    (VmafxAttrs){ attrs + first, 1 - first }, NULL);
+    measure_scored(meter, &end->scored);
 }
 
 void vmafx_score_trace_end(VmafxScoreTrace *trace, const VmafxScoreEnd *end)

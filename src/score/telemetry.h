@@ -12,6 +12,7 @@
 
 #include "media/reader.h"
 #include "otel/api/trace.h"
+#include "report/scored.h"
 #include "score/score.h"
 
 #define VMAFX_SCORE_RUN_S 5.0
@@ -57,8 +58,9 @@ void vmafx_score_trace_frame(VmafxScoreTrace *trace, uint32_t frames, double ela
 typedef struct VmafxScoreEnd {
     VmafxErr err;
     const char *model, *model_sha256, *kernels;
-    bool has_score;
+    bool has_score; /* of the first model */
     double score;
+    VmafxScoredList scored; /* what the histogram has to count */
     uint32_t frames;
     double elapsed_s;
     VmafxScoreTimes times;

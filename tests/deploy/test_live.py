@@ -11,14 +11,15 @@ import time
 import signals
 from boards import expressions
 from fleet import DEADLINE_S, Fleet, Process, program
-from harness import case, main, pair, write_y4m
+from harness import Skip, case, main, pair, write_y4m
 from mcp import CLIENT
+from onnx_models import installed, need_runtime
 from pages import free_port, stand_in
 from prometheus import RULES, Prometheus
 from server import Server
 
-# What a fleet without encoding and inference has not, and what a moment is too short for.
-NOT_HERE = ("vmafx_encoder_", "vmafx_inference_")
+# Two of each group of panels, and what they are measured with besides a model.
+FEATURES = ("psnr", "float_ssim", "cambi")
 
 
 def http_port(process):
@@ -53,11 +54,16 @@ def ask_assistant_server(port, name):
     connection.close()
 
 
-def work(fleet, server, mcp, n):
+def work(fleet, server, mcp, onnx, n):
     """Something of everything that boards show."""
     reference, distorted = (os.path.abspath(path) for path in ("ref.y4m", "dis.y4m"))
     for i in range(n):
         fleet.ok("submit", "--reference", reference, "--distorted", distorted, "--wait")
+        fleet.ok("submit", "--reference", os.path.abspath("large.y4m"), "--distorted", os.path.abspath("noisy.y4m"),
+                 *(x for feature in FEATURES for x in ("--feature", feature)), "--wait")
+        fleet.ok("submit", "--reference", reference, "--codec", "h264", "--preset", "ultrafast", "--crf", "30", "--wait")
+        if onnx:
+            fleet.ok("submit", "--reference", reference, "--distorted", distorted, "--model", "mean", "--wait")
         fleet.cli("submit", "--reference", reference, "--distorted", os.path.abspath("small.y4m"), "--wait")
         server.score({"reference": {"uri": reference}, "distorted": {"uri": distorted}})
         ask_assistant_server(mcp, "list_models")
@@ -68,8 +74,11 @@ def work(fleet, server, mcp, n):
 def boards_and_rules_have_answers_from_programs_at_work():
     pair()
     write_y4m("small.y4m", w=32, h=32)
+    for name, noise in (("large.y4m", 0), ("noisy.y4m", 1)):
+        write_y4m(name, w=224, h=224, n=2, noise=noise)
     telemetry = {"OTEL_SDK_DISABLED": "false", "OTEL_EXPORTER_OTLP_TIMEOUT": "200", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
                  "OTEL_BSP_SCHEDULE_DELAY": "200", "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+    onnx = models_are_there(telemetry)
     with Fleet(nodes=0, env=telemetry) as fleet, Server(env=telemetry) as server:
         mcp = Process("mcp", [program("vmafx-mcp"), "--http", "127.0.0.1:0", "--controller", f"127.0.0.1:{fleet.port}", "--roots",
                               os.getcwd()], {**os.environ, **telemetry}, os.path.abspath("mcp.log"))
@@ -77,25 +86,36 @@ def boards_and_rules_have_answers_from_programs_at_work():
         targets = {"vmafx-controller": [http_port(fleet.controller)], "vmafx-node": [start_node(fleet)],
                    "vmafx-server": [server.http], "vmafx-mcp": [http_port(mcp)]}
         with Prometheus(targets, RULES) as prometheus:
-            work(fleet, server, targets["vmafx-mcp"][0], 1)
+            work(fleet, server, targets["vmafx-mcp"][0], onnx, 1)
             # A rate needs two scrapes with the series in them, and then something has to happen.
             prometheus.wait("was the first work scraped", lambda: all(
                 prometheus.number(f"sum(count_over_time({name}[1m]))") >= 2
                 for name in ("vmafx_job_duration_seconds_count", "vmafx_frames_total", "mcp_server_operation_duration_seconds_count")))
-            work(fleet, server, targets["vmafx-mcp"][0], 2)
+            work(fleet, server, targets["vmafx-mcp"][0], onnx, 2)
             prometheus.wait("was the second work scraped", lambda: prometheus.number("sum(increase(vmafx_jobs_completed_total[1m]))") > 0)
-            look(prometheus)
+            look(prometheus, () if onnx else ("vmafx_inference_",))
             look_at_rules(prometheus)
             fleet.controller.kill()
             prometheus.wait("was the alert of a dead controller pending", lambda: "VmafxControllerDown" in prometheus.alerts("pending", "firing"))
 
 
-def look(prometheus):
+def models_are_there(env):
+    """Whether there is ONNX Runtime; then with models for it, which programs with this environment find."""
+    try:
+        need_runtime()
+    except Skip as reason:
+        print(f"without inference: {reason}")
+        return False
+    env.update(installed())
+    return True
+
+
+def look(prometheus, not_here):
     """Every query has an answer, but for those about what is not here, or does not happen."""
     silent = []
     for board, title, query in expressions():
         names = [name for name, _ in signals.selectors(query)]
-        if any(name.startswith(NOT_HERE) for name in names) or "ALERTS" in names:
+        if any(name.startswith(not_here) for name in names) or "ALERTS" in names:
             continue
         end = time.monotonic() + 10
         while not (found := prometheus.series(query)) and time.monotonic() < end:

@@ -15,6 +15,7 @@
 #include "feature_text.h"
 #include "patterns.h"
 #include "base/base.h"
+#include "base/features.h"
 #include "engine/extractor.h"
 #include "engine/features/cambi_model.h"
 #include "engine/features/ciede.h"
@@ -87,6 +88,36 @@ static void the_list_of_names_is_the_one_in_the_header(void **state)
         assert_true(extractor->n_options <= VMAFX_OPTIONS_MAX && extractor->n_features <= VMAFX_EXTRACTOR_FEATURES_MAX);
     }
     assert_string_equal(all, VMAFX_FEATURE_NAMES);
+}
+
+/* Every result but those for debugging is told of, as its feature's; and nothing else is. */
+static void every_result_has_its_row_in_the_table(void **state)
+{
+    bool given[128] = { false };
+    size_t n_features, n;
+    const char *const *names = vmafx_engine_features(&n_features);
+    const VmafxResultFacts *facts = vmafx_result_facts(&n);
+
+    (void)state;
+    assert_true(n <= VMAFX_LEN(given));
+    for (size_t i = 0; i < n_features; i++) {
+        const VmafxExtractor *extractor = NULL;
+
+        assert_int_equal(vmafx_extractor_find(names[i], &extractor, NULL), VMAFX_OK);
+        for (size_t j = 0; j < extractor->n_features; j++) {
+            const VmafxFeatureSpec *spec = &extractor->features[j];
+            const VmafxResultFacts *found = vmafx_result_facts_of(spec->report);
+
+            if (spec->debug || spec->hidden)
+                continue;
+            if (!found || strcmp(vmafx_feature_names[found->feature], names[i]) != 0)
+                fail_msg("base/features.def does not have %s of %s", spec->report, names[i]);
+            given[found - facts] = true;
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!given[i])
+            fail_msg("base/features.def has %s, which no feature gives", facts[i].name);
 }
 
 /* Where a feature is defined. */
@@ -604,6 +635,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_list_of_names_is_the_one_in_the_header),
+        cmocka_unit_test(every_result_has_its_row_in_the_table),
         cmocka_unit_test(every_size_format_and_depth_gives_numbers_or_a_sentence),
         cmocka_unit_test(depths_without_a_definition_are_refused),
         cmocka_unit_test(equal_pictures_have_the_best_value),

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """What `vmafx score` exports, as a receiver written here sees it: arrival is tested, not sending."""
+import json
+
 from harness import case, expect, main, need_models, pair, run
+from metric_points import from_otlp
 from otlp import Receiver, attributes, fields, metrics_of, spans_of
 
 FEATURES = ("--features-only", "--feature", "vif", "--feature", "motion")
@@ -51,6 +54,26 @@ def metrics_arrive_with_their_values():
     assert {"vmafx.frames", "vmafx.score", "vmafx.score.duration"} <= set(metrics), list(metrics)
     point = fields(fields(metrics["vmafx.frames"][7][0])[1][0])
     assert int.from_bytes(point[6][0], "little") == 6, point
+
+
+@case
+def means_are_counted_by_model_and_metric():
+    need_models()
+    pair(w=224, h=224, n=3)
+    receiver = Receiver()
+    features = ("psnr=enable_mse=true", "psnr_hvs", "cambi=eotf=pq", "cambi", "float_ssim", "float_moment")
+    done = score(receiver.environment(), "--model", "vmaf_v0.6.1", "--model", "vmaf_v0.6.1neg:name=psnr_y_too", "--json",
+                 *(x for feature in features for x in ("--feature", feature)))
+    pooled = json.loads(expect(done, 0).stdout)["pooled"]
+    found = {(dict(labels).get("vmafx_metric_name"), dict(labels).get("vmafx_model_name")): value
+             for (name, labels), value in from_otlp(receiver.bodies["/v1/metrics"][-1][1])[0].items() if name == "vmafx_score"}
+    wanted = {("score", "vmaf_v0.6.1"): "vmaf", ("score", "vmaf_v0.6.1neg"): "psnr_y_too", ("psnr_y", None): "psnr_y",
+              ("psnr_cb", None): "psnr_cb", ("psnr_cr", None): "psnr_cr", ("cambi", None): "cambi_eotf_pq",
+              ("float_ssim", None): "float_ssim", ("psnr_hvs", None): "psnr_hvs"}
+    assert set(found) == set(wanted), (set(found), set(wanted))
+    for labels, name in wanted.items():
+        count, total, _ = found[labels]
+        assert count == 1 and abs(total - pooled[name]["mean"]) < 1e-9, (labels, found[labels], pooled[name])
 
 
 @case

@@ -29,7 +29,8 @@ class Kind:
     def __init__(self, name, spec, failure=None, frames=FRAMES, doors=DOORS, upload=False):
         self.name, self.spec, self.failure, self.frames = name, spec, failure, frames
         self.doors, self.upload = doors, upload
-        self.encodes, self.model = "encode" in spec, (spec.get("models") or [{"version": VMAF}])[0]["version"]
+        self.encodes, self.models = "encode" in spec, [m["version"] for m in spec.get("models") or [{"version": VMAF}]]
+        self.features = [f["name"] for f in spec.get("features", [])]
 
 
 def clips():
@@ -312,13 +313,17 @@ class Workload:
         yield "vmafx.frames", {}, sum(kind.frames for kind in ended if kind) + FRAMES * scored
         yield "vmafx.frame.rate", {}, len(self.results) + scored
         for model in (VMAF, NEG, *([MEAN] if self.onnx else [])):
-            yield "vmafx.score", {"vmafx.model.name": model}, sum(kind.model == model for kind in good) + (scored if model == VMAF else 0)
+            yield "vmafx.score", {"vmafx.model.name": model, "vmafx.metric.name": "score"}, \
+                sum(model in kind.models for kind in good) + (scored if model == VMAF else 0)
+        yield "vmafx.score", {"vmafx.metric.name": "psnr_y"}, sum("psnr" in kind.features for kind in good)
+        yield "vmafx.score", {"vmafx.metric.name": any}, \
+            sum(len(kind.models) + 3 * ("psnr" in kind.features) for kind in good) + scored
         yield "vmafx.score.duration", {}, len(self.results) + scored
         yield "vmafx.encoder.frames", {}, sum(int(one["frames"]) for one in encoded)
         yield "vmafx.encoder.io", {}, sum(int(one["size_bytes"]) for one in encoded)
         yield "vmafx.encoder.frames", {"vmafx.encoder.name": "libx264"}, FRAMES * sum(kind.encodes for kind in good)
         if self.onnx:
-            yield "vmafx.inference.duration", {"vmafx.model.name": MEAN}, BATCHES * sum(kind.model == MEAN for kind in good)
+            yield "vmafx.inference.duration", {"vmafx.model.name": MEAN}, BATCHES * sum(MEAN in kind.models for kind in good)
         size = os.path.getsize("ref.y4m") + os.path.getsize("dis.y4m")
         for outcome, count in (("kept", 2), ("there", 1), ("refused", 0), ("broken", 0), ("failed", 0)):
             yield "vmafx.uploads", {"vmafx.upload.outcome": outcome}, count * self.uploaded

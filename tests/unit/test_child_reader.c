@@ -79,6 +79,7 @@ typedef struct Talk {
     Vmafx__V1__ModelFacts model, *models[1];
     Vmafx__V1__EncodeFacts encode;
     Vmafx__V1__KeyValue option, *options[VMAFX_CHILD_RECIPE_OPTIONS_MAX + 1];
+    Vmafx__V1__Aggregate aggregate, *aggregates[VMAFX_CHILD_AGGREGATES_MAX + 1];
     Vmafx__V1__Result summary;
     Vmafx__Scorer__V1__ChildResult result;
     Vmafx__Scorer__V1__ChildFailure failure;
@@ -114,6 +115,11 @@ static void prepare_result(Talk *t)
     t->summary.n_series = 2;
     t->summary.inputs = t->inputs_list;
     t->summary.n_inputs = 2;
+    t->aggregate = (Vmafx__V1__Aggregate)VMAFX__V1__AGGREGATE__INIT;
+    t->aggregate.name = say("apsnr_y");
+    for (size_t i = 0; i < VMAFX_LEN(t->aggregates); i++)
+        t->aggregates[i] = &t->aggregate;
+    t->summary.aggregates = t->aggregates;
     t->summary.models = t->models;
     t->summary.n_models = 1;
     t->summary.frames = 3;
@@ -273,6 +279,7 @@ static void a_whole_conversation_is_taken(void **state)
     Talk t;
 
     open_talk(&t, 0, false);
+    t.summary.n_aggregates = VMAFX_CHILD_AGGREGATES_MAX;
     assert_int_equal(feed_begun(&t), VMAFX_OK);
     assert_int_equal(feed_progress(&t), VMAFX_OK);
     assert_int_equal(feed_span(&t), VMAFX_OK);
@@ -570,6 +577,23 @@ static void seconds_are_endless(Talk *t)
     t->summary.wall_seconds = INFINITY;
 }
 
+static void aggregate_has_no_name(Talk *t)
+{
+    t->summary.n_aggregates = 1;
+    t->aggregate.name = say("");
+}
+
+static void aggregate_has_a_newline(Talk *t)
+{
+    t->summary.n_aggregates = 1;
+    t->aggregate.name = say("apsnr_y\n");
+}
+
+static void aggregates_are_many(Talk *t)
+{
+    t->summary.n_aggregates = VMAFX_CHILD_AGGREGATES_MAX + 1;
+}
+
 static void no_summary(Talk *t)
 {
     t->result.summary = NULL;
@@ -633,6 +657,9 @@ static void what_is_not_as_it_must_be_is_refused(void **state)
         { "a block of no bytes", block_is_empty, { feed_begun, feed_frames } },
         { "progress after frames", no_change, { feed_begun, feed_frames, feed_progress } },
         { "a span after frames", no_change, { feed_begun, feed_frames, feed_span } },
+        { "a value of the clip without a name", aggregate_has_no_name, { feed_begun, feed_frames, feed_result } },
+        { "a value of the clip on two lines", aggregate_has_a_newline, { feed_begun, feed_frames, feed_result } },
+        { "more values of the clip than can be", aggregates_are_many, { feed_begun, feed_frames, feed_result } },
         { "a result without frames", no_change, { feed_begun, feed_result } },
         { "a result with other rows", rows_are_fewer, { feed_begun, feed_frames, feed_result } },
         { "a result with other columns", columns_are_more, { feed_begun, feed_frames, feed_result } },

@@ -156,6 +156,8 @@ static void print_summary(const Vmafx__V1__Result *s)
                 printf("  %-24s %10.*f %10.*f %10.*f %10.*f\n", series->name, digits, series->mean, digits,
                        series->harmonic_mean, digits, series->min, digits, series->p5);
         }
+    for (size_t i = 0; i < s->n_aggregates; i++)
+        printf("  %-24s %10.4f\n", s->aggregates[i]->name, s->aggregates[i]->value);
     puts("");
     for (size_t i = 0; i < s->n_inputs; i++)
         printf("  %-12s %s  %s\n", i ? "distorted" : "reference", remote_base_name(s->inputs[i]->uri),

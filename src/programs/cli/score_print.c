@@ -74,6 +74,8 @@ static void print_table(const VmafxReportData *data)
     printf("\n  %-*s %10s %10s %10s %10s %10s\n", width, "", "mean", "harmonic", "min", "p5", "p1");
     print_rows(data, VMAFX_SERIES_SCORE, width);
     print_rows(data, VMAFX_SERIES_FEATURE, width);
+    for (size_t i = 0; i < data->n_aggregates; i++)
+        printf("  %-*s %10.4f\n", width, data->aggregates[i].name, data->aggregates[i].value);
     for (size_t i = 0; i < data->n_models; i++) {
         double lo, hi, stddev;
 

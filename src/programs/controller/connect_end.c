@@ -41,7 +41,8 @@ typedef struct Ending {
     size_t result_len, result_room;
     Toll toll;
     uint64_t start_ns;
-    char message[VMAFX_JOB_MESSAGE_MAX], model[64];
+    char message[VMAFX_JOB_MESSAGE_MAX];
+    VmafxScoredList scored;
 } Ending;
 
 static void ending_free(Ending *ending)
@@ -84,8 +85,8 @@ static void ending_done(VmafxStoreOp *op)
     if (!err && op->result.data)
         job_telemetry_stored(table->config.telemetry, &op->items[0].job, op->result.len, ending->start_ns,
                              wall_now_ns(), err);
-    if (!err && op->report.has_score && op->report.complete) /* of a prefix it would say little */
-        job_telemetry_score(table->config.telemetry, &op->items[0].job, ending->model, op->report.score);
+    if (!err && op->report.complete) /* of a prefix it would say little */
+        job_telemetry_scored(table->config.telemetry, &op->items[0].job, &ending->scored);
     if (err && !fenced)
         vmafx_log(table->config.log, VMAFX_ERROR,
                   "the end of an attempt could not be stored; its node will send it again",
@@ -138,8 +139,7 @@ static void fill_report(Ending *ending, const Vmafx__V1__TaskEnd *end)
         return;
     }
     ending->op.result = (VmafxStoreBlob){ ending->result, len };
-    if (result_check(ending->result, len, &complete, &report->has_score, &score, ending->model, sizeof ending->model,
-                     &info)) {
+    if (result_check(ending->result, len, &complete, &report->has_score, &score, &ending->scored, &info)) {
         refuse_result(ending, VMAFX_FAILURE_INTERNAL, "the node sent a result that cannot be kept: %.400s",
                       info.message);
         return;

@@ -8,13 +8,12 @@
 
 #include "base/base.h"
 #include "base/columns.h"
-#include "base/text.h"
 #include "programs/controller/jobs.h"
 
 #define BUDGET ((size_t)1 << 30) /* a result of many hours; what is not there is not allocated */
 
 VmafxErr result_check(const void *data, size_t len, bool *ret_complete, bool *ret_has_score, double *ret_score,
-                      char *ret_model, size_t model_size, VmafxErrInfo *reterr)
+                      VmafxScoredList *ret_scored, VmafxErrInfo *reterr)
 {
     VMAFX_AUTO(vmafx_message_free) VmafxMessage *message = NULL;
     VmafxErr err = vmafx_message_unpack(&vmafx__v1__stored_result__descriptor, data, len, BUDGET, &message, reterr);
@@ -37,7 +36,7 @@ VmafxErr result_check(const void *data, size_t len, bool *ret_complete, bool *re
     }
     *ret_complete = summary->complete;
     *ret_has_score = false;
-    vmafx_text_copy(ret_model, model_size, summary->n_models ? summary->models[0]->version : "");
+    vmafx_scored_of_result(summary, ret_scored);
     for (size_t i = 0; i < summary->n_series && !*ret_has_score; i++)
         if (summary->series[i]->kind == VMAFX__V1__SERIES_KIND__SERIES_KIND_SCORE && summary->series[i]->n &&
             isfinite(summary->series[i]->mean)) {

@@ -10,6 +10,7 @@
 
 #include "base/columns.h"
 #include "programs/controller/api.h"
+#include "report/scored.h"
 #include "store/store.h"
 
 /** A result out of the store. */
@@ -49,9 +50,10 @@ void result_rpc_done(ResultRpc *door); /* after the server has stopped */
 
 /**
  * Checks what a node sent before it is kept: a StoredResult whose frames fit its summary.
- * @param ret_has_score  whether the summary has a score; *ret_score is its mean, *ret_model its model's version, cut
+ * @param ret_has_score  whether the summary has a score; *ret_score is its mean
+ * @param ret_scored     what of it is counted
  * @return VMAFX_ERR_SYNTAX, VMAFX_ERR_LIMIT, VMAFX_ERR_NOMEM, with a sentence
  */
 VMAFX_CHECK VmafxErr result_check(const void *data, size_t len, bool *ret_complete, bool *ret_has_score,
-                                  double *ret_score, char *ret_model, size_t model_size, VmafxErrInfo *reterr);
+                                  double *ret_score, VmafxScoredList *ret_scored, VmafxErrInfo *reterr);
 #endif

@@ -425,10 +425,15 @@ void job_telemetry_stored(JobTelemetry *t, const VmafxJob *job, size_t size, uin
            });
 }
 
-void job_telemetry_score(JobTelemetry *t, const VmafxJob *job, const char *model, double score)
+void job_telemetry_scored(JobTelemetry *t, const VmafxJob *job, const VmafxScoredList *scored)
 {
     VMAFX_AUTO(vmafx_context_unref) VmafxContext *context = exemplar_context(job);
 
-    if (t)
-        vmafx_histogram_record_with(t->score, score, VMAFX_ATTRS(VMAFX_ATTR_STR(VMAFX_KEY_MODEL_NAME, model)), context);
+    for (size_t i = 0; t && i < scored->n; i++) {
+        const VmafxScored *one = &scored->items[i];
+        VmafxAttr attrs[2] = { VMAFX_ATTR_STR(VMAFX_KEY_METRIC_NAME, one->metric),
+                               VMAFX_ATTR_STR(VMAFX_KEY_MODEL_NAME, one->model) };
+
+        vmafx_histogram_record_with(t->score, one->value, (VmafxAttrs){ attrs, *one->model ? 2 : 1 }, context);
+    }
 }

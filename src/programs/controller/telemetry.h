@@ -8,6 +8,7 @@
 
 #include "fleet/assign.h"
 #include "otel/api/trace.h"
+#include "report/scored.h"
 #include "store/store.h"
 
 typedef struct JobTelemetry JobTelemetry;
@@ -62,8 +63,8 @@ void job_telemetry_fenced(JobTelemetry *telemetry);
 void job_telemetry_stored(JobTelemetry *telemetry, const VmafxJob *job, size_t size, uint64_t start_ns, uint64_t end_ns,
                           VmafxErr err);
 
-/** A pooled score and what it cost. */
-void job_telemetry_score(JobTelemetry *telemetry, const VmafxJob *job, const char *model, double score);
+/** The pooled values of a result that was kept. */
+void job_telemetry_scored(JobTelemetry *telemetry, const VmafxJob *job, const VmafxScoredList *scored);
 
 /** Makes trace and span ids for a job: below `context` if that holds a span, else a trace of its own. */
 void job_trace_make(const VmafxSpanContext *context, VmafxJobTrace *ret);

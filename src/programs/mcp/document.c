@@ -196,7 +196,7 @@ static json_t *texts(char **from, size_t n)
 static void add_result(const Catalogue *catalogue, json_t *d, const Vmafx__V1__Result *r)
 {
     const Vmafx__V1__SeriesSummary *verdict = result_verdict(r);
-    json_t *scores = json_object(), *features = json_object();
+    json_t *scores = json_object(), *features = json_object(), *spread = json_object(), *aggregates = json_object();
 
     set(d, "complete", json_boolean(r->complete));
     set_text(d, "incomplete_reason", r->incomplete_reason);
@@ -215,13 +215,19 @@ static void add_result(const Catalogue *catalogue, json_t *d, const Vmafx__V1__R
         const Vmafx__V1__SeriesSummary *s = r->series[i];
         if (!s->n)
             continue;
-        if (s->kind == VMAFX__V1__SERIES_KIND__SERIES_KIND_FEATURE)
-            set_number(features, s->name, s->mean);
-        else
+        if (s->kind != VMAFX__V1__SERIES_KIND__SERIES_KIND_FEATURE) {
             set(scores, s->name, pooled(s));
+            continue;
+        }
+        set_number(features, s->name, s->mean);
+        set(spread, s->name, pooled(s));
     }
+    for (size_t i = 0; i < r->n_aggregates; i++)
+        set_number(aggregates, r->aggregates[i]->name, r->aggregates[i]->value);
     set(d, "scores", scores);
     set(d, "features", features);
+    set(d, "features_pooled", spread);
+    set(d, "aggregates", aggregates);
     set(d, "inputs", inputs_document(r));
     if (r->encode)
         set(d, "encode", encode_document(r->encode));

@@ -2,13 +2,8 @@
 /* What can be named here and what the limits are. */
 
 #include "base/base.h"
+#include "base/features.h"
 #include "programs/server/server.h"
-
-/* Names that a FeatureRequest may have. Static; a test holds them to what scores. */
-static const char *const features[] = { "adm",          "cambi",        "ciede",          "float_adm",
-                                        "float_moment", "float_motion", "float_ms_ssim",  "float_psnr",
-                                        "float_ssim",   "float_vif",    "motion",         "psnr",
-                                        "psnr_hvs",     "speed_chroma", "speed_temporal", "vif" };
 
 void info_fill(Server *server, ServerInfo *ret)
 {
@@ -22,8 +17,8 @@ void info_fill(Server *server, ServerInfo *ret)
     vmafx__v1__get_capabilities_response__init(c);
     c->version = (char *)(uintptr_t)SERVER_VERSION;
     c->kernel_level = (char *)(uintptr_t)facts->kernel_level;
-    c->n_features = VMAFX_LEN(features);
-    c->features = (char **)(uintptr_t)features;
+    c->n_features = VMAFX_FEATURES_N;
+    c->features = (char **)(uintptr_t)vmafx_feature_names;
     c->n_sandbox_layers = facts->n_sandbox_layers;
     c->sandbox_layers = (char **)(uintptr_t)facts->sandbox_layers;
     c->slots = server->slots.slots;

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause-Patent
+"""A job with many metrics: every door tells of each of them what `vmafx score` does.
+
+usage: test_metrics.py VMAFX [CASE…]
+"""
+import http.client
+import json
+import math
+
+from fleet import Fleet
+from harness import absolute_pair, case, expect, load, main, run
+from mcp import Mcp
+from server import Server, by_path
+
+FEATURES = {"psnr": {"enable_apsnr": "true"}, "psnr_hvs": {}, "float_ssim": {}, "float_ms_ssim": {}, "ciede": {}, "cambi": {}}
+SERIES = {"psnr_y", "psnr_cb", "psnr_hvs", "psnr_hvs_y", "float_ssim", "float_ms_ssim", "ciede2000", "cambi"}
+POOLED = ("mean", "harmonic_mean", "min", "max", "p1", "p5")
+WHOLE = ["apsnr_y", "apsnr_cb", "apsnr_cr"]
+
+
+def arguments():
+    """As options of a command line; as the list of a request."""
+    texts = [name + "".join(f"={key}={value}" for key, value in options.items()) for name, options in FEATURES.items()]
+    return ([x for text in texts for x in ("--feature", text)],
+            [{"name": name, "options": [{"key": k, "value": v} for k, v in options.items()]}
+             for name, options in FEATURES.items()])
+
+
+def number(value):
+    """null, which JSON has where there is none; "Infinity" and "NaN", which JSON of messages has."""
+    value = float(value) if isinstance(value, str) else value
+    return value if value is not None and math.isfinite(value) else None
+
+
+def check_summary(summary, local):
+    """A Result as JSON says what the report says."""
+    assert {s["name"] for s in summary["series"] if s["n"]} == {name for name, p in local["pooled"].items() if p}
+    for series in summary["series"]:
+        for name in POOLED if series["n"] else ():
+            assert number(series[name]) == local["pooled"][series["name"]][name], (series, name)
+    assert [a["name"] for a in summary["aggregates"]] == WHOLE
+    assert {a["name"]: a["value"] for a in summary["aggregates"]} == local["aggregates"], summary["aggregates"]
+
+
+def check_report(report, local):
+    for name in ("verdict", "pooled", "aggregates", "frames", "frames_scored", "complete"):
+        assert report[name] == local[name], (name, report[name], local[name])
+
+
+def check_tool(got, local):
+    assert got["aggregates"] == local["aggregates"], got
+    assert got["features_pooled"] == {name: p for name, p in local["pooled"].items() if name != "vmaf" and p}, got
+    assert got["pooled"] == local["pooled"]["vmaf"], got
+
+
+def measured():
+    """Videos, and what this machine finds: values that are no numbers among it, since chroma is the same in both."""
+    reference, distorted = absolute_pair(w=240, h=224, n=3)
+    done = run("score", "--reference", reference, "--distorted", distorted, "--json", *arguments()[0])
+    local = json.loads(expect(done, 0).stdout)
+    assert SERIES <= set(local["pooled"]) and local["pooled"]["psnr_hvs_cb"]["mean"] is None, local["pooled"]
+    assert list(local["aggregates"]) == WHOLE and local["aggregates"]["apsnr_y"] > 20, local
+    table = expect(run("score", "--reference", reference, "--distorted", distorted, *arguments()[0]), 0, "apsnr_cb").stdout
+    assert f"{local['aggregates']['apsnr_y']:.4f}" in table, table
+    return reference, distorted, local
+
+
+@case
+def a_job_has_them_by_grpc_by_rest_and_through_tools():
+    reference, distorted, local = measured()
+    with Fleet() as fleet:
+        job = fleet.submit(reference, distorted, *arguments()[0])
+        fleet.wait_state(job, "succeeded")
+        check_summary(json.loads(fleet.ok("result", job, "--json")), local)
+        assert f"{local['aggregates']['apsnr_y']:.4f}" in fleet.ok("result", job)
+        fleet.ok("result", job, "--output", "by-grpc.json")
+        check_report(load("by-grpc.json"), local)
+
+        connection = http.client.HTTPConnection("127.0.0.1", int(fleet.controller.wait_line(
+            r"HTTP ready.*server\.port=(\d+)").group(1)), timeout=60)
+        for query, check in (("summary=true", check_summary), ("format=json", check_report)):
+            connection.request("GET", f"/v1/jobs/{job}/result?{query}")
+            answer = connection.getresponse()
+            assert answer.status == 200, (answer.status, answer.read())
+            check(json.loads(answer.read()), local)
+        connection.request("GET", f"/v1/jobs/{job}/result?format=xml")
+        assert b'<aggregate_metrics apsnr_y="' in connection.getresponse().read()
+        connection.close()
+        with Mcp("--controller", f"127.0.0.1:{fleet.port}") as mcp:
+            check_tool(mcp.ok("job_result", job_id=job), local)
+
+
+@case
+def a_scoring_on_request_has_them_too():
+    reference, distorted, local = measured()
+    with Server() as server:
+        request = by_path(reference, distorted, features=arguments()[1])
+        check_summary(server.score(request)["outcome"]["result"], local)
+        check_report(server.score(request, "/v1/score?format=json"), local)
+
+
+main()
