@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
- * Where the time of a frame goes: VMAF's three extractors over two pictures, each kernel behind a wrapper that knows
- * when it began, which bytes it reads and writes, and to which stage it belongs. tools/bench-stages makes a table of
- * it.
+ * Where the time of a frame goes: VMAF's three extractors, and PSNR, over two pictures, each kernel behind a wrapper
+ * that knows when it began, which bytes it reads and writes, and to which stage it belongs. tools/bench-stages makes a
+ * table of it.
  *
  *     bench-stages time REF DIS W H     two planes of 8-bit luma, W·H bytes each: nanoseconds and bytes of a frame
  *     bench-stages count REF DIS W H    instructions and bytes of a frame, one instruction after the other: slow
@@ -36,7 +36,8 @@ enum { TURNS = 40, SIDE_MAX = 8192 };
     X(ADM_DWT, "ADM, wavelet")                                                                                         \
     X(ADM_SPLIT, "ADM, split")                                                                                         \
     X(ADM_SUMS, "ADM, masking and sums")                                                                               \
-    X(MOTION, "motion")
+    X(MOTION, "motion")                                                                                                \
+    X(PSNR, "PSNR, not part of VMAF")
 
 #define STAGE_ENUM(name, text) name,
 enum { STAGES(STAGE_ENUM) N_STAGES };
@@ -125,6 +126,14 @@ WRAP_ADM(1)
 WRAP(MOTION, motion_vert8, motion.vert8(earlier, current, w, half, bit), w *(2 * VMAFX_MOTION_TAPS + 4),
      const uint8_t *const *earlier, const uint8_t *const *current, int w, int16_t *half, int16_t *bit)
 
+static uint64_t sse_row8(const uint8_t *ref, const uint8_t *dis, int w)
+{
+    uint64_t since = enter(PSNR, (uint64_t)w * PAIR), sse = real.sse.row8(ref, dis, w);
+
+    leave(PSNR, since);
+    return sse;
+}
+
 static uint64_t motion_horz_sad(const int16_t *half, const int16_t *bit, int w)
 {
     uint64_t since = enter(MOTION, (uint64_t)w * 4), sad = real.motion.horz_sad(half, bit, w);
@@ -150,12 +159,13 @@ static const VmafxKernels wrapped = {
              .numerator = { adm_numerator0, adm_numerator1 },
              .denominator = { adm_denominator0, adm_denominator1 } },
     .motion = { .vert8 = motion_vert8, .horz_sad = motion_horz_sad },
+    .sse = { .row8 = sse_row8 },
 };
 
 /* ---- A frame ---- */
 
-static const VmafxExtractor *const extractors[] = { &vmafx_extractor_vif, &vmafx_extractor_adm,
-                                                    &vmafx_extractor_motion };
+static const VmafxExtractor *const extractors[] = { &vmafx_extractor_vif, &vmafx_extractor_adm, &vmafx_extractor_motion,
+                                                    &vmafx_extractor_psnr };
 static VmafxInstance instances[VMAFX_LEN(extractors)];
 static void *passes[VMAFX_LEN(extractors)];
 
@@ -165,7 +175,9 @@ static void fail(const char *what)
     exit(1);
 }
 
-static const VmafxInstance *const instance_lists[][1] = { { &instances[0] }, { &instances[1] }, { &instances[2] } };
+static const VmafxInstance *const instance_lists[][1] = {
+    { &instances[0] }, { &instances[1] }, { &instances[2] }, { &instances[3] }
+};
 
 /* With their default options, which the models of VMAF have. */
 static void make_passes(int w, int h)

@@ -10,8 +10,6 @@
  *                            ─► values, pooled and one by one                                             (results.c)
  */
 
-#include <string.h>
-
 #include "engine/kernels/cpu.h"
 #include "engine/state.h"
 
