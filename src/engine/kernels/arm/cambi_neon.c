@@ -8,9 +8,7 @@
 #define LANES         8
 #define VEC           int16x8_t
 #define all16         vdupq_n_s16
-#define add16         vaddq_s16
 #define add16_clamped vqaddq_s16
-#define sub16         vsubq_s16
 #define min16         vminq_s16
 #define max16         vmaxq_s16
 
@@ -22,6 +20,17 @@ static inline int16x8_t load(const uint16_t *p)
 static inline void put(uint16_t *p, int16x8_t v)
 {
     vst1q_u16(p, vreinterpretq_u16_s16(v));
+}
+
+/* Modulo 2^16, which counts may come to and signed numbers have no promise of. */
+static inline int16x8_t add16(int16x8_t a, int16x8_t b)
+{
+    return vreinterpretq_s16_u16(vaddq_u16(vreinterpretq_u16_s16(a), vreinterpretq_u16_s16(b)));
+}
+
+static inline int16x8_t sub16(int16x8_t a, int16x8_t b)
+{
+    return vreinterpretq_s16_u16(vsubq_u16(vreinterpretq_u16_s16(a), vreinterpretq_u16_s16(b)));
 }
 
 static inline int16x8_t ascending16(void)
