@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/features.h"
 #include "score/score_internal.h"
 #include "score/score_onnx.h"
 
@@ -177,20 +178,19 @@ static VmafxScoreTimes times_of(ScorePair *pair)
     uint64_t decode_ns = atomic_load_explicit(&pair->inputs[REF].decode_ns, memory_order_relaxed) +
                          atomic_load_explicit(&pair->inputs[DIS].decode_ns, memory_order_relaxed);
 
-    return (VmafxScoreTimes){ .decode_s = (double)decode_ns / 1e9,
-                              .vif_s = engine ? vmafx_engine_seconds(engine, "vif") : 0,
-                              .adm_s = engine ? vmafx_engine_seconds(engine, "adm") : 0,
-                              .motion_s = engine ? vmafx_engine_seconds(engine, "motion") : 0 };
+    VmafxScoreTimes times = { .decode_s = (double)decode_ns / 1e9 };
+
+    for (size_t i = 0; engine && i < VMAFX_FEATURES_N; i++)
+        times.feature_s[i] = vmafx_engine_seconds(engine, vmafx_feature_names[i]);
+    return times;
 }
 
 static double extraction_seconds(const VmafxEngine *engine)
 {
-    size_t n;
-    const char *const *names = vmafx_engine_features(&n);
     double seconds = 0;
 
-    for (size_t i = 0; i < n; i++)
-        seconds += vmafx_engine_seconds(engine, names[i]);
+    for (size_t i = 0; i < VMAFX_FEATURES_N; i++)
+        seconds += vmafx_engine_seconds(engine, vmafx_feature_names[i]);
     return seconds;
 }
 

@@ -96,6 +96,11 @@ void vmafx_score_trace_encoded(VmafxScoreTrace *trace, const VmafxReportEncode *
     vmafx_span_end(&trace->encode);
 }
 
+static const char *const feature_keys[VMAFX_FEATURES_N] = {
+#define VMAFX_FEATURE(name, NAME, what, good_for, misleads) VMAFX_KEY_##NAME##_TIME,
+#include "base/features.def"
+};
+
 static void end_run(VmafxScoreTrace *trace, uint32_t frames, double elapsed_s, const VmafxScoreTimes *now)
 {
     const VmafxScoreTimes *then = &trace->run_times;
@@ -108,9 +113,9 @@ static void end_run(VmafxScoreTrace *trace, uint32_t frames, double elapsed_s, c
     if (seconds > 0)
         vmafx_span_set_double(trace->run, VMAFX_KEY_FRAME_RATE, n / seconds);
     vmafx_span_set_double(trace->run, VMAFX_KEY_DECODE_TIME, now->decode_s - then->decode_s);
-    vmafx_span_set_double(trace->run, VMAFX_KEY_VIF_TIME, now->vif_s - then->vif_s);
-    vmafx_span_set_double(trace->run, VMAFX_KEY_ADM_TIME, now->adm_s - then->adm_s);
-    vmafx_span_set_double(trace->run, VMAFX_KEY_MOTION_TIME, now->motion_s - then->motion_s);
+    for (size_t i = 0; i < VMAFX_FEATURES_N; i++)
+        if (now->feature_s[i] > 0)
+            vmafx_span_set_double(trace->run, feature_keys[i], now->feature_s[i] - then->feature_s[i]);
     vmafx_span_end(&trace->run);
 }
 

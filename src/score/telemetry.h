@@ -10,6 +10,7 @@
 #ifndef VMAFX_SCORE_TELEMETRY_H
 #define VMAFX_SCORE_TELEMETRY_H
 
+#include "base/features.h"
 #include "media/reader.h"
 #include "otel/api/trace.h"
 #include "report/scored.h"
@@ -19,7 +20,7 @@
 
 /** Seconds spent so far, in all threads together. */
 typedef struct VmafxScoreTimes {
-    double decode_s, vif_s, adm_s, motion_s;
+    double decode_s, feature_s[VMAFX_FEATURES_N]; /* 0: it does not run */
 } VmafxScoreTimes;
 
 /** One scoring. The storage is the caller's; used by one thread. */

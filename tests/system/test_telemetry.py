@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause-Patent
 """What `vmafx score` exports, as a receiver written here sees it: arrival is tested, not sending."""
 import json
+import struct
 
 from harness import case, expect, main, need_models, pair, run
 from metric_points import from_otlp
@@ -28,6 +29,22 @@ def a_scoring_is_one_tree_of_spans():
         assert span[1] == root[1], "another trace"
         assert span is root or span[4] == root[2], "not a child of the scoring"
     assert attributes(root, 9)["vmafx.frame.count"] == 6
+
+
+@case
+def every_feature_that_runs_is_timed():
+    pair(w=224, h=224, n=4)
+    receiver = Receiver()
+    asked = ("cambi", "ciede", "float_ms_ssim", "psnr", "psnr_hvs", "speed_chroma", "speed_temporal", "vif")
+    expect(score(receiver.environment(), "--features-only", *(x for feature in asked for x in ("--feature", feature))), 0)
+    _, spans = spans_of(receiver.bodies["/v1/traces"][0][1])
+    timed = {}
+    for span in spans:
+        if span[5][0] == b"vmafx.frame.extraction":
+            timed.update({key: struct.unpack("<d", value)[0] for key, value in attributes(span, 9).items()
+                          if key.startswith("vmafx.feature.")})
+    assert set(timed) == {f"vmafx.feature.{name}.time" for name in asked}, timed
+    assert all(value >= 0 for value in timed.values()) and sum(timed.values()) > 0, timed
 
 
 @case

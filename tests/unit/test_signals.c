@@ -6,11 +6,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/features.h"
 #include "signals/signals.h"
 
 static void check_name(const char *name)
@@ -352,6 +354,21 @@ static void metrics_that_are_not_in_the_table_are_told(void **state)
     assert_string_equal(key, "vmafx.job.id");
 }
 
+static void every_feature_has_its_time(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < VMAFX_FEATURES_N; i++) {
+        char key[96];
+
+        snprintf(key, sizeof key, "vmafx.feature.%s.time", vmafx_feature_names[i]);
+        const VmafxAttributeRow *row = vmafx_attribute_find(key);
+        if (!row || row->type != VMAFX_ATTRIBUTE_DOUBLE)
+            fail_msg("signals.def has no %s", key);
+        assert_null(vmafx_span_check(VMAFX_SPAN_NAME_FRAME_EXTRACTION, VMAFX_SPAN_INTERNAL,
+                                     VMAFX_ATTRS(VMAFX_ATTR_DOUBLE(row->key, 0.5)), NULL));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +383,7 @@ int main(void)
         cmocka_unit_test(a_status_text_has_no_path_and_quotes_nothing),
         cmocka_unit_test(scopes_and_events_are_known_by_name),
         cmocka_unit_test(metrics_that_are_not_in_the_table_are_told),
+        cmocka_unit_test(every_feature_has_its_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
