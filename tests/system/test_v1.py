@@ -139,6 +139,15 @@ def servers_and_assistants_may_say_auto_too():
     with Mcp(env=env) as mcp:
         got = mcp.ok("score_videos", reference="ref.mkv", distorted="dis.mkv", models=["auto"])
         assert got["model"] == "vmaf_v1.0.16_hfr_3d0h" and got["score"] == want, got
+        told = mcp.ok("explain_score", job_id=got["job_id"])
+        metrics = {m["metric"]: m for m in told["metrics"]}
+        assert {"cambi", "speed_chroma_uv", "integer_adm3", "integer_motion3"} <= set(metrics), metrics
+        assert {a["feature"] for a in told["about"]} == {"adm", "cambi", "motion", "speed_chroma"}, told["about"]
+        for name, m in metrics.items():
+            assert m["series"].startswith(name) and m["mean"] == local["pooled"][m["series"]]["mean"] and m["range"], m
+        assert metrics["cambi"]["better"] == "lower" and metrics["integer_adm3"]["better"] == "higher", metrics
+        assert not told["features"] and any("CAMBI" in one for one in told["findings"]), told
+        assert not any("as in very good encodes" in one for one in told["findings"]), told["findings"]
 
 
 @case

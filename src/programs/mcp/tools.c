@@ -26,6 +26,7 @@ static const struct {
     { "list_jobs", VMAFX_ROLE_READER, tool_list_jobs },
     { "compare_encodes", VMAFX_ROLE_WRITER, tool_compare_encodes },
     { "explain_score", VMAFX_ROLE_READER, tool_explain_score },
+    { "list_metrics", VMAFX_ROLE_READER, tool_list_metrics },
     { "list_models", VMAFX_ROLE_READER, tool_list_models },
     { "list_nodes", VMAFX_ROLE_READER, tool_list_nodes },
     { "health", VMAFX_ROLE_READER, tool_health },

@@ -20,6 +20,9 @@ typedef struct ToolOutput {
     char *text;    /* malloc'ed; taken over */
 } ToolOutput;
 
+/** The result of the job that the arguments name, for tools that look into one. */
+VmafxErr tool_fetch(Call *call, const json_t *arguments, bool frames, JobResult *ret, VmafxErrInfo *reterr);
+
 typedef VmafxErr (*Tool)(Call *call, const json_t *arguments, ToolOutput *ret, VmafxErrInfo *reterr);
 
 VmafxErr tool_score_videos(Call *call, const json_t *arguments, ToolOutput *ret, VmafxErrInfo *reterr);
@@ -32,6 +35,7 @@ VmafxErr tool_cancel_job(Call *call, const json_t *arguments, ToolOutput *ret, V
 VmafxErr tool_list_jobs(Call *call, const json_t *arguments, ToolOutput *ret, VmafxErrInfo *reterr);
 VmafxErr tool_compare_encodes(Call *call, const json_t *arguments, ToolOutput *ret, VmafxErrInfo *reterr);
 VmafxErr tool_explain_score(Call *call, const json_t *arguments, ToolOutput *ret, VmafxErrInfo *reterr);
+VmafxErr tool_list_metrics(Call *call, const json_t *arguments, ToolOutput *ret, VmafxErrInfo *reterr);
 VmafxErr tool_list_models(Call *call, const json_t *arguments, ToolOutput *ret, VmafxErrInfo *reterr);
 VmafxErr tool_list_nodes(Call *call, const json_t *arguments, ToolOutput *ret, VmafxErrInfo *reterr);
 VmafxErr tool_health(Call *call, const json_t *arguments, ToolOutput *ret, VmafxErrInfo *reterr);
