@@ -115,6 +115,7 @@ static VmafxVifSums vif_sums;
 static int64_t nums[3];
 static uint64_t energies[3], total;
 static float hvs_sum;
+static VmafxCiedeKnown ciede_known[VMAFX_CIEDE_KNOWN];
 static const VmafxSsimConstants ssim_constants = { 6.5025f, 58.5225f, 29.26125f };
 
 #define CASE(name, call)                                                                                               \
@@ -147,6 +148,8 @@ CASE(adm_numerator_fine, kernels.adm.numerator[0](O(0), N(0), T(0)[0], W, &gains
 CASE(adm_numerator_coarse, kernels.adm.numerator[1](O(1), N(0), T(0)[0], W, &gains[1], nums))
 CASE(adm_denominator_fine, kernels.adm.denominator[0](O(0), W, 0, 0, energies))
 CASE(adm_denominator_coarse, kernels.adm.denominator[1](O(1), W, 30, 9, energies))
+CASE(ciede_row, kernels.ciede.row((VmafxCiedeRows){ r10[0], r10[6], r10[12] },
+                                  (VmafxCiedeRows){ d10[0], d10[6], d10[12] }, W, 10, ciede_known, float_out))
 CASE(hvs_row8, hvs_sum = kernels.hvs.row8(r8, d8, W / VMAFX_HVS_STEP, &hvs_tables, hvs_sum))
 CASE(hvs_row16, hvs_sum = kernels.hvs.row16(r10, d10, W / VMAFX_HVS_STEP, &hvs_tables, hvs_sum))
 CASE(sse_row8, total += kernels.sse.row8(r8[0], d8[0], W))
@@ -239,6 +242,7 @@ static void measure_kernels(void)
     MEASURE(adm_numerator_coarse);
     MEASURE(adm_denominator_fine);
     MEASURE(adm_denominator_coarse);
+    MEASURE(ciede_row);
     MEASURE(hvs_row8);
     MEASURE(hvs_row16);
     MEASURE(sse_row8);

@@ -18,7 +18,7 @@
 #include "base/features.h"
 #include "engine/extractor.h"
 #include "engine/features/cambi_model.h"
-#include "engine/features/ciede.h"
+#include "engine/kernels/ciede.h"
 #include "engine/kernels/psnr_hvs.h"
 
 static VmafxEngine *new_engine(int threads, int subsample)

@@ -5,6 +5,7 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
+#include "engine/kernels/ciede.h"
 #include "engine/kernels/float_vif.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/psnr_hvs.h"
@@ -18,6 +19,7 @@ typedef struct VmafxKernels {
     VmafxAdmKernels adm;
     VmafxMotionKernels motion;
     VmafxCambiKernels cambi;
+    VmafxCiedeKernels ciede;
     VmafxFloatVifKernels float_vif;
     VmafxHvsKernels hvs;
     VmafxSseKernels sse;

@@ -5,6 +5,7 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
+#include "engine/kernels/ciede.h"
 #include "engine/kernels/float_vif.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/psnr_hvs.h"
@@ -21,6 +22,8 @@ void vmafx_adm_kernels_init_fine_avx512(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_wavelet_avx512(VmafxAdmKernels *k);
 void vmafx_cambi_kernels_init_avx2(VmafxCambiKernels *k);
 void vmafx_cambi_kernels_init_avx512(VmafxCambiKernels *k);
+void vmafx_ciede_kernels_init_avx2(VmafxCiedeKernels *k);
+void vmafx_ciede_kernels_init_avx512(VmafxCiedeKernels *k);
 void vmafx_float_vif_kernels_init_avx2(VmafxFloatVifKernels *k);
 void vmafx_float_vif_kernels_init_avx512(VmafxFloatVifKernels *k);
 void vmafx_hvs_kernels_init_avx2(VmafxHvsKernels *k);
