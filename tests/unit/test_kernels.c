@@ -9,16 +9,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 #include <zlib.h>
 
 #include "base/base.h"
 #include "engine/features/adm_csf.h"
-#include "engine/kernels/cpu.h"
 #include "engine/kernels/kernels.h"
+#include "kernel_cases.h"
 
 static void the_logarithm_table_has_the_specified_sum_and_crc(void **state)
 {
@@ -95,17 +93,6 @@ static void contrast_gains_have_the_specified_bits(void **state)
         assert_int_equal(bits_of(csf.hv[s]), barten[s]);
 }
 
-/* A row of n elements whose end is the end of a page that may be read. */
-static void *guarded(size_t bytes)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
-    char *map = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    assert_ptr_not_equal(map, MAP_FAILED);
-    assert_int_equal(mprotect(map + room, page, PROT_NONE), 0);
-    return map + room - bytes;
-}
-
 /* Kernels read the samples their contract names and no others, at every width from one up. */
 static void vertical_kernels_stay_within_their_rows(void **state)
 {
@@ -170,68 +157,6 @@ static void flat_rows_stay_flat(void **state)
 
 /* ---- Every variant against the plain one ---- */
 
-enum { WIDTH_MAX = 2 * 64 + 5, ROWS = VMAFX_VIF_TAPS_MAX + 1, MARGIN = 40, N_FILLS = 5 };
-
-static uint32_t lcg_state;
-
-static uint32_t next_random(void)
-{
-    lcg_state = lcg_state * 1664525u + 1013904223u;
-    return lcg_state >> 8;
-}
-
-/* Random, all zero, all maximum, alternating extremes, small steps around the middle. */
-static uint32_t fill(int kind, int i, uint32_t max)
-{
-    switch (kind) {
-    case 0:
-        return next_random() % (max + 1u);
-    case 1:
-        return 0;
-    case 2:
-        return max;
-    case 3:
-        return i & 1 ? max : 0;
-    default:
-        return max / 2 + next_random() % 3;
-    }
-}
-
-/* Rows that end where one more read would fault; an odd width puts their beginning at an odd place. */
-static void make_rows8(const uint8_t **rows, int w, int kind)
-{
-    for (int k = 0; k < ROWS; k++) {
-        uint8_t *row = guarded((size_t)w);
-        for (int i = 0; i < w; i++)
-            row[i] = (uint8_t)fill(kind, i + k, 255);
-        rows[k] = row;
-    }
-}
-
-static void make_rows16(const uint16_t **rows, int w, int kind, uint32_t max)
-{
-    for (int k = 0; k < ROWS; k++) {
-        uint16_t *row = guarded(2 * (size_t)w);
-        for (int i = 0; i < w; i++)
-            row[i] = (uint16_t)fill(kind, i + k, max);
-        rows[k] = row;
-    }
-}
-
-static void release(const void *p)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t start = (uintptr_t)p & ~(uintptr_t)(page - 1);
-
-    munmap((void *)start, 2 * page); /* one page of data in these tests, and the guard behind it */
-}
-
-static void release_rows(const void *const *rows)
-{
-    for (int k = 0; k < ROWS; k++)
-        release(rows[k]);
-}
-
 static const VmafxVifFilter vif_filters[] = {
     { 17, { 489, 935, 1640, 2640, 3896, 5274, 6547, 7455, 7784, 7455, 6547, 5274, 3896, 2640, 1640, 935, 489 } },
     { 9, { 1244, 3663, 7925, 12590, 14692, 12590, 7925, 3663, 1244 } },
@@ -250,33 +175,6 @@ static void init_moments(MomentRows *rows)
     for (int i = 0; i < VMAFX_VIF_MOMENTS; i++)
         rows->moments.row[i] = rows->storage[i] + MARGIN;
 }
-
-/* The variants of this machine besides the plain one. */
-static size_t variants(unsigned ret[3])
-{
-    static const unsigned levels[] = { VMAFX_CPU_AVX2, VMAFX_CPU_AVX2 | VMAFX_CPU_AVX512, VMAFX_CPU_NEON };
-    unsigned machine = vmafx_cpu_detect();
-    size_t n = 0;
-
-    for (size_t i = 0; i < VMAFX_LEN(levels); i++)
-        if ((levels[i] & machine) == levels[i])
-            ret[n++] = levels[i];
-    if (!n) {
-        print_message("this machine has no faster kernels than the plain ones\n");
-        skip();
-    }
-    return n;
-}
-
-#define EACH_CASE(k, w, kind)                                                                                          \
-    unsigned levels_[3];                                                                                               \
-    size_t n_levels_ = variants(levels_);                                                                              \
-    VmafxKernels c, k;                                                                                                 \
-    vmafx_kernels_init(&c, 0);                                                                                         \
-    for (size_t l_ = 0; l_ < n_levels_; l_++)                                                                          \
-        for (int once_ = (vmafx_kernels_init(&k, levels_[l_]), 1); once_; once_ = 0)                                   \
-            for (int w = 1; w <= WIDTH_MAX; w++)                                                                       \
-                for (int kind = 0; kind < N_FILLS; kind++)
 
 static void vif_vertical_variants_equal_the_plain_kernels(void **state)
 {
@@ -622,24 +520,29 @@ static void adm_decoupling_variants_equal_the_plain_kernels(void **state)
 static void adm_masking_variants_equal_the_plain_kernels(void **state)
 {
     static AdmRows in, want, got;
-    static const VmafxAdmGains gains[2][3] = {
+    static const VmafxAdmGains gains[2][4] = {
         { { { 36453, 36453, 49417 }, { 7, 7, 8 } },
           { { 24809, 24809, 36087 }, { 0, 0, 1 } },
-          { { 65535, 65535, 65535 }, { 3, 3, 4 } } },
+          { { 65535, 65535, 65535 }, { 3, 3, 4 } },
+          { { 36454, 36454, 49416 }, { 7, 7, 8 } } }, /* times 8192 these lie halfway between two results */
         { { { 196165808, 196165808, 134487184 }, { 9, 9, 9 } },
           { { 2000000000, 2000000000, 1 }, { 5, 5, 5 } },
-          { { 4000000000u, 4000000000u, 7 }, { 5, 5, 5 } } },
+          { { 4000000000u, 4000000000u, 7 }, { 5, 5, 5 } },
+          { { 1u << 27, 3u << 26, 1u << 25 }, { 9, 9, 9 } } },
     };
 
     (void)state;
     EACH_CASE(k, w, kind)
     for (int coarse = 0; coarse < 2; coarse++)
-        for (int g = 0; g < 3; g++) {
+        for (int g = 0; g < 4; g++) {
             const VmafxAdmGains *gain = &gains[coarse][g];
             int64_t sums_want[3] = { 1, 2, 3 }, sums_got[3] = { 1, 2, 3 };
             uint64_t den_want[3] = { 4, 5, 6 }, den_got[3] = { 4, 5, 6 };
 
             fill_adm(in, kind, coarse ? 2059800000 : 22931);
+            for (int j = 0; j < ADM_ROWS && g == 3; j++)
+                for (int i = 0; i < ADM_STRIDE; i++)
+                    in[j][i] = in[j][i] / 8192 * 8192;
             const int32_t *x[3] = { in[0] + MARGIN, in[1] + MARGIN, in[2] + MARGIN };
             memset(want, 0, sizeof want);
             memset(got, 0, sizeof got);
@@ -847,57 +750,9 @@ static void cambi_pooling_variants_equal_the_plain_kernel(void **state)
     free(b);
 }
 
-/* ---- VIF in binary32 ---- */
-
-static float any_float(int kind, int i)
-{
-    return ((float)fill(kind, i, 65535) - 20000.0F) / (1.0F + (float)(next_random() % 300));
-}
-
-static void float_vif_variants_equal_the_plain_kernels(void **state)
-{
-    enum { PAD_ = 16, ROOM = 2 * WIDTH_MAX + 2 * PAD_ };
-    static const float taps[] = { 0.0544886F, 0.2442013F, 0.4026199F, 0.2442013F, 0.0544887F };
-    static float in[5][ROOM], want[5][ROOM], got[5][ROOM];
-
-    (void)state;
-    EACH_CASE(k, w, kind)
-    {
-        const VmafxFloatVifNoise noise = { kind ? 2 : 0.5, kind % 2 ? 1 : 100, 6.15e-5F };
-        const float *const moments[5] = { in[0], in[1], in[2], in[3], in[4] };
-        float *const want_m[5] = { want[0], want[1], want[2], want[3], want[4] };
-        float *const got_m[5] = { got[0], got[1], got[2], got[3], got[4] };
-
-        for (int i = 0; i < 5; i++)
-            for (int x = 0; x < ROOM; x++) {
-                in[i][x] = any_float((kind + i * (w % 2)) % N_FILLS, x);
-                want[i][x] = got[i][x] = any_float(kind, x + i);
-            }
-        for (int x = 0; x < ROOM && w % 3; x++) { /* such that variances are not all wild */
-            in[2][x] = in[0][x] * in[0][x] + (float)(x % 9);
-            in[3][x] = in[1][x] * in[1][x] + (float)(x % 7);
-            in[4][x] = in[0][x] * in[1][x] + (float)(x % 5) - 1;
-        }
-        c.float_vif.add(in[0], 0.25F, w, want[0]);
-        k.float_vif.add(in[0], 0.25F, w, got[0]);
-        c.float_vif.add_moments(in[0], in[1], 0.4026199F, w, want_m);
-        k.float_vif.add_moments(in[0], in[1], 0.4026199F, w, got_m);
-        assert_memory_equal(want, got, sizeof want);
-        for (int step = 1; step <= 2; step++) {
-            c.float_vif.along(in[3] + PAD_, taps, 5, step, w, want[0]);
-            k.float_vif.along(in[3] + PAD_, taps, 5, step, w, got[0]);
-            assert_memory_equal(want, got, sizeof want);
-        }
-        c.float_vif.information(moments, &noise, w, want[0], want[1]);
-        k.float_vif.information(moments, &noise, w, got[0], got[1]);
-        assert_memory_equal(want, got, sizeof want);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(float_vif_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_row_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_count_and_contrast_variants_equal_the_plain_kernels),
         cmocka_unit_test(cambi_pooling_variants_equal_the_plain_kernel),

@@ -9,6 +9,8 @@ void vmafx_kernels_init(VmafxKernels *k, unsigned cpu)
     vmafx_adm_kernels_init(&k->adm, cpu);
     vmafx_motion_kernels_init(&k->motion, cpu);
     vmafx_cambi_kernels_init(&k->cambi, cpu);
+    vmafx_floats_kernels_init(&k->floats, cpu);
+    vmafx_float_adm_kernels_init(&k->float_adm, cpu);
     vmafx_float_vif_kernels_init(&k->float_vif, cpu);
     vmafx_sse_kernels_init(&k->sse, cpu);
     vmafx_speed_kernels_init(&k->speed, cpu);

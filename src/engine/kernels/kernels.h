@@ -5,7 +5,9 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
+#include "engine/kernels/float_adm.h"
 #include "engine/kernels/float_vif.h"
+#include "engine/kernels/floats.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/speed.h"
@@ -17,6 +19,8 @@ typedef struct VmafxKernels {
     VmafxAdmKernels adm;
     VmafxMotionKernels motion;
     VmafxCambiKernels cambi;
+    VmafxFloatsKernels floats;
+    VmafxFloatAdmKernels float_adm;
     VmafxFloatVifKernels float_vif;
     VmafxSseKernels sse;
     VmafxSpeedKernels speed;

@@ -5,7 +5,9 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
+#include "engine/kernels/float_adm.h"
 #include "engine/kernels/float_vif.h"
+#include "engine/kernels/floats.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/speed.h"
@@ -20,6 +22,10 @@ void vmafx_adm_kernels_init_fine_avx512(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_wavelet_avx512(VmafxAdmKernels *k);
 void vmafx_cambi_kernels_init_avx2(VmafxCambiKernels *k);
 void vmafx_cambi_kernels_init_avx512(VmafxCambiKernels *k);
+void vmafx_floats_kernels_init_avx2(VmafxFloatsKernels *k);
+void vmafx_floats_kernels_init_avx512(VmafxFloatsKernels *k);
+void vmafx_float_adm_kernels_init_avx2(VmafxFloatAdmKernels *k);
+void vmafx_float_adm_kernels_init_avx512(VmafxFloatAdmKernels *k);
 void vmafx_float_vif_kernels_init_avx2(VmafxFloatVifKernels *k);
 void vmafx_float_vif_kernels_init_avx512(VmafxFloatVifKernels *k);
 void vmafx_motion_kernels_init_avx2(VmafxMotionKernels *k);
