@@ -37,12 +37,13 @@ static _Alignas(64) uint16_t ref10[ROWS][STRIDE], dis10[ROWS][STRIDE];
 static _Alignas(64) uint16_t moment_rows[3][VMAFX_VIF_MOMENTS][STRIDE + VMAFX_VIF_SLACK];
 static _Alignas(64) int32_t wide[2][9][STRIDE], out[6][STRIDE];
 static _Alignas(64) int16_t half[4][STRIDE];
-static _Alignas(64) float floats[ROWS][STRIDE], float_out[STRIDE];
+static _Alignas(64) float floats[ROWS][STRIDE], float_out[STRIDE], float_outs[12][STRIDE];
 static _Alignas(64) double doubles[3][STRIDE];
 static const uint8_t *r8[ROWS], *d8[ROWS];
 static const uint16_t *r10[ROWS], *d10[ROWS];
 static const float *float_rows[ROWS];
 static VmafxHvsTables hvs_tables;
+static float *float_to[12];
 static VmafxVifMoments moments[3]; /* two rows to write, one to read */
 static VmafxKernels kernels;
 
@@ -76,6 +77,8 @@ static void make_picture(void)
             hvs_tables.seen[i][j] = 2.0f / (float)(1 + i + j);
             hvs_tables.masks[i][j] = 0.15f * hvs_tables.seen[i][j] * hvs_tables.seen[i][j];
         }
+    for (int i = 0; i < 12; i++)
+        float_to[i] = float_outs[i] + PAD;
     for (int i = 0; i < 9; i++)
         for (int x = 0; x < STRIDE; x++) {
             wide[0][i][x] = (int32_t)(next_random() % 4096) - 2048;
@@ -116,6 +119,18 @@ static int64_t nums[3];
 static uint64_t energies[3], total;
 static float hvs_sum;
 static VmafxCiedeKnown ciede_known[VMAFX_CIEDE_KNOWN];
+static const float float_taps[17] = { 0.0075F, 0.0147F, 0.0260F, 0.0414F, 0.0596F, 0.0775F, 0.0910F, 0.0965F, 0.0916F,
+                                      0.0965F, 0.0910F, 0.0775F, 0.0596F, 0.0414F, 0.0260F, 0.0147F, 0.0075F };
+static const VmafxFloatVifNoise vif_noise = { 2, 100, 6.15e-5F };
+static const VmafxFloatAdmGains float_gains = { { 0.0174F, 0.0174F, 0.0059F }, 100 };
+
+static VmafxFloatAdmSplit split_rows(int from)
+{
+    float **to = float_to + from;
+
+    return (VmafxFloatAdmSplit){ { to[0], to[1], to[2] }, { to[3], to[4], to[5] } };
+}
+
 static const VmafxSsimConstants ssim_constants = { 6.5025f, 58.5225f, 29.26125f };
 
 #define CASE(name, call)                                                                                               \
@@ -162,10 +177,40 @@ CASE(ssim_similarity, kernels.ssim.similarity(&(VmafxSsimMoments){ float_rows[0]
                                                                    float_rows[3], float_rows[4] },
                                               &ssim_constants, W, doubles[0], doubles[1], doubles[2]))
 
+static void float_adm_split(void)
+{
+    const VmafxFloatAdmSplit r = split_rows(0), a = split_rows(6);
+
+    for (int turn = 0; turn < TURNS; turn++)
+        kernels.float_adm.split(float_rows, float_rows + 3, W, &float_gains, &r, &a);
+}
+
+static void float_adm_visible(void)
+{
+    const VmafxFloatAdmSplit masker = split_rows(0), *const around[3] = { &masker, &masker, &masker };
+
+    for (int turn = 0; turn < TURNS; turn++)
+        kernels.float_adm.visible(around, float_rows, W, true, float_to + 9);
+}
+
+CASE(floats_convert8, kernels.floats.convert8(r8[0], W, float_out))
+CASE(floats_convert16, kernels.floats.convert16(r10[0], 0.25F, W, float_out))
+CASE(floats_down, kernels.floats.down(float_rows, float_taps, 5, W, float_out))
+CASE(floats_along, kernels.floats.along(float_rows[0], float_taps, 17, 1, W, float_out))
+CASE(floats_along_second, kernels.floats.along(float_rows[0], float_taps, 9, 2, W / 2, float_out))
+CASE(floats_difference, kernels.floats.difference(float_rows[0], float_rows[1], W, float_out))
+CASE(floats_sum, kernels.floats.sum(float_rows, 9, W, float_out))
+CASE(float_adm_wavelet_down, kernels.float_adm.wavelet_down(float_rows, W, float_to[0], float_to[1]))
+CASE(float_adm_wavelet_along,
+     kernels.float_adm.wavelet_along(float_rows[0], float_rows[1], W / 2, float_to[0], float_to + 1))
+CASE(float_adm_magnitude, kernels.float_adm.magnitude(float_rows[0], 0.0174F, W, true, float_out))
+CASE(float_vif_moments, kernels.float_vif.moments(float_rows, float_rows + 1, float_taps, 17, W, float_to))
+CASE(float_vif_information, kernels.float_vif.information(float_rows, &vif_noise, W, float_to[0], float_to[1]))
+
 /* ---- The clip ---- */
 
-static const char *const features[] = { "vif",        "adm",   "motion", "psnr",        "psnr_hvs",
-                                        "float_ssim", "ciede", "cambi",  "speed_chroma" };
+static const char *const features[] = { "vif",   "adm",   "motion",       "psnr",      "psnr_hvs",  "float_ssim",
+                                        "ciede", "cambi", "speed_chroma", "float_vif", "float_adm", "float_motion" };
 enum { CLIP_FRAMES = 3 };
 static VmafxPicture clip[CLIP_FRAMES][2];
 static VmafxEngine *engine;
@@ -252,6 +297,20 @@ static void measure_kernels(void)
     MEASURE(ssim_blur_column);
     MEASURE(ssim_decimate);
     MEASURE(ssim_similarity);
+    MEASURE(floats_convert8);
+    MEASURE(floats_convert16);
+    MEASURE(floats_down);
+    MEASURE(floats_along);
+    MEASURE(floats_along_second);
+    MEASURE(floats_difference);
+    MEASURE(floats_sum);
+    MEASURE(float_adm_wavelet_down);
+    MEASURE(float_adm_wavelet_along);
+    MEASURE(float_adm_split);
+    MEASURE(float_adm_visible);
+    MEASURE(float_adm_magnitude);
+    MEASURE(float_vif_moments);
+    MEASURE(float_vif_information);
 }
 
 static int measure_clip(unsigned cpu_disabled)

@@ -141,12 +141,12 @@ static void check_line(json_t *line, unsigned cpu)
                                           strstr(options, "bilinear") ? VMAFX_SPEED_BILINEAR : VMAFX_SPEED_NEAREST, 1,
                                           0.19F };
     VmafxPicture shape, pictures[2];
-    VmafxSpeedKernels kernels;
+    VmafxKernels kernels;
     VmafxSpeedPlane plane;
 
     if (!plane_name)
         return; /* the scores */
-    vmafx_speed_kernels_init(&kernels, cpu);
+    vmafx_kernels_init(&kernels, cpu);
     pattern_shape(512, 384, 10, 444, &shape);
     for (int i = 0; i < 2; i++)
         pattern_picture_init(&shape, &pictures[i]);
@@ -239,22 +239,6 @@ static void compare_rows(const VmafxSpeedKernels *c, const VmafxSpeedKernels *k,
     release_row(got, n);
 }
 
-static void compare_conversions(const VmafxSpeedKernels *c, const VmafxSpeedKernels *k, int n)
-{
-    float *in = guarded_row(n), *want = guarded_row(n), *got = guarded_row(n);
-    const char *end = (const char *)(in + n);
-
-    c->convert8((const uint8_t *)(end - n), n, want);
-    k->convert8((const uint8_t *)(end - n), n, got);
-    assert_memory_equal(want, got, (size_t)n * sizeof *got);
-    c->convert16((const uint16_t *)(const void *)(end - 2 * n), 0.25F, n, want);
-    k->convert16((const uint16_t *)(const void *)(end - 2 * n), 0.25F, n, got);
-    assert_memory_equal(want, got, (size_t)n * sizeof *got);
-    release_row(in, n);
-    release_row(want, n);
-    release_row(got, n);
-}
-
 static void compare_products(const VmafxSpeedKernels *c, const VmafxSpeedKernels *k, int n, int from)
 {
     static VmafxSpeedMatrix a;
@@ -293,7 +277,6 @@ static void variants_equal_the_plain_kernels(void **state)
         for (int n = 1; n <= 70; n++) {
             compare_sums(&c, &k, n);
             compare_rows(&c, &k, n);
-            compare_conversions(&c, &k, n);
             compare_products(&c, &k, 1 + n / 2, n % N);
         }
     }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
-/* What tests of kernels share: rows that end where one more read would fault, what is in them, and the variants. */
-#ifndef VMAFX_TESTS_UNIT_KERNEL_CASES_H
-#define VMAFX_TESTS_UNIT_KERNEL_CASES_H
+/*
+ * What tests of kernels have in common: the variants this machine can run, rows that end where one more read would
+ * fault, and what they are filled with. For cmocka tests; included once in a program.
+ */
+#ifndef VMAFX_TESTS_KERNEL_CASES_H
+#define VMAFX_TESTS_KERNEL_CASES_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +19,18 @@
 #include "engine/kernels/cpu.h"
 #include "engine/kernels/kernels.h"
 
-enum { WIDTH_MAX = 2 * 64 + 5, N_FILLS = 5 };
+/* A row of n elements whose end is the end of a page that may be read. */
+static inline void *guarded(size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
+    char *map = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    assert_ptr_not_equal(map, MAP_FAILED);
+    assert_int_equal(mprotect(map + room, page, PROT_NONE), 0);
+    return map + room - bytes;
+}
+
+enum { WIDTH_MAX = 2 * 64 + 5, ROWS = VMAFX_VIF_TAPS_MAX + 1, MARGIN = 40, N_FILLS = 5 };
 
 static uint32_t lcg_state;
 
@@ -43,15 +57,25 @@ static inline uint32_t fill(int kind, int i, uint32_t max)
     }
 }
 
-/* A row of n elements whose end is the end of a page that may be read. */
-static inline void *guarded(size_t bytes)
+/* Rows that end where one more read would fault; an odd width puts their beginning at an odd place. */
+static inline void make_rows8(const uint8_t **rows, int w, int kind)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
-    char *map = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int k = 0; k < ROWS; k++) {
+        uint8_t *row = guarded((size_t)w);
+        for (int i = 0; i < w; i++)
+            row[i] = (uint8_t)fill(kind, i + k, 255);
+        rows[k] = row;
+    }
+}
 
-    assert_ptr_not_equal(map, MAP_FAILED);
-    assert_int_equal(mprotect(map + room, page, PROT_NONE), 0);
-    return map + room - bytes;
+static inline void make_rows16(const uint16_t **rows, int w, int kind, uint32_t max)
+{
+    for (int k = 0; k < ROWS; k++) {
+        uint16_t *row = guarded(2 * (size_t)w);
+        for (int i = 0; i < w; i++)
+            row[i] = (uint16_t)fill(kind, i + k, max);
+        rows[k] = row;
+    }
 }
 
 static inline void release(const void *p)
@@ -60,6 +84,12 @@ static inline void release(const void *p)
     uintptr_t start = (uintptr_t)p & ~(uintptr_t)(page - 1);
 
     munmap((void *)start, 2 * page); /* one page of data in these tests, and the guard behind it */
+}
+
+static inline void release_rows(const void *const *rows)
+{
+    for (int k = 0; k < ROWS; k++)
+        release(rows[k]);
 }
 
 /* The variants of this machine besides the plain one. */

@@ -15,10 +15,10 @@
 #include "engine/features/float_rows.h"
 
 #define SCALES VMAFX_ADM_SCALES
-#define BANDS  3 /* H, V, D */
+#define BANDS  VMAFX_FLOAT_ADM_BANDS
 #define RING   3
-#define TAPS   4
-#define PAD    4 /* samples beside a row; the wavelet needs 2, masking 1 */
+#define TAPS   VMAFX_FLOAT_ADM_TAPS
+#define PAD    16 /* samples beside a row: the wavelet needs 2, masking 1, and rows lie at multiples of 64 bytes */
 
 enum {
     OPT_APPLY_HM,
@@ -90,35 +90,27 @@ static const VmafxFeatureSpec features[] = {
     { .stored = "adm_den_scale3", .report = "adm_den_scale3", .debug = true },
 };
 
-static const float low_taps[TAPS] = { 0.482962913144690F, 0.836516303737469F, 0.224143868041857F, -0.129409522550921F };
-static const float high_taps[TAPS] = { -0.129409522550921F, -0.224143868041857F, 0.836516303737469F,
-                                       -0.482962913144690F };
-
 enum { DLM, AIM_PART, PARTS };
 
-/* One part of one instance: a ring of three rows. Index -1 is valid. */
-typedef struct Part {
-    float *bands[RING][BANDS];  /* r for DLM, a for AIM */
-    float *weight[RING][BANDS]; /* their magnitude after the CSF, which masks the other part */
-    float sums[BANDS];
-} Part;
-
+/* Rows of one instance, in rings of three, and its sums. */
 typedef struct InstanceState {
     VmafxAdmCsf csf;
-    Part parts[PARTS];
-    float den_sums[BANDS];
+    VmafxFloatAdmSplit parts[PARTS][RING]; /* what is restored, and the rest; index -1 is valid */
+    float *reference[RING][BANDS];         /* its energy */
+    float *visible[PARTS][BANDS];          /* the energy that is left of one row */
+    float sums[PARTS][BANDS], den_sums[BANDS];
     float num[SCALES], den[SCALES], aim[SCALES];
 } InstanceState;
 
 typedef struct AdmPass {
     VmafxPassSetup setup;
-    float *low[2][2];       /* by picture: low-pass bands of even and odd scales, whole */
-    float *source;          /* a row of samples */
-    float *down[2];         /* a row filtered down: low, high; padded */
-    float *bands[2][BANDS]; /* by picture: one row */
-    float *threshold;
+    VmafxFloatRing rings[2]; /* by picture: rows of samples */
+    float *low[2][2];        /* by picture: low-pass bands of even and odd scales, whole */
+    float *last_low;         /* a row that nobody reads */
+    float *down[2];          /* a row filtered down: low, high; padded */
+    float *bands[2][BANDS];  /* by picture: one row */
     InstanceState *instances;
-    float *rows; /* what all rows lie in */
+    float *rows; /* what all of these rows lie in */
 } AdmPass;
 
 typedef struct Image {
@@ -167,6 +159,8 @@ static void pass_free(void *opaque)
 
     for (int i = 0; i < 4; i++)
         free(pass->low[i / 2][i % 2]);
+    for (int i = 0; i < 2; i++)
+        vmafx_float_ring_done(&pass->rings[i]);
     free(pass->instances);
     free(pass->rows);
     free(pass);
@@ -186,27 +180,34 @@ static float *take_row(RowMaker *maker)
     return row;
 }
 
-static void hand_out_rows(AdmPass *pass, RowMaker maker)
+static void hand_out_rows(AdmPass *pass, RowMaker *maker)
 {
-    pass->source = take_row(&maker);
-    pass->threshold = take_row(&maker);
+    pass->last_low = take_row(maker);
     for (int i = 0; i < 2; i++) {
-        pass->down[i] = take_row(&maker);
+        pass->down[i] = take_row(maker);
         for (int b = 0; b < BANDS; b++)
-            pass->bands[i][b] = take_row(&maker);
+            pass->bands[i][b] = take_row(maker);
     }
-    for (size_t i = 0; i < pass->setup.n_instances; i++)
-        for (int p = 0; p < PARTS; p++)
-            for (int r = 0; r < RING; r++)
-                for (int b = 0; b < BANDS; b++) {
-                    pass->instances[i].parts[p].bands[r][b] = take_row(&maker);
-                    pass->instances[i].parts[p].weight[r][b] = take_row(&maker);
+    for (size_t i = 0; i < pass->setup.n_instances; i++) {
+        InstanceState *state = &pass->instances[i];
+
+        for (int b = 0; b < BANDS; b++)
+            for (int r = 0; r < RING; r++) {
+                state->reference[r][b] = take_row(maker);
+                for (int p = 0; p < PARTS; p++) {
+                    state->parts[p][r].weight[b] = take_row(maker);
+                    state->parts[p][r].spread[b] = take_row(maker);
                 }
+            }
+        for (int p = 0; p < PARTS; p++)
+            for (int b = 0; b < BANDS; b++)
+                state->visible[p][b] = take_row(maker);
+    }
 }
 
 static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
 {
-    size_t n_rows = 2 + 2 * (1 + BANDS) + setup->n_instances * PARTS * RING * BANDS * 2;
+    size_t n_rows = 1 + 2 * (1 + BANDS) + setup->n_instances * BANDS * (RING * (1 + 2 * PARTS) + PARTS);
     size_t stride = ((size_t)setup->w + 2 * PAD + 15) / 16 * 16;
     AdmPass *pass = calloc(1, sizeof *pass);
 
@@ -218,7 +219,10 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
     pass->rows = vmafx_alloc_aligned(n_rows * stride, sizeof(float));
     if (!pass->instances || !pass->rows)
         return VMAFX_ERR_NOMEM;
-    hand_out_rows(pass, (RowMaker){ pass->rows, stride });
+    hand_out_rows(pass, &(RowMaker){ pass->rows, stride });
+    for (int i = 0; i < 2; i++)
+        if (!vmafx_float_ring_init(&pass->rings[i], &setup->kernels->floats, setup->w, TAPS))
+            return VMAFX_ERR_NOMEM;
     for (int i = 0, w = vmafx_adm_half(setup->w), h = vmafx_adm_half(setup->h); i < 2;
          i++, w = vmafx_adm_half(w), h = vmafx_adm_half(h))
         for (int picture = 0; picture < 2; picture++) {
@@ -236,41 +240,21 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
 
 /* ---- Wavelet ---- */
 
-static const float *image_row(const AdmPass *pass, const Image *image, int y)
+static const float *image_row(AdmPass *pass, int which, const Image *image, int y)
 {
-    if (!image->plane)
-        return image->data + (size_t)y * (size_t)image->w;
-    vmafx_float_row(image->plane, y, pass->source);
-    return pass->source;
+    return image->plane ? vmafx_float_ring_row(&pass->rings[which], y) : image->data + (size_t)y * (size_t)image->w;
 }
 
-static void analyse_along(const float *row, const float *taps, int n, float *restrict ret)
+/* Output row y of all bands of one picture. */
+static void analyse_row(AdmPass *pass, int which, const Image *image, int y, float *low)
 {
-    for (int x = 0; x < n; x++) {
-        float sum = 0;
-        for (int t = 0; t < TAPS; t++)
-            sum = sum + taps[t] * row[2 * x - 1 + t];
-        ret[x] = sum;
-    }
-}
+    const VmafxFloatAdmKernels *k = &pass->setup.kernels->float_adm;
+    const float *rows[TAPS];
+    int w = image->w;
 
-/* Output row y of all bands of one picture; low NULL: the last scale. */
-static void analyse_row(const AdmPass *pass, const Image *image, int y, float *const bands[BANDS], float *low)
-{
-    float *restrict lo = pass->down[0], *restrict hi = pass->down[1];
-    int w = image->w, n = vmafx_adm_half(w);
-
-    memset(lo, 0, (size_t)w * sizeof *lo);
-    memset(hi, 0, (size_t)w * sizeof *hi);
-    for (int t = 0; t < TAPS; t++) {
-        const float *restrict from = image_row(pass, image, reflect(2 * y - 1 + t, image->h));
-        const float lo_tap = low_taps[t], hi_tap = high_taps[t];
-
-        for (int x = 0; x < w; x++) {
-            lo[x] = lo[x] + lo_tap * from[x];
-            hi[x] = hi[x] + hi_tap * from[x];
-        }
-    }
+    for (int t = 0; t < TAPS; t++)
+        rows[t] = image_row(pass, which, image, reflect(2 * y - 1 + t, image->h));
+    k->wavelet_down(rows, w, pass->down[0], pass->down[1]);
     for (int i = 0; i < 2; i++) {
         float *row = pass->down[i];
 
@@ -278,58 +262,22 @@ static void analyse_row(const AdmPass *pass, const Image *image, int y, float *c
         row[w] = row[w - 1];
         row[w + 1] = row[w - 2];
     }
-    if (low)
-        analyse_along(pass->down[0], low_taps, n, low);
-    analyse_along(pass->down[1], low_taps, n, bands[0]);
-    analyse_along(pass->down[0], high_taps, n, bands[1]);
-    analyse_along(pass->down[1], high_taps, n, bands[2]);
+    k->wavelet_along(pass->down[0], pass->down[1], vmafx_adm_half(w), low, pass->bands[which]);
 }
 
 /* ---- The split ---- */
 
-/* Whether the change at a place is one of contrast only: less than a degree in the plane of H and V. */
-static bool is_aligned(float o_h, float o_v, float t_h, float t_v)
+static void split_row(const AdmPass *pass, const VmafxInstance *instance, InstanceState *state, int scale, int slot,
+                      int n)
 {
-    const float cos_1deg_squared = 0x1.ffd814p-1F;
-    float p = o_h * t_h + o_v * t_v, o = o_h * o_h + o_v * o_v, t = t_h * t_h + t_v * t_v;
+    const float hv = state->csf.hv[scale], d = state->csf.d[scale];
+    const VmafxFloatAdmGains gains = { { hv, hv, d }, instance->values[OPT_GAIN_LIMIT] };
 
-    return p >= 0 && p * p >= (cos_1deg_squared * o) * t;
-}
-
-static float restored(float o, float t, bool aligned, double limit)
-{
-    float k = t / (o + 1e-30F);
-
-    k = k < 0 ? 0 : k > 1 ? 1 : k;
-    float r = k * o;
-    if (aligned && r > 0)
-        r = (float)fmin((double)r * limit, (double)t);
-    if (aligned && r < 0)
-        r = (float)fmax((double)r * limit, (double)t);
-    return r;
-}
-
-static void split_row(const AdmPass *pass, InstanceState *state, double limit, int scale, int slot, int n)
-{
-    float *const *o = pass->bands[0], *const *t = pass->bands[1];
-    Part *dlm = &state->parts[DLM], *aim = &state->parts[AIM_PART];
-
-    for (int x = 0; x < n; x++) {
-        bool aligned = is_aligned(o[0][x], o[1][x], t[0][x], t[1][x]);
-
-        for (int b = 0; b < BANDS; b++) {
-            float gain = b < 2 ? state->csf.hv[scale] : state->csf.d[scale];
-            float r = restored(o[b][x], t[b][x], aligned, limit), a = t[b][x] - r;
-
-            dlm->bands[slot][b][x] = r;
-            aim->bands[slot][b][x] = a;
-            dlm->weight[slot][b][x] = fabsf(gain * r);
-            aim->weight[slot][b][x] = fabsf(gain * a);
-        }
-    }
+    pass->setup.kernels->float_adm.split((const float *const *)pass->bands[0], (const float *const *)pass->bands[1], n,
+                                         &gains, &state->parts[DLM][slot], &state->parts[AIM_PART][slot]);
     for (int p = 0; p < PARTS; p++)
         for (int b = 0; b < BANDS; b++) {
-            float *row = state->parts[p].weight[slot][b];
+            float *row = state->parts[p][slot].spread[b];
 
             row[-1] = row[1];
             row[n] = row[n - 1];
@@ -338,66 +286,82 @@ static void split_row(const AdmPass *pass, InstanceState *state, double limit, i
 
 /* ---- Energies ---- */
 
-static float power(float m, float p)
+/* Kernels raise to the third power. */
+static bool is_cubic(const VmafxInstance *instance)
 {
-    return p == 3 ? m * m * m : powf(m, p);
+    return (float)instance->values[OPT_P_NORM] == 3;
 }
 
-/* How much of row y is hidden by the other part, whose rows lie in the ring. */
-static void mask_row(const Part *masker, const VmafxAdmWindow *win, int y, float *restrict ret)
-{
-    for (int x = win->left; x < win->right; x++)
-        ret[x] = 0;
-    for (int b = 0; b < BANDS; b++)
-        for (int x = win->left; x < win->right; x++) {
-            float sum = 0;
-
-            for (int i = -1; i <= 1; i++) {
-                const float *row = masker->weight[reflect(y + i, win->h) % RING][b];
-                for (int j = -1; j <= 1; j++)
-                    sum = i || j ? sum + (float)(0.0333333351 * (double)row[x + j])
-                                 : (float)((double)sum + 0.0666666701 * (double)row[x]);
-            }
-            ret[x] = ret[x] + sum;
-        }
-}
-
-/* Adds row y's visible energy. */
-static void add_row(const AdmPass *pass, const VmafxInstance *instance, const VmafxAdmCsf *csf, Part *part,
-                    const Part *masker, const VmafxAdmWindow *win, int scale, int y)
-{
-    const float p = (float)instance->values[OPT_P_NORM];
-    float *threshold = pass->threshold;
-
-    if (instance->values[OPT_BYPASS_CM] != 0)
-        memset(threshold, 0, (size_t)win->w * sizeof *threshold);
-    else
-        mask_row(masker, win, y, threshold);
-    for (int b = 0; b < BANDS; b++) {
-        const float *band = part->bands[y % RING][b], gain = b < 2 ? csf->hv[scale] : csf->d[scale];
-        float sum = 0;
-
-        for (int x = win->left; x < win->right; x++) {
-            float m = fabsf(gain * band[x]) - threshold[x];
-            sum = sum + power(m > 0 ? m : 0, p);
-        }
-        part->sums[b] = part->sums[b] + sum;
-    }
-}
-
-static void add_reference_row(const AdmPass *pass, const VmafxInstance *instance, InstanceState *state,
-                              const VmafxAdmWindow *win, int scale)
+static void raise_row(const VmafxInstance *instance, const VmafxAdmWindow *win, float *row)
 {
     const float p = (float)instance->values[OPT_P_NORM];
 
-    for (int b = 0; b < BANDS; b++) {
-        const float *o = pass->bands[0][b], gain = b < 2 ? state->csf.hv[scale] : state->csf.d[scale];
-        float sum = 0;
+    for (int x = win->left; !is_cubic(instance) && x < win->right; x++)
+        row[x] = powf(row[x], p);
+}
 
-        for (int x = win->left; x < win->right; x++)
-            sum = sum + power(fabsf(gain * o[x]), p);
-        state->den_sums[b] = state->den_sums[b] + sum;
+static void weigh_reference_row(const AdmPass *pass, const VmafxInstance *instance, InstanceState *state,
+                                const VmafxAdmWindow *win, int scale, int slot)
+{
+    const int n = win->right - win->left;
+
+    for (int b = 0; b < BANDS; b++) {
+        float gain = b < 2 ? state->csf.hv[scale] : state->csf.d[scale], *row = state->reference[slot][b];
+
+        pass->setup.kernels->float_adm.magnitude(pass->bands[0][b] + win->left, gain, n, is_cubic(instance),
+                                                 row + win->left);
+        raise_row(instance, win, row);
     }
+}
+
+/* The energy of row y that a part keeps under what the other part, whose rows lie in the ring, hides of it. */
+static void mask_row(const AdmPass *pass, const VmafxInstance *instance, InstanceState *state, int part,
+                     const VmafxAdmWindow *win, int y)
+{
+    const VmafxFloatAdmKernels *k = &pass->setup.kernels->float_adm;
+    const VmafxFloatAdmSplit *own = &state->parts[part][y % RING];
+    const int left = win->left, n = win->right - left;
+    const bool cubed = is_cubic(instance);
+    VmafxFloatAdmSplit masker[3];
+    const float *weight[BANDS];
+    float *ret[BANDS];
+
+    for (int b = 0; b < BANDS; b++) {
+        weight[b] = own->weight[b] + left;
+        ret[b] = state->visible[part][b] + left;
+        for (int i = 0; i < 3; i++) {
+            const VmafxFloatAdmSplit *other = &state->parts[1 - part][reflect(y + i - 1, win->h) % RING];
+            masker[i].weight[b] = other->weight[b] + left;
+            masker[i].spread[b] = other->spread[b] + left;
+        }
+    }
+    if (instance->values[OPT_BYPASS_CM] == 0)
+        k->visible((const VmafxFloatAdmSplit *const[]){ &masker[0], &masker[1], &masker[2] }, weight, n, cubed, ret);
+    for (int b = 0; b < BANDS; b++) {
+        if (instance->values[OPT_BYPASS_CM] != 0)
+            k->magnitude(weight[b], 1, n, cubed, ret[b]);
+        raise_row(instance, win, state->visible[part][b]);
+    }
+}
+
+/* Adds row y's energies: of both parts, and of the reference. */
+static void add_row(const AdmPass *pass, InstanceState *state, const VmafxAdmWindow *win, int y)
+{
+    enum { N = (PARTS + 1) * BANDS };
+    const float *rows[N];
+    float *to[N], sums[N];
+
+    for (int b = 0; b < BANDS; b++) {
+        for (int p = 0; p < PARTS; p++) {
+            rows[p * BANDS + b] = state->visible[p][b] + win->left;
+            to[p * BANDS + b] = &state->sums[p][b];
+        }
+        rows[PARTS * BANDS + b] = state->reference[y % RING][b] + win->left;
+        to[PARTS * BANDS + b] = &state->den_sums[b];
+    }
+    pass->setup.kernels->floats.sum(rows, N, win->right - win->left, sums);
+    for (int i = 0; i < N; i++)
+        *to[i] = *to[i] + sums[i];
 }
 
 static float pooled(const float sums[BANDS], const VmafxAdmWindow *win, double noise, double p_norm)
@@ -413,14 +377,19 @@ static float pooled(const float sums[BANDS], const VmafxAdmWindow *win, double n
 
 /* ---- Scales ---- */
 
+/* Whether an instance looks at what a scale holds. */
+static bool looks_at(const VmafxInstance *instance, int scale)
+{
+    return scale > 0 || instance->values[OPT_SKIP_SCALE0] == 0;
+}
+
 static void begin_scale(AdmPass *pass)
 {
     for (size_t i = 0; i < pass->setup.n_instances; i++) {
         InstanceState *state = &pass->instances[i];
 
         memset(state->den_sums, 0, sizeof state->den_sums);
-        for (int p = 0; p < PARTS; p++)
-            memset(state->parts[p].sums, 0, sizeof state->parts[p].sums);
+        memset(state->sums, 0, sizeof state->sums);
     }
 }
 
@@ -430,25 +399,29 @@ static void end_scale(AdmPass *pass, const VmafxAdmWindow *win, int scale)
         const double *v = pass->setup.instances[i]->values;
         InstanceState *state = &pass->instances[i];
 
-        if (scale == 0 && v[OPT_SKIP_SCALE0] != 0) {
+        if (!looks_at(pass->setup.instances[i], scale)) {
             state->num[0] = state->aim[0] = 0;
             state->den[0] = 1e-10F;
             continue;
         }
-        state->num[scale] = pooled(state->parts[DLM].sums, win, v[OPT_NOISE_WEIGHT], v[OPT_P_NORM]);
-        state->aim[scale] = pooled(state->parts[AIM_PART].sums, win, 0, v[OPT_P_NORM]);
+        state->num[scale] = pooled(state->sums[DLM], win, v[OPT_NOISE_WEIGHT], v[OPT_P_NORM]);
+        state->aim[scale] = pooled(state->sums[AIM_PART], win, 0, v[OPT_P_NORM]);
         state->den[scale] = pooled(state->den_sums, win, v[OPT_NOISE_WEIGHT], v[OPT_P_NORM]);
     }
 }
 
-/* Both parts of all instances, of the row before the last that was split. */
+/* Row y of all instances, when the one below has been split. */
 static void add_rows(AdmPass *pass, const VmafxAdmWindow *win, int scale, int y)
 {
     for (size_t i = 0; y >= win->top && y < win->bottom && i < pass->setup.n_instances; i++) {
+        const VmafxInstance *instance = pass->setup.instances[i];
         InstanceState *state = &pass->instances[i];
 
+        if (!looks_at(instance, scale))
+            continue;
         for (int p = 0; p < PARTS; p++)
-            add_row(pass, pass->setup.instances[i], &state->csf, &state->parts[p], &state->parts[1 - p], win, scale, y);
+            mask_row(pass, instance, state, p, win, y);
+        add_row(pass, state, win, y);
     }
 }
 
@@ -459,13 +432,15 @@ static void measure_scale(AdmPass *pass, const Image images[2], int scale, float
     begin_scale(pass);
     for (int y = 0; y < win.h; y++) {
         for (int i = 0; i < 2; i++)
-            analyse_row(pass, &images[i], y, pass->bands[i], low[i] ? low[i] + (size_t)y * (size_t)win.w : NULL);
+            analyse_row(pass, i, &images[i], y, low[i] ? low[i] + (size_t)y * (size_t)win.w : pass->last_low);
         for (size_t i = 0; i < pass->setup.n_instances; i++) {
             const VmafxInstance *instance = pass->setup.instances[i];
 
-            split_row(pass, &pass->instances[i], instance->values[OPT_GAIN_LIMIT], scale, y % RING, win.w);
+            if (!looks_at(instance, scale))
+                continue;
+            split_row(pass, instance, &pass->instances[i], scale, y % RING, win.w);
             if (y >= win.top && y < win.bottom)
-                add_reference_row(pass, instance, &pass->instances[i], &win, scale);
+                weigh_reference_row(pass, instance, &pass->instances[i], &win, scale, y % RING);
         }
         add_rows(pass, &win, scale, y - 1);
     }
@@ -508,6 +483,8 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
     Image images[2] = { { input->ref, NULL, input->ref->w, input->ref->h },
                         { input->dis, NULL, input->dis->w, input->dis->h } };
 
+    for (int i = 0; i < 2; i++)
+        vmafx_float_ring_begin(&pass->rings[i], images[i].plane, TAPS);
     for (int s = 0; s < SCALES; s++) {
         float *const low[2] = { s + 1 < SCALES ? pass->low[0][s % 2] : NULL,
                                 s + 1 < SCALES ? pass->low[1][s % 2] : NULL };

@@ -11,7 +11,8 @@
 #include "engine/features/float_rows.h"
 
 #define TAPS_MAX 5
-#define PAD      2
+#define PAD      16 /* samples beside a row; the filter needs 2, and rows are to lie at multiples of 64 bytes */
+#define AT_ONCE  8  /* rows that are summed together */
 
 enum {
     OPT_DEBUG,
@@ -59,8 +60,10 @@ static const Filter filters[] = {
 
 typedef struct MotionPass {
     VmafxPassSetup setup;
-    float *source, *column; /* a row of samples; one that was blurred down, padded */
-    float *blurred[2][2];   /* by picture, upper and lower: rows blurred both ways */
+    VmafxFloatRing rings[2];     /* by picture: rows of samples */
+    float *column;               /* a row that was blurred down, padded */
+    float *blurred[2][2];        /* by picture, upper and lower: rows blurred both ways */
+    float *differences[AT_ONCE]; /* rows */
 } MotionPass;
 
 static bool reads_chroma(const VmafxInstance *instance)
@@ -83,74 +86,78 @@ static void pass_free(void *opaque)
 {
     MotionPass *pass = opaque;
 
-    free(pass->source);
+    for (int i = 0; i < 2; i++)
+        vmafx_float_ring_done(&pass->rings[i]);
     free(pass->column);
     for (int i = 0; i < 4; i++)
         free(pass->blurred[i / 2][i % 2]);
+    for (int i = 0; i < AT_ONCE; i++)
+        free(pass->differences[i]);
     free(pass);
 }
 
 static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
 {
     MotionPass *pass = calloc(1, sizeof *pass);
-    size_t n = (size_t)setup->w + 2 * PAD;
+    size_t n = VMAFX_FLOATS_ROOM(setup->w);
+    bool made = true;
 
     if (!pass)
         return VMAFX_ERR_NOMEM;
     *ret_pass = pass;
     pass->setup = *setup;
-    pass->source = vmafx_alloc_aligned(n, sizeof(float));
-    pass->column = vmafx_alloc_aligned(n, sizeof(float));
-    bool made = pass->source && pass->column;
+    for (int i = 0; i < 2; i++)
+        made = vmafx_float_ring_init(&pass->rings[i], &setup->kernels->floats, setup->w, TAPS_MAX) && made;
+    made = (pass->column = vmafx_alloc_aligned(n + 2 * PAD, sizeof(float))) && made;
     for (int i = 0; i < 4; i++)
         made = (pass->blurred[i / 2][i % 2] = vmafx_alloc_aligned(n, sizeof(float))) && made;
+    for (int i = 0; i < AT_ONCE; i++)
+        made = (pass->differences[i] = vmafx_alloc_aligned(n, sizeof(float))) && made;
     return made ? VMAFX_OK : VMAFX_ERR_NOMEM;
 }
 
-static void blur_row(const MotionPass *pass, const VmafxPlane *plane, const Filter *filter, int y, float *restrict ret)
+/* Row y of the plane that the ring holds rows of. */
+static void blur_row(const MotionPass *pass, VmafxFloatRing *ring, const Filter *filter, int y, float *ret)
 {
-    float *restrict column = pass->column + PAD, *restrict source = pass->source;
-    int w = plane->w, before = filter->n / 2;
+    const VmafxFloatsKernels *k = &pass->setup.kernels->floats;
+    const float *rows[TAPS_MAX] = { NULL };
+    float *column = pass->column + PAD;
+    int w = ring->plane->w, before = filter->n / 2;
 
     if (filter->n == 1) {
-        vmafx_float_row(plane, y, ret);
+        vmafx_float_row(k, ring->plane, y, ret);
         return;
     }
-    for (int x = 0; x < w; x++)
-        column[x] = 0;
-    for (int t = 0; t < filter->n; t++) {
-        const float tap = filter->taps[t];
-
-        vmafx_float_row(plane, vmafx_mirror(y + t - before, plane->h), source);
-        for (int x = 0; x < w; x++)
-            column[x] = column[x] + tap * source[x];
-    }
+    for (int t = 0; t < filter->n; t++)
+        rows[t] = vmafx_float_ring_row(ring, vmafx_mirror(y + t - before, ring->plane->h));
+    k->down(rows, filter->taps, filter->n, w, column);
     VMAFX_MIRROR_ROW(column, w, before);
-    for (int x = 0; x < w; x++) {
-        float sum = 0;
-        for (int t = 0; t < filter->n; t++)
-            sum = sum + filter->taps[t] * column[x + t - before];
-        ret[x] = sum;
-    }
+    k->along(column, filter->taps, filter->n, 1, w, ret);
 }
 
-static float row_difference(const float *a, const float *b, int n)
+static void begin(MotionPass *pass, const VmafxPlane *a, const VmafxPlane *b)
 {
-    float sum = 0;
-
-    for (int x = 0; x < n; x++)
-        sum = sum + fabsf(a[x] - b[x]);
-    return sum;
+    vmafx_float_ring_begin(&pass->rings[0], a, TAPS_MAX);
+    vmafx_float_ring_begin(&pass->rings[1], b, TAPS_MAX);
 }
 
-static float mean_difference(const MotionPass *pass, const VmafxPlane *a, const VmafxPlane *b, const Filter *filter)
+static float mean_difference(MotionPass *pass, const VmafxPlane *a, const VmafxPlane *b, const Filter *filter)
 {
-    float sum = 0;
+    const VmafxFloatsKernels *k = &pass->setup.kernels->floats;
+    float sums[AT_ONCE], sum = 0;
+    int n = 0;
 
+    begin(pass, a, b);
     for (int y = 0; y < a->h; y++) {
-        blur_row(pass, a, filter, y, pass->blurred[0][0]);
-        blur_row(pass, b, filter, y, pass->blurred[1][0]);
-        sum = sum + row_difference(pass->blurred[0][0], pass->blurred[1][0], a->w);
+        for (int i = 0; i < 2; i++)
+            blur_row(pass, &pass->rings[i], filter, y, pass->blurred[i][0]);
+        k->difference(pass->blurred[0][0], pass->blurred[1][0], a->w, pass->differences[n++]);
+        if (n < AT_ONCE && y + 1 < a->h)
+            continue;
+        k->sum((const float *const *)pass->differences, n, a->w, sums);
+        for (int i = 0; i < n; i++)
+            sum = sum + sums[i];
+        n = 0;
     }
     return sum / (float)(a->w * (double)a->h);
 }
@@ -175,19 +182,19 @@ static float mix(float a, float b, float fraction)
 }
 
 /* The same of both blurred pictures at half their size. */
-static float half_difference(const MotionPass *pass, const VmafxPlane *a, const VmafxPlane *b, const Filter *filter)
+static float half_difference(MotionPass *pass, const VmafxPlane *a, const VmafxPlane *b, const Filter *filter)
 {
-    const VmafxPlane *planes[2] = { a, b };
     int w = (int)(a->w / 2.0 + 0.5), h = (int)(a->h / 2.0 + 0.5);
     float sum = 0;
 
+    begin(pass, a, b);
     for (int y = 0; y < h; y++) {
         Between row = place(y, a->h, h);
         float row_sum = 0;
 
         for (int i = 0; i < 2; i++) {
-            blur_row(pass, planes[i], filter, row.lower, pass->blurred[i][0]);
-            blur_row(pass, planes[i], filter, row.upper, pass->blurred[i][1]);
+            blur_row(pass, &pass->rings[i], filter, row.lower, pass->blurred[i][0]);
+            blur_row(pass, &pass->rings[i], filter, row.upper, pass->blurred[i][1]);
         }
         for (int x = 0; x < w; x++) {
             Between column = place(x, a->w, w);
@@ -205,7 +212,7 @@ static float half_difference(const MotionPass *pass, const VmafxPlane *a, const 
     return sum / (float)(w * (double)h);
 }
 
-static float motion_of(const MotionPass *pass, const VmafxInstance *instance, const VmafxFrameInput *input)
+static float motion_of(MotionPass *pass, const VmafxInstance *instance, const VmafxFrameInput *input)
 {
     int size = (int)instance->values[OPT_FILTER];
     const Filter *filter = &filters[size == 1 ? 0 : size == 3 ? 1 : 2];
@@ -229,7 +236,7 @@ static double capped(const VmafxInstance *instance, double v)
 
 static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureValues *ret_values)
 {
-    const MotionPass *pass = opaque;
+    MotionPass *pass = opaque;
 
     for (size_t i = 0; i < pass->setup.n_instances; i++) {
         const VmafxInstance *instance = pass->setup.instances[i];

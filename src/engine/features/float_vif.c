@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause-Patent */
 /*
  * VIF in binary32: visual information fidelity at four scales (Sheikh, Bovik, "Image information and visual quality",
- * 2006). Rows are filtered as they are needed; of the first scale only as many are kept as lie under the filter.
+ * 2006). Rows are filtered as they are needed; of the first scale only as many are kept as lie under the filter. What
+ * is filtered serves all instances with the same kernel.
  */
 
 #include <math.h>
@@ -13,8 +14,9 @@
 
 #define SCALES   4
 #define TAPS_MAX 69 /* of the first scale at the largest kernel scale */
-#define PAD      (TAPS_MAX / 2)
+#define PAD      48 /* samples beside a row: half a filter and more, so that rows lie at multiples of 64 bytes */
 #define MOMENTS  VMAFX_FLOAT_VIF_MOMENTS
+#define AT_ONCE  4 /* rows that are summed together */
 
 enum {
     OPT_DEBUG,
@@ -69,21 +71,31 @@ typedef struct Filter {
     float taps[TAPS_MAX];
 } Filter;
 
-/* A picture at some scale: the frame's plane, or floats in rows without padding. */
+/* A picture at some scale: the frame's plane, or floats in rows of whole groups. */
 typedef struct Image {
     const VmafxPlane *plane;
     float *data;
     int w, h;
 } Image;
 
+typedef struct Sums {
+    float num, den;
+} Sums;
+
+/* What an instance makes of the moments. */
+typedef struct InstanceState {
+    VmafxFloatVifNoise noise;
+    float *rows[2 * AT_ONCE]; /* num and den of the rows that are not summed yet */
+    Sums sums[SCALES];
+} InstanceState;
+
 typedef struct VifPass {
     VmafxPassSetup setup;
     float *pictures[2][SCALES]; /* scales 1 to 3 */
-    float *ring[2][TAPS_MAX];   /* rows of scale 0 by number modulo the filter's length … */
-    int in_ring[2][TAPS_MAX];   /* … and which they are; −1: none */
+    VmafxFloatRing rings[2];    /* rows of scale 0 */
     float *moments[MOMENTS];    /* filtered down: x, y, xx, yy, xy; padded */
     float *filtered[MOMENTS];   /* and along */
-    float *num, *den;
+    InstanceState *instances;
 } VifPass;
 
 /* ---- Filters ---- */
@@ -159,55 +171,73 @@ static void pass_free(void *opaque)
     for (int i = 0; i < 2; i++) {
         for (int s = 1; s < SCALES; s++)
             free(pass->pictures[i][s]);
-        for (int t = 0; t < TAPS_MAX; t++)
-            free(pass->ring[i][t]);
+        vmafx_float_ring_done(&pass->rings[i]);
     }
     for (int i = 0; i < MOMENTS; i++) {
         free(pass->moments[i]);
         free(pass->filtered[i]);
     }
-    free(pass->num);
-    free(pass->den);
+    for (size_t i = 0; pass->instances && i < pass->setup.n_instances; i++)
+        for (int r = 0; r < 2 * AT_ONCE; r++)
+            free(pass->instances[i].rows[r]);
+    free(pass->instances);
     free(pass);
+}
+
+static float *take(size_t rows, size_t columns, bool *made)
+{
+    float *values = vmafx_alloc_aligned(rows, columns * sizeof(float));
+
+    *made = *made && values;
+    return values;
 }
 
 static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
 {
-    size_t w = (size_t)setup->w, h = (size_t)setup->h, padded = w + 2 * PAD;
+    size_t room = VMAFX_FLOATS_ROOM(setup->w);
     VifPass *pass = calloc(1, sizeof *pass);
-    int most = 0;
+    int longest = 0;
 
     if (!pass)
         return VMAFX_ERR_NOMEM;
     *ret_pass = pass;
     pass->setup = *setup;
-    for (size_t i = 0; i < setup->n_instances; i++)
-        most = VMAFX_MAX(most, filter_size(0, setup->instances[i]->values[OPT_KERNEL]));
-    bool made =
-        (pass->num = vmafx_alloc_aligned(w, sizeof(float))) && (pass->den = vmafx_alloc_aligned(w, sizeof(float)));
+    pass->instances = calloc(setup->n_instances, sizeof *pass->instances);
+    if (!pass->instances)
+        return VMAFX_ERR_NOMEM;
+    bool made = true;
+    for (size_t i = 0; i < setup->n_instances; i++) {
+        const double *v = setup->instances[i]->values;
+        InstanceState *state = &pass->instances[i];
+
+        longest = VMAFX_MAX(longest, filter_size(0, v[OPT_KERNEL]));
+        state->noise = (VmafxFloatVifNoise){ v[OPT_NOISE], (float)v[OPT_GAIN_LIMIT],
+                                             (float)((double)powf((float)v[OPT_NOISE], 2) / 65025.0) };
+        for (int r = 0; r < 2 * AT_ONCE; r++)
+            state->rows[r] = take(1, room, &made);
+    }
     for (int i = 0; i < 2; i++) {
         for (int s = 1; s < SCALES; s++)
-            made = (pass->pictures[i][s] = vmafx_alloc_aligned((w >> s) * (h >> s), sizeof(float))) && made;
-        for (int t = 0; t < most; t++)
-            made = (pass->ring[i][t] = vmafx_alloc_aligned(w, sizeof(float))) && made;
+            pass->pictures[i][s] = take((size_t)setup->h >> s, VMAFX_FLOATS_ROOM(setup->w >> s), &made);
+        made = vmafx_float_ring_init(&pass->rings[i], &setup->kernels->floats, setup->w, longest) && made;
     }
-    for (int i = 0; i < MOMENTS; i++)
-        made = (pass->moments[i] = vmafx_alloc_aligned(padded, sizeof(float))) &&
-               (pass->filtered[i] = vmafx_alloc_aligned(w, sizeof(float))) && made;
+    for (int i = 0; i < MOMENTS; i++) {
+        pass->moments[i] = take(1, room + 2 * PAD + 2 * VMAFX_FLOATS_GROUP, &made); /* what halving reads in groups */
+        pass->filtered[i] = take(1, room, &made);
+    }
     return made ? VMAFX_OK : VMAFX_ERR_NOMEM;
 }
 
-static const float *image_row(VifPass *pass, int which, const Image *image, int n_ring, int y)
+/* The rows of a picture under a filter that is centred on row y. */
+static void rows_around(VifPass *pass, int which, const Image *image, const Filter *filter, int y,
+                        const float *ret[TAPS_MAX])
 {
-    int slot = y % n_ring;
+    for (int t = 0; t < filter->n; t++) {
+        const int from = vmafx_mirror(y + t - filter->n / 2, image->h);
 
-    if (!image->plane)
-        return image->data + (size_t)y * (size_t)image->w;
-    if (pass->in_ring[which][slot] != y) {
-        vmafx_float_row(image->plane, y, pass->ring[which][slot]);
-        pass->in_ring[which][slot] = y;
+        ret[t] = image->plane ? vmafx_float_ring_row(&pass->rings[which], from)
+                              : image->data + (size_t)from * VMAFX_FLOATS_ROOM(image->w);
     }
-    return pass->ring[which][slot];
 }
 
 /* Along a padded row, every step-th place. */
@@ -216,91 +246,110 @@ static void filter_along(const VifPass *pass, float *row, int w, const Filter *f
     int before = filter->n / 2;
 
     VMAFX_MIRROR_ROW(row, w, before);
-    pass->setup.kernels->float_vif.along(row, filter->taps, filter->n, step, n, ret);
+    pass->setup.kernels->floats.along(row, filter->taps, filter->n, step, n, ret);
 }
 
 /* Local means of both pictures and of their products, around row y. */
-static void measure_row(VifPass *pass, const Image images[2], const Filter *filter, int n_ring, int y)
+static void measure_row(VifPass *pass, const Image images[2], const Filter *filter, int y)
 {
+    const float *x[TAPS_MAX], *z[TAPS_MAX];
     float *m[MOMENTS];
-    int w = images[0].w, before = filter->n / 2;
+    int w = images[0].w;
 
-    for (int i = 0; i < MOMENTS; i++) {
-        m[i] = pass->moments[i] + PAD;
-        memset(m[i], 0, (size_t)w * sizeof(float));
-    }
-    for (int t = 0; t < filter->n; t++) {
-        const int from = vmafx_mirror(y + t - before, images[0].h);
-        const float *x = image_row(pass, 0, &images[0], n_ring, from);
-        const float *z = image_row(pass, 1, &images[1], n_ring, from);
-
-        pass->setup.kernels->float_vif.add_moments(x, z, filter->taps[t], w, m);
-    }
     for (int i = 0; i < MOMENTS; i++)
-        filter_along(pass, pass->moments[i] + PAD, w, filter, 1, w, pass->filtered[i]);
+        m[i] = pass->moments[i] + PAD;
+    rows_around(pass, 0, &images[0], filter, y, x);
+    rows_around(pass, 1, &images[1], filter, y, z);
+    pass->setup.kernels->float_vif.moments(x, z, filter->taps, filter->n, w, m);
+    for (int i = 0; i < MOMENTS; i++)
+        filter_along(pass, m[i], w, filter, 1, w, pass->filtered[i]);
 }
 
 /* Row y / 2 of the next scale, of both pictures. */
-static void shrink_rows(VifPass *pass, const Image images[2], const Filter *next, int n_ring, int y, const Image ret[2])
+static void shrink_rows(VifPass *pass, const Image images[2], const Filter *next, int y, const Image ret[2])
 {
+    const float *rows[TAPS_MAX];
     float *row = pass->moments[0] + PAD;
     int w = images[0].w;
 
     for (int i = 0; i < 2; i++) {
-        memset(row, 0, (size_t)w * sizeof(float));
-        for (int t = 0; t < next->n; t++) {
-            const float *from = image_row(pass, i, &images[i], n_ring, vmafx_mirror(y + t - next->n / 2, images[0].h));
-
-            pass->setup.kernels->float_vif.add(from, next->taps[t], w, row);
-        }
-        filter_along(pass, pass->moments[0] + PAD, w, next, 2, ret[i].w,
-                     ret[i].data + (size_t)(y / 2) * (size_t)ret[i].w);
+        rows_around(pass, i, &images[i], next, y, rows);
+        pass->setup.kernels->floats.down(rows, next->taps, next->n, w, row);
+        filter_along(pass, row, w, next, 2, ret[i].w, ret[i].data + (size_t)(y / 2) * VMAFX_FLOATS_ROOM(ret[i].w));
     }
 }
 
-typedef struct Sums {
-    float num, den;
-} Sums;
+/* Whether an instance is measured together with another one. */
+static bool joins(const VmafxInstance *instance, const VmafxInstance *other)
+{
+    return instance->values[OPT_KERNEL] == other->values[OPT_KERNEL];
+}
 
-static void measure(VifPass *pass, const VmafxInstance *instance, const VmafxFrameInput *input, Sums sums[SCALES])
+static bool looks_at(const VmafxInstance *instance, int scale)
+{
+    return scale > 0 || instance->values[OPT_SKIP] == 0;
+}
+
+/* Adds the first n rows that wait for it. */
+static void add_rows(const VifPass *pass, InstanceState *state, int scale, int n, int w)
+{
+    Sums *sums = &state->sums[scale];
+    float of_rows[2 * AT_ONCE];
+
+    pass->setup.kernels->floats.sum((const float *const *)state->rows, 2 * n, w, of_rows);
+    for (int i = 0; i < n; i++) {
+        sums->num = sums->num + of_rows[2 * i];
+        sums->den = sums->den + of_rows[2 * i + 1];
+    }
+}
+
+/* Scale by scale, for an instance and those that join it. */
+static void measure_scale(VifPass *pass, const VmafxInstance *first, const Image images[2], int scale,
+                          const Image smaller[2])
+{
+    int w = images[0].w, h = images[0].h, n = 0;
+    bool wanted = false;
+    Filter filter, next;
+
+    make_filter(scale, first->values[OPT_KERNEL], &filter);
+    if (smaller)
+        make_filter(scale + 1, first->values[OPT_KERNEL], &next);
+    for (size_t i = 0; i < pass->setup.n_instances; i++)
+        wanted |= joins(pass->setup.instances[i], first) && looks_at(pass->setup.instances[i], scale);
+    for (int y = 0; y < h; y++) {
+        if (wanted)
+            measure_row(pass, images, &filter, y);
+        for (size_t i = 0; wanted && i < pass->setup.n_instances; i++) {
+            InstanceState *state = &pass->instances[i];
+
+            if (!joins(pass->setup.instances[i], first) || !looks_at(pass->setup.instances[i], scale))
+                continue;
+            pass->setup.kernels->float_vif.information((const float *const *)pass->filtered, &state->noise, w,
+                                                       state->rows[2 * n], state->rows[2 * n + 1]);
+            if (n + 1 == AT_ONCE || y + 1 == h)
+                add_rows(pass, state, scale, n + 1, w);
+        }
+        n = (n + 1) % AT_ONCE;
+        if (smaller && y % 2 == 0 && y / 2 < smaller[0].h)
+            shrink_rows(pass, images, &next, y, smaller);
+    }
+}
+
+static void measure(VifPass *pass, const VmafxInstance *first, const VmafxFrameInput *input)
 {
     Image images[2] = { { input->ref, NULL, input->ref->w, input->ref->h },
                         { input->dis, NULL, input->dis->w, input->dis->h } };
-    int n_ring = filter_size(0, instance->values[OPT_KERNEL]);
-    double variance = instance->values[OPT_NOISE];
-    const VmafxFloatVifNoise noise = { variance, (float)instance->values[OPT_GAIN_LIMIT],
-                                       (float)((double)powf((float)variance, 2) / 65025.0) };
 
-    memset(pass->in_ring, 0xff, sizeof pass->in_ring);
+    for (int i = 0; i < 2; i++)
+        vmafx_float_ring_begin(&pass->rings[i], images[i].plane, filter_size(0, first->values[OPT_KERNEL]));
     for (int s = 0; s < SCALES; s++) {
-        Filter filter, next = { 0 };
         Image smaller[2];
 
-        make_filter(s, instance->values[OPT_KERNEL], &filter);
-        if (s + 1 < SCALES)
-            make_filter(s + 1, instance->values[OPT_KERNEL], &next);
-        for (int i = 0; s + 1 < SCALES && i < 2; i++)
-            smaller[i] = (Image){ NULL, pass->pictures[i][s + 1], images[i].w / 2, images[i].h / 2 };
-        sums[s] = (Sums){ 0, 0 };
-        for (int y = 0; y < images[0].h; y++) {
-            if (s > 0 || instance->values[OPT_SKIP] == 0) {
-                float num = 0, den = 0;
-
-                measure_row(pass, images, &filter, n_ring, y);
-                pass->setup.kernels->float_vif.information((const float *const *)pass->filtered, &noise, images[0].w,
-                                                           pass->num, pass->den);
-                for (int x = 0; x < images[0].w; x++) {
-                    num = num + pass->num[x];
-                    den = den + pass->den[x];
-                }
-                sums[s].num = sums[s].num + num;
-                sums[s].den = sums[s].den + den;
-            }
-            if (s + 1 < SCALES && y % 2 == 0 && y / 2 < smaller[0].h)
-                shrink_rows(pass, images, &next, n_ring, y, smaller);
-        }
-        if (s + 1 < SCALES)
-            memcpy(images, smaller, sizeof images);
+        for (int i = 0; i < 2; i++)
+            smaller[i] =
+                (Image){ NULL, s + 1 < SCALES ? pass->pictures[i][s + 1] : NULL, images[i].w / 2, images[i].h / 2 };
+        measure_scale(pass, first, images, s, s + 1 < SCALES ? smaller : NULL);
+        memcpy(images, smaller, sizeof images);
     }
 }
 
@@ -334,12 +383,18 @@ static VmafxErr frame(void *opaque, const VmafxFrameInput *input, VmafxFeatureVa
 {
     VifPass *pass = opaque;
 
+    for (size_t i = 0; i < pass->setup.n_instances; i++)
+        memset(pass->instances[i].sums, 0, sizeof pass->instances[i].sums);
     for (size_t i = 0; i < pass->setup.n_instances; i++) {
-        Sums sums[SCALES];
+        size_t first = 0;
 
-        measure(pass, pass->setup.instances[i], input, sums);
-        fill_values(pass->setup.instances[i], sums, ret_values[i]);
+        while (!joins(pass->setup.instances[i], pass->setup.instances[first]))
+            first++;
+        if (first == i)
+            measure(pass, pass->setup.instances[i], input);
     }
+    for (size_t i = 0; i < pass->setup.n_instances; i++)
+        fill_values(pass->setup.instances[i], pass->instances[i].sums, ret_values[i]);
     return VMAFX_OK;
 }
 

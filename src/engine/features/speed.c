@@ -220,7 +220,7 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, int plane, void **ret_pass
         const double *values = setup->instances[i]->values;
         const VmafxSpeedSettings settings = { values[OPT_PRESCALE], (VmafxSpeedMethod)values[OPT_METHOD],
                                               (float)values[OPT_KERNEL], (float)values[OPT_SIGMA] };
-        VmafxErr err = vmafx_speed_plane_init(&pass->planes[i], &setup->kernels->speed, &settings, w, h);
+        VmafxErr err = vmafx_speed_plane_init(&pass->planes[i], setup->kernels, &settings, w, h);
 
         if (err)
             return err;

@@ -218,11 +218,11 @@ static VmafxErr allocate(VmafxSpeedPlane *p)
     return err;
 }
 
-VmafxErr vmafx_speed_plane_init(VmafxSpeedPlane *p, const VmafxSpeedKernels *kernels,
-                                const VmafxSpeedSettings *settings, int w, int h)
+VmafxErr vmafx_speed_plane_init(VmafxSpeedPlane *p, const VmafxKernels *kernels, const VmafxSpeedSettings *settings,
+                                int w, int h)
 {
-    *p = (VmafxSpeedPlane){ .settings = *settings, .kernels = kernels };
-    VmafxErr err = vmafx_speed_scale_init(&p->scale, kernels, w, h, settings->prescale, settings->method);
+    *p = (VmafxSpeedPlane){ .settings = *settings, .kernels = &kernels->speed };
+    VmafxErr err = vmafx_speed_scale_init(&p->scale, &kernels->floats, w, h, settings->prescale, settings->method);
     if (err)
         return err;
     p->w = p->scale.w / STEP;

@@ -10,6 +10,7 @@
 
 #include "engine/features/speed_algebra.h"
 #include "engine/features/speed_scale.h"
+#include "engine/kernels/kernels.h"
 
 #define VMAFX_SPEED_STEP       16 /* samples that become one */
 #define VMAFX_SPEED_TAPS_MAX   41 /* of a kernel scale of 4 */
@@ -57,7 +58,7 @@ typedef struct VmafxSpeedPlane {
 } VmafxSpeedPlane;
 
 /** @return VMAFX_ERR_NOMEM; vmafx_speed_plane_done frees what there is. The planes must have a block or more. */
-VMAFX_CHECK VmafxErr vmafx_speed_plane_init(VmafxSpeedPlane *plane, const VmafxSpeedKernels *kernels,
+VMAFX_CHECK VmafxErr vmafx_speed_plane_init(VmafxSpeedPlane *plane, const VmafxKernels *kernels,
                                             const VmafxSpeedSettings *settings, int w, int h);
 void vmafx_speed_plane_done(VmafxSpeedPlane *plane);
 

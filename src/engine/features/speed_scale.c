@@ -9,7 +9,7 @@
 #include <math.h>
 
 #include "base/base.h"
-#include "engine/features/rows.h"
+#include "engine/features/float_rows.h"
 
 int vmafx_speed_scaled(int n0, double prescale)
 {
@@ -81,7 +81,7 @@ static void sample_at(const VmafxSpeedScale *s, int x, float ratio, int n, int *
     }
 }
 
-VmafxErr vmafx_speed_scale_init(VmafxSpeedScale *s, const VmafxSpeedKernels *kernels, int w0, int h0, double prescale,
+VmafxErr vmafx_speed_scale_init(VmafxSpeedScale *s, const VmafxFloatsKernels *kernels, int w0, int h0, double prescale,
                                 VmafxSpeedMethod method)
 {
     static const int reach[] = { 1, 2, 4, 9 }, first[] = { 0, 0, -1, -4 };
@@ -138,14 +138,10 @@ static void difference_row(const VmafxSpeedSource *source, int y, float *restric
 
 static void source_row(const VmafxSpeedScale *s, const VmafxSpeedSource *source, int y, float *ret)
 {
-    const VmafxPlane *plane = source->plane;
-
     if (source->minus)
         difference_row(source, y, ret);
-    else if (plane->bpc == 8)
-        s->kernels->convert8(vmafx_plane_row(plane, y), plane->w, ret);
     else
-        s->kernels->convert16(vmafx_plane_row(plane, y), 1.0F / (float)(1 << (plane->bpc - 8)), plane->w, ret);
+        vmafx_float_row(s->kernels, source->plane, y, ret);
 }
 
 static void bilinear_row(const VmafxSpeedScale *s, float dy, float *restrict ret)

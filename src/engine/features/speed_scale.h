@@ -5,7 +5,7 @@
 
 #include <vmafx/engine.h>
 
-#include "engine/kernels/speed.h"
+#include "engine/kernels/floats.h"
 
 #define VMAFX_SPEED_REACH_MAX 9 /* samples to and fro that a method looks at */
 
@@ -23,7 +23,7 @@ typedef struct VmafxSpeedSource {
 
 /** The way from w0 x h0 to w x h. A zeroed one may be done. */
 typedef struct VmafxSpeedScale {
-    const VmafxSpeedKernels *kernels;
+    const VmafxFloatsKernels *kernels;
     int w0, h0, w, h;
     bool resizes;
     VmafxSpeedMethod method;
@@ -39,7 +39,7 @@ typedef struct VmafxSpeedScale {
  * must not be larger than w0 and h0.
  * @return VMAFX_ERR_NOMEM; vmafx_speed_scale_done frees what there is
  */
-VMAFX_CHECK VmafxErr vmafx_speed_scale_init(VmafxSpeedScale *scale, const VmafxSpeedKernels *kernels, int w0, int h0,
+VMAFX_CHECK VmafxErr vmafx_speed_scale_init(VmafxSpeedScale *scale, const VmafxFloatsKernels *kernels, int w0, int h0,
                                             double prescale, VmafxSpeedMethod method);
 void vmafx_speed_scale_done(VmafxSpeedScale *scale);
 

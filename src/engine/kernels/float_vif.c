@@ -6,9 +6,7 @@
 #include "engine/kernels/arm/arm.h"
 #include "engine/kernels/cpu.h"
 #include "engine/kernels/float_vif_rows.h"
-#if VMAFX_ARCH_X86
 #include "engine/kernels/x86/x86.h"
-#endif
 
 void vmafx_float_vif_kernels_init(VmafxFloatVifKernels *k, unsigned cpu)
 {

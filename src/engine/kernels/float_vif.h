@@ -11,13 +11,12 @@ typedef struct VmafxFloatVifNoise {
 } VmafxFloatVifNoise;
 
 typedef struct VmafxFloatVifKernels {
-    /** ret[j] += tap · in[j] */
-    void (*add)(const float *in, float tap, int w, float *ret);
-    /** The same for two rows and their products. */
-    void (*add_moments)(const float *x, const float *y, float tap, int w, float *const ret[VMAFX_FLOAT_VIF_MOMENTS]);
-    /** ret[j] = Σ taps[t] · in[j · step + t − n_taps div 2], step 1 or 2; in is mirrored beyond its ends as far as need
-     * be. */
-    void (*along)(const float *in, const float *taps, int n_taps, int step, int n, float *ret);
+    /**
+     * Sums over n_taps rows of both pictures, of w values: ret[0][j] = Σ taps[t] · x[t][j], and so on for y, x², y² and
+     * x · y, t ascending from +0; reads and may write whole groups (VMAFX_FLOATS_GROUP).
+     */
+    void (*moments)(const float *const *x, const float *const *y, const float *taps, int n_taps, int w,
+                    float *const ret[VMAFX_FLOAT_VIF_MOMENTS]);
     /** What the distorted and the reference picture tell about the scene at n places, from their filtered moments. */
     void (*information)(const float *const moments[VMAFX_FLOAT_VIF_MOMENTS], const VmafxFloatVifNoise *noise, int n,
                         float *ret_num, float *ret_den);

@@ -11,39 +11,38 @@
 
 #include "engine/kernels/float_vif.h"
 
-static void add(const float *restrict in, float tap, int w, float *restrict ret)
+/* What fits one register. */
+#if defined(__AVX512F__)
+#define LANES 16
+#elif defined(__AVX2__)
+#define LANES 8
+#else
+#define LANES 4
+#endif
+typedef float Lanes __attribute__((vector_size(LANES * sizeof(float))));
+
+static void moments(const float *const *x, const float *const *y, const float *taps, int n_taps, int w,
+                    float *const ret[VMAFX_FLOAT_VIF_MOMENTS])
 {
-    for (int j = 0; j < w; j++)
-        ret[j] = ret[j] + tap * in[j];
-}
+    for (int j = 0; j < w; j += LANES) {
+        Lanes m0 = { 0 }, m1 = { 0 }, m2 = { 0 }, m3 = { 0 }, m4 = { 0 };
 
-static void add_moments(const float *restrict x, const float *restrict y, float tap, int w,
-                        float *const ret[VMAFX_FLOAT_VIF_MOMENTS])
-{
-    float *restrict m0 = ret[0], *restrict m1 = ret[1], *restrict m2 = ret[2], *restrict m3 = ret[3],
-                    *restrict m4 = ret[4];
+        for (int t = 0; t < n_taps; t++) {
+            Lanes xs, ys;
 
-    for (int j = 0; j < w; j++) {
-        m0[j] = m0[j] + tap * x[j];
-        m1[j] = m1[j] + tap * y[j];
-        m2[j] = m2[j] + tap * (x[j] * x[j]);
-        m3[j] = m3[j] + tap * (y[j] * y[j]);
-        m4[j] = m4[j] + tap * (x[j] * y[j]);
-    }
-}
-
-static void along(const float *in, const float *taps, int n_taps, int step, int n, float *restrict ret)
-{
-    for (int x = 0; x < n; x++)
-        ret[x] = 0;
-    for (int t = 0; t < n_taps; t++) {
-        const float *from = in + t - n_taps / 2;
-
-        if (step == 1)
-            add(from, taps[t], n, ret);
-        else
-            for (int x = 0; x < n; x++)
-                ret[x] = ret[x] + taps[t] * from[2 * x];
+            memcpy(&xs, x[t] + j, sizeof xs);
+            memcpy(&ys, y[t] + j, sizeof ys);
+            m0 += taps[t] * xs;
+            m1 += taps[t] * ys;
+            m2 += taps[t] * (xs * xs);
+            m3 += taps[t] * (ys * ys);
+            m4 += taps[t] * (xs * ys);
+        }
+        memcpy(ret[0] + j, &m0, sizeof m0);
+        memcpy(ret[1] + j, &m1, sizeof m1);
+        memcpy(ret[2] + j, &m2, sizeof m2);
+        memcpy(ret[3] + j, &m3, sizeof m3);
+        memcpy(ret[4] + j, &m4, sizeof m4);
     }
 }
 
@@ -111,7 +110,5 @@ static void information(const float *const m[VMAFX_FLOAT_VIF_MOMENTS], const Vma
     }
 }
 
-static const VmafxFloatVifKernels kernels = {
-    .add = add, .add_moments = add_moments, .along = along, .information = information
-};
+static const VmafxFloatVifKernels kernels = { .moments = moments, .information = information };
 #endif

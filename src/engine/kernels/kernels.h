@@ -6,7 +6,9 @@
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
 #include "engine/kernels/ciede.h"
+#include "engine/kernels/float_adm.h"
 #include "engine/kernels/float_vif.h"
+#include "engine/kernels/floats.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/psnr_hvs.h"
 #include "engine/kernels/sse.h"
@@ -20,6 +22,8 @@ typedef struct VmafxKernels {
     VmafxMotionKernels motion;
     VmafxCambiKernels cambi;
     VmafxCiedeKernels ciede;
+    VmafxFloatsKernels floats;
+    VmafxFloatAdmKernels float_adm;
     VmafxFloatVifKernels float_vif;
     VmafxHvsKernels hvs;
     VmafxSseKernels sse;

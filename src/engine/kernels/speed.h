@@ -22,10 +22,6 @@ typedef float VmafxSpeedMatrix[VMAFX_SPEED_N][VMAFX_SPEED_PITCH];
 typedef double VmafxSpeedSums[VMAFX_SPEED_N][VMAFX_SPEED_SIDE * VMAFX_SPEED_WIDE];
 
 typedef struct VmafxSpeedKernels {
-    /** ret[x] = in[x] − 128, x < n. */
-    void (*convert8)(const uint8_t *in, int n, float *ret);
-    /** ret[x] = in[x] · scale − 128, x < n. */
-    void (*convert16)(const uint16_t *in, float scale, int n, float *ret);
     /** acc[x] += f · in[x], x < n. */
     void (*add_scaled)(const float *in, float f, int n, float *acc);
     /** acc[x] −= in[x] · f, x < n. */

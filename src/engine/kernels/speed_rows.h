@@ -27,18 +27,6 @@
 typedef double Lanes __attribute__((vector_size(LANES * sizeof(double))));
 typedef float Narrow __attribute__((vector_size(NARROW * sizeof(float))));
 
-static void convert8(const uint8_t *restrict in, int n, float *restrict ret)
-{
-    for (int x = 0; x < n; x++)
-        ret[x] = (float)in[x] - 128.0F;
-}
-
-static void convert16(const uint16_t *restrict in, float scale, int n, float *restrict ret)
-{
-    for (int x = 0; x < n; x++)
-        ret[x] = (float)in[x] * scale - 128.0F;
-}
-
 static void add_scaled(const float *restrict in, float f, int n, float *restrict acc)
 {
     for (int x = 0; x < n; x++)
@@ -168,9 +156,7 @@ static void block_energy(const float *x, const float *y, size_t pitch, int n, fl
     }
 }
 
-static const VmafxSpeedKernels kernels = { .convert8 = convert8,
-                                           .convert16 = convert16,
-                                           .add_scaled = add_scaled,
+static const VmafxSpeedKernels kernels = { .add_scaled = add_scaled,
                                            .subtract_scaled = subtract_scaled,
                                            .sum_row = sum_row,
                                            .covary_row = covary_row,

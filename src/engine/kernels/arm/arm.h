@@ -7,6 +7,7 @@
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
 #include "engine/kernels/float_vif.h"
+#include "engine/kernels/floats.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/speed.h"
 #include "engine/kernels/sse.h"
@@ -17,6 +18,7 @@ void vmafx_adm_kernels_init_neon(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_wavelet_neon(VmafxAdmKernels *k); /* a part of the one before */
 void vmafx_cambi_kernels_init_neon(VmafxCambiKernels *k);
 void vmafx_float_vif_kernels_init_neon(VmafxFloatVifKernels *k);
+void vmafx_floats_kernels_init_neon(VmafxFloatsKernels *k);
 void vmafx_motion_kernels_init_neon(VmafxMotionKernels *k);
 void vmafx_speed_kernels_init_neon(VmafxSpeedKernels *k);
 void vmafx_sse_kernels_init_neon(VmafxSseKernels *k);

@@ -6,7 +6,9 @@
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
 #include "engine/kernels/ciede.h"
+#include "engine/kernels/float_adm.h"
 #include "engine/kernels/float_vif.h"
+#include "engine/kernels/floats.h"
 #include "engine/kernels/motion.h"
 #include "engine/kernels/psnr_hvs.h"
 #include "engine/kernels/sse.h"
@@ -24,6 +26,10 @@ void vmafx_cambi_kernels_init_avx2(VmafxCambiKernels *k);
 void vmafx_cambi_kernels_init_avx512(VmafxCambiKernels *k);
 void vmafx_ciede_kernels_init_avx2(VmafxCiedeKernels *k);
 void vmafx_ciede_kernels_init_avx512(VmafxCiedeKernels *k);
+void vmafx_floats_kernels_init_avx2(VmafxFloatsKernels *k);
+void vmafx_floats_kernels_init_avx512(VmafxFloatsKernels *k);
+void vmafx_float_adm_kernels_init_avx2(VmafxFloatAdmKernels *k);
+void vmafx_float_adm_kernels_init_avx512(VmafxFloatAdmKernels *k);
 void vmafx_float_vif_kernels_init_avx2(VmafxFloatVifKernels *k);
 void vmafx_float_vif_kernels_init_avx512(VmafxFloatVifKernels *k);
 void vmafx_hvs_kernels_init_avx2(VmafxHvsKernels *k);
