@@ -58,12 +58,19 @@ static const Filter filters[] = {
     { 5, { 0.054488685F, 0.244201342F, 0.402619947F, 0.244201342F, 0.054488685F } },
 };
 
+/* Where sample k of a side of half n lies among n: between two samples, a fraction beyond the lower. */
+typedef struct Between {
+    int lower, upper;
+    float fraction;
+} Between;
+
 typedef struct MotionPass {
     VmafxPassSetup setup;
     VmafxFloatRing rings[2];     /* by picture: rows of samples */
     float *column;               /* a row that was blurred down, padded */
     float *blurred[2][2];        /* by picture, upper and lower: rows blurred both ways */
     float *differences[AT_ONCE]; /* rows */
+    Between *columns;            /* of a picture of half the size */
 } MotionPass;
 
 static bool reads_chroma(const VmafxInstance *instance)
@@ -89,6 +96,7 @@ static void pass_free(void *opaque)
     for (int i = 0; i < 2; i++)
         vmafx_float_ring_done(&pass->rings[i]);
     free(pass->column);
+    free(pass->columns);
     for (int i = 0; i < 4; i++)
         free(pass->blurred[i / 2][i % 2]);
     for (int i = 0; i < AT_ONCE; i++)
@@ -109,6 +117,7 @@ static VmafxErr pass_new(const VmafxPassSetup *setup, void **ret_pass)
     for (int i = 0; i < 2; i++)
         made = vmafx_float_ring_init(&pass->rings[i], &setup->kernels->floats, setup->w, TAPS_MAX) && made;
     made = (pass->column = vmafx_alloc_aligned(n + 2 * PAD, sizeof(float))) && made;
+    made = (pass->columns = calloc((size_t)setup->w, sizeof *pass->columns)) && made;
     for (int i = 0; i < 4; i++)
         made = (pass->blurred[i / 2][i % 2] = vmafx_alloc_aligned(n, sizeof(float))) && made;
     for (int i = 0; i < AT_ONCE; i++)
@@ -162,12 +171,6 @@ static float mean_difference(MotionPass *pass, const VmafxPlane *a, const VmafxP
     return sum / (float)(a->w * (double)a->h);
 }
 
-/* Where sample k of a side of half n lies among n: between two samples, a fraction beyond the lower. */
-typedef struct Between {
-    int lower, upper;
-    float fraction;
-} Between;
-
 static Between place(int k, int n, int n_half)
 {
     float at = (float)((k + 0.5) * (double)(float)((double)n / n_half) - 0.5);
@@ -188,6 +191,8 @@ static float half_difference(MotionPass *pass, const VmafxPlane *a, const VmafxP
     float sum = 0;
 
     begin(pass, a, b);
+    for (int x = 0; x < w; x++)
+        pass->columns[x] = place(x, a->w, w);
     for (int y = 0; y < h; y++) {
         Between row = place(y, a->h, h);
         float row_sum = 0;
@@ -197,7 +202,7 @@ static float half_difference(MotionPass *pass, const VmafxPlane *a, const VmafxP
             blur_row(pass, &pass->rings[i], filter, row.upper, pass->blurred[i][1]);
         }
         for (int x = 0; x < w; x++) {
-            Between column = place(x, a->w, w);
+            Between column = pass->columns[x];
             float v[2];
 
             for (int i = 0; i < 2; i++) {

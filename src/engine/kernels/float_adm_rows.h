@@ -75,22 +75,24 @@ static inline float spread_of(float weight)
 
 /* Rows are taken in pieces of so many values. What the bands of a piece have in common lies on the stack. */
 #define PIECE 256
+/* A loop for one band, which the compiler is not to merge with those of other bands: it makes no vectors of that. */
+#define OF_BAND static __attribute__((noinline)) void
 
 static inline int piece_of(int from, int n)
 {
     return n - from < PIECE ? n - from : PIECE;
 }
 
-static inline void find_aligned(const float *restrict o_h, const float *restrict o_v, const float *restrict t_h,
-                                const float *restrict t_v, int n, int32_t *restrict ret)
+OF_BAND find_aligned(const float *restrict o_h, const float *restrict o_v, const float *restrict t_h,
+                     const float *restrict t_v, int n, int32_t *restrict ret)
 {
     for (int x = 0; x < n; x++)
         ret[x] = is_aligned(o_h[x], o_v[x], t_h[x], t_v[x]);
 }
 
-static inline void split_band(const float *restrict o, const float *restrict t, const int32_t *restrict aligned, int n,
-                              float gain, double limit, float *restrict r_weight, float *restrict r_spread,
-                              float *restrict a_weight, float *restrict a_spread)
+OF_BAND split_band(const float *restrict o, const float *restrict t, const int32_t *restrict aligned, int n, float gain,
+                   double limit, float *restrict r_weight, float *restrict r_spread, float *restrict a_weight,
+                   float *restrict a_spread)
 {
     for (int x = 0; x < n; x++) {
         float r = restored(o[x], t[x], aligned[x], limit), a = t[x] - r;
@@ -118,8 +120,8 @@ static void split(const float *const o[BANDS], const float *const t[BANDS], int 
 }
 
 /* What one band of the masker hides. */
-static inline void add_hidden(const float *restrict above, const float *restrict here, const float *restrict below,
-                              const float *restrict weight, int n, float *restrict threshold)
+OF_BAND add_hidden(const float *restrict above, const float *restrict here, const float *restrict below,
+                   const float *restrict weight, int n, float *restrict threshold)
 {
     for (int x = 0; x < n; x++) {
         float hidden = above[x - 1] + above[x] + above[x + 1] + here[x - 1];
@@ -129,8 +131,8 @@ static inline void add_hidden(const float *restrict above, const float *restrict
     }
 }
 
-static inline void leave_visible(const float *restrict weight, const float *restrict threshold, int n, bool cubed,
-                                 float *restrict ret)
+OF_BAND leave_visible(const float *restrict weight, const float *restrict threshold, int n, bool cubed,
+                      float *restrict ret)
 {
     for (int x = 0; x < n; x++) {
         float m = weight[x] - threshold[x];
