@@ -6,9 +6,10 @@ usage: test_metrics.py VMAFX [CASE…]
 import http.client
 import json
 import math
+import os
 
 from fleet import Fleet
-from harness import absolute_pair, case, expect, load, main, run
+from harness import absolute_pair, case, expect, load, main, need_models, pair, run
 from mcp import Mcp
 from server import Server, by_path
 
@@ -111,6 +112,36 @@ def a_job_has_them_by_grpc_by_rest_and_through_tools():
         with Mcp("--controller", f"127.0.0.1:{fleet.port}") as mcp:
             check_tool(mcp.ok("job_result", job_id=job), local)
             check_explanation(mcp, job, local)
+
+
+def stepped(path, chroma, w=320, h=240):
+    """Two frames of luma in steps of one code, and plain chroma."""
+    luma = bytes(60 + (x + y // 4) // 24 for y in range(h) for x in range(w))
+    with open(path, "wb") as f:
+        f.write(f"YUV4MPEG2 W{w} H{h} F25:1 Ip A1:1 C420jpeg\n".encode())
+        f.write((b"FRAME\n" + luma + bytes([chroma]) * (w * h // 2)) * 2)
+
+
+@case
+def an_explanation_says_what_the_score_does_not_see():
+    need_models()
+    pair(w=64, h=48, n=2)
+    os.rename("dis.y4m", "noisy.y4m")
+    os.rename("ref.y4m", "small.y4m")
+    stepped("ref.y4m", 128)
+    stepped("dis.y4m", 133)
+    with Mcp() as mcp:
+        done = mcp.ok("score_videos", reference="ref.y4m", distorted="dis.y4m", features=["cambi", "psnr", "speed_chroma", "ciede"])
+        assert done["score"] > 90 and done["features"]["cambi"] > 5, done
+        told = " ".join(mcp.ok("explain_score", job_id=done["job_id"])["findings"])
+        for words in ("There is banding (CAMBI", "hardly sees", "psnr_cb (34.2 dB) is well below psnr_y", "Chroma had nothing to measure"):
+            assert words in told, (words, told)
+        done = mcp.ok("score_videos", reference="small.y4m", distorted="small.y4m", features=["ciede", "float_ssim"])
+        told = " ".join(mcp.ok("explain_score", job_id=done["job_id"])["findings"])
+        assert "ciede2000 has no finite mean" in told and "float_ssim" not in told and "banding" not in told, told
+        done = mcp.ok("score_videos", reference="small.y4m", distorted="noisy.y4m", models=["vmaf_v0.6.1neg"])
+        told = mcp.ok("explain_score", job_id=done["job_id"])
+        assert len(told["features"]) == 5 and not any("typically show is known" in one for one in told["findings"]), told
 
 
 @case

@@ -235,7 +235,7 @@ static void look_at_similarity(Explanation *e, const Vmafx__V1__Result *summary)
 
     for (size_t i = 0; i < VMAFX_LEN(names); i++) {
         const Vmafx__V1__SeriesSummary *s = series_of(summary, names[i]);
-        if (s && s->mean > SSIM_SATURATES && s->mean <= 1)
+        if (s && s->mean > SSIM_SATURATES && s->mean < 1)
             find(e, "%s is so near to 1 (%.4f) that differences hardly show; %s=enable_db=true has it in decibels.",
                  names[i], s->mean, names[i]);
     }
