@@ -139,6 +139,8 @@ VmafxErr vmafx_stored_report_init(VmafxStoredReport *report, const Vmafx__V1__Re
         .n_warnings = s->n_warnings,
         .wall_s = s->wall_seconds,
         .cpu_s = s->cpu_seconds,
+        .decode_s = s->decode_seconds,
+        .extraction_s = s->extraction_seconds,
     };
     for (size_t i = 0; i < s->n_inputs && i < VMAFX_LEN(report->data.inputs); i++)
         report->data.inputs[i] = input_of(s->inputs[i]);

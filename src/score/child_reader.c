@@ -455,6 +455,11 @@ static bool encode_fits(const VmafxChildReader *r, const Vmafx__V1__Result *m)
     return true;
 }
 
+static bool is_time(double seconds)
+{
+    return seconds >= 0 && isfinite(seconds);
+}
+
 static VmafxErr check_result(const VmafxChildReader *r, const Vmafx__V1__Result *m, VmafxErrInfo *reterr)
 {
     size_t columns = 0;
@@ -462,7 +467,8 @@ static VmafxErr check_result(const VmafxChildReader *r, const Vmafx__V1__Result 
 
     if (m->frames < 1 || m->frames > UINT32_MAX || m->width < 1 || m->height < 1 || m->bit_depth < 8 ||
         m->bit_depth > 16 || m->subsample < 1 || m->first_frame < 0 || m->skip_reference < 0 ||
-        !(m->wall_seconds >= 0) || !isfinite(m->wall_seconds) || !(m->cpu_seconds >= 0) || !isfinite(m->cpu_seconds))
+        !is_time(m->wall_seconds) || !is_time(m->cpu_seconds) || !is_time(m->decode_seconds) ||
+        !is_time(m->extraction_seconds))
         return wrong(reterr, "a number of the result is outside its range");
     if (!series_fit(m) || !aggregates_fit(m) || !inputs_fit(m) || !models_fit(m) || !texts_fit(m))
         return wrong(reterr, "the result's series, inputs, models or texts make no sense");

@@ -222,6 +222,8 @@ static void put_numbers(Vmafx__V1__Result *m, const VmafxReportData *data)
     m->height = data->h;
     m->wall_seconds = data->wall_s;
     m->cpu_seconds = data->cpu_s;
+    m->decode_seconds = data->decode_s;
+    m->extraction_seconds = data->extraction_s;
     m->subsample = VMAFX_MAX(data->subsample, 1);
     m->first_frame = data->first_frame;
     m->rate_num = data->rate_num;

@@ -46,6 +46,7 @@ def check_summary(summary, local):
 def check_report(report, local):
     for name in ("verdict", "pooled", "aggregates", "frames", "frames_scored", "complete"):
         assert report[name] == local[name], (name, report[name], local[name])
+    assert report["timing"].keys() == local["timing"].keys() and all(v > 0 for v in report["timing"].values()), report["timing"]
 
 
 def check_tool(got, local):

@@ -577,6 +577,11 @@ static void seconds_are_endless(Talk *t)
     t->summary.wall_seconds = INFINITY;
 }
 
+static void reading_took_less_than_nothing(Talk *t)
+{
+    t->summary.decode_seconds = -1;
+}
+
 static void aggregate_has_no_name(Talk *t)
 {
     t->summary.n_aggregates = 1;
@@ -671,6 +676,7 @@ static void what_is_not_as_it_must_be_is_refused(void **state)
         { "a digest that is none", digest_is_none, { feed_begun, feed_frames, feed_result } },
         { "a result that knows the node", node_is_claimed, { feed_begun, feed_frames, feed_result } },
         { "a time without end", seconds_are_endless, { feed_begun, feed_frames, feed_result } },
+        { "a time below nothing", reading_took_less_than_nothing, { feed_begun, feed_frames, feed_result } },
         { "a result of nothing", no_summary, { feed_begun, feed_frames, feed_result } },
         { "anything after the result", no_change, { feed_begun, feed_frames, feed_result, feed_failure } },
         { "anything after the failure", no_change, { feed_begun, feed_failure, feed_result } },
