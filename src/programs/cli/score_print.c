@@ -151,6 +151,18 @@ static void print_encode(const VmafxReportEncode *e)
         printf("kept as %s\n", e->kept);
 }
 
+/* Where the time went: reading and features in seconds of all threads together. */
+static void print_timing(const VmafxReportData *data)
+{
+    if (!(data->wall_s > 0))
+        return;
+    printf("\ntook %.2f s: %.1f frames/s, %.1f CPUs busy", data->wall_s, data->frames / data->wall_s,
+           data->cpu_s / data->wall_s);
+    if (data->decode_s > 0 || data->extraction_s > 0)
+        printf("; reading %.2f s, features %.2f s", data->decode_s, data->extraction_s);
+    putchar('\n');
+}
+
 static void print_notes(const char *what, const char *const *notes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -168,6 +180,7 @@ void score_print(const VmafxReportData *data, bool quiet)
         print_encode(data->encode);
     print_table(data);
     print_worst(data);
+    print_timing(data);
     print_notes("adapted", data->adaptations, data->n_adaptations);
     print_notes("warning", data->warnings, data->n_warnings);
 }
