@@ -9,6 +9,7 @@
 #include "engine/kernels/float_vif.h"
 #include "engine/kernels/floats.h"
 #include "engine/kernels/motion.h"
+#include "engine/kernels/psnr_hvs.h"
 #include "engine/kernels/speed.h"
 #include "engine/kernels/sse.h"
 #include "engine/kernels/ssim.h"
@@ -19,6 +20,7 @@ void vmafx_adm_kernels_init_wavelet_neon(VmafxAdmKernels *k); /* a part of the o
 void vmafx_cambi_kernels_init_neon(VmafxCambiKernels *k);
 void vmafx_float_vif_kernels_init_neon(VmafxFloatVifKernels *k);
 void vmafx_floats_kernels_init_neon(VmafxFloatsKernels *k);
+void vmafx_hvs_kernels_init_neon(VmafxHvsKernels *k);
 void vmafx_motion_kernels_init_neon(VmafxMotionKernels *k);
 void vmafx_speed_kernels_init_neon(VmafxSpeedKernels *k);
 void vmafx_sse_kernels_init_neon(VmafxSseKernels *k);

@@ -3,14 +3,13 @@
 
 #include "engine/kernels/arm/arm.h"
 #include "engine/kernels/arm/floats.h"
+#include "engine/kernels/arm/words.h"
 #include "engine/kernels/cambi_rows.h"
 
 #define LANES         8
 #define VEC           int16x8_t
-#define all16         vdupq_n_s16
 #define add16_clamped vqaddq_s16
 #define min16         vminq_s16
-#define max16         vmaxq_s16
 
 static inline int16x8_t load(const uint16_t *p)
 {
@@ -20,17 +19,6 @@ static inline int16x8_t load(const uint16_t *p)
 static inline void put(uint16_t *p, int16x8_t v)
 {
     vst1q_u16(p, vreinterpretq_u16_s16(v));
-}
-
-/* Modulo 2^16, which counts may come to and signed numbers have no promise of. */
-static inline int16x8_t add16(int16x8_t a, int16x8_t b)
-{
-    return vreinterpretq_s16_u16(vaddq_u16(vreinterpretq_u16_s16(a), vreinterpretq_u16_s16(b)));
-}
-
-static inline int16x8_t sub16(int16x8_t a, int16x8_t b)
-{
-    return vreinterpretq_s16_u16(vsubq_u16(vreinterpretq_u16_s16(a), vreinterpretq_u16_s16(b)));
 }
 
 static inline int16x8_t ascending16(void)

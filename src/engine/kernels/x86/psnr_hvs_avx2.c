@@ -58,9 +58,9 @@ static inline __m256 rounded(__m256 v)
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-static inline __m256 farther(__m256 a, __m256 b)
+static inline __m256 magnitude(__m256 v)
 {
-    return _mm256_max_ps(a, _mm256_andnot_ps(_mm256_set1_ps(-0.0F), b));
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), v);
 }
 
 static inline __m256 quotient(__m256 a, __m256 b)

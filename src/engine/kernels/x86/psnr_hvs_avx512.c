@@ -61,9 +61,9 @@ static inline __m512 rounded(__m512 v)
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-static inline __m512 farther(__m512 a, __m512 b)
+static inline __m512 magnitude(__m512 v)
 {
-    return _mm512_max_ps(a, _mm512_abs_ps(b));
+    return _mm512_abs_ps(v);
 }
 
 static inline __m512 quotient(__m512 a, __m512 b)
