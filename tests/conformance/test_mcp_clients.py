@@ -10,7 +10,7 @@ import os
 import subprocess
 
 from fleet import program
-from harness import Skip, case, expect, main, need, need_models, pair, run, slow_pair
+from harness import Skip, built_with, case, expect, long_pair, main, need, need_models, pair, run
 from mcp import McpHttp
 
 PACKAGES = os.path.join(MODULES, "node_modules", "@modelcontextprotocol")
@@ -70,7 +70,7 @@ def check_answers(got):
 def with_both_transports(client):
     need_models()
     reference, distorted = (os.path.abspath(path) for path in pair(n=12))
-    slow_reference, slow_distorted = slow_pair()
+    slow_reference, slow_distorted = long_pair(300 if built_with("asan") else 2000)
     videos = ("--reference", reference, "--distorted", distorted, "--slow-reference", slow_reference, "--slow-distorted",
               slow_distorted)
     by_pipe = ask(client, *videos, "--program", program("vmafx-mcp"))

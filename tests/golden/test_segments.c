@@ -19,16 +19,7 @@
 #include "feature_text.h"
 #include "fields.h"
 #include "patterns.h"
-
-/* Kernels are an order of magnitude slower under a sanitizer, which looks for other things than values. */
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if __has_feature(address_sanitizer)
-#define FIRST_STEP 4
-#else
-#define FIRST_STEP 1
-#endif
+#include "sanitized.h"
 
 #define FRAMES     9
 #define SERIES_MAX 64
@@ -116,7 +107,7 @@ static void check_subject(const Subject *subject)
     Values whole = { 0 };
 
     measure(subject, 0, FRAMES - 1, 0, FRAMES - 1, &whole);
-    for (uint32_t first = 0; first < FRAMES; first += FIRST_STEP)
+    for (uint32_t first = 0; first < FRAMES; first += ONE_OF_MANY)
         for (uint32_t last = first; last < FRAMES; last++)
             if (reaches || (first % 4 == 0 && last == VMAFX_MIN(first + 3, (uint32_t)FRAMES - 1)))
                 check_segment(subject, &whole, first, last);
@@ -228,7 +219,7 @@ static void check_model(const char *folder, const char *name)
     assert_int_equal(segment.to, 7);
     Values whole = { 0 };
     measure(&subject, 0, FRAMES - 1, 0, FRAMES - 1, &whole);
-    for (uint32_t first = 0; first < FRAMES; first += 2 * FIRST_STEP)
+    for (uint32_t first = 0; first < FRAMES; first += 2 * ONE_OF_MANY)
         check_segment(&subject, &whole, first, VMAFX_MIN(first + 1, (uint32_t)FRAMES - 1));
     check_segment(&subject, &whole, 0, 0);
     check_segment(&subject, &whole, 3, FRAMES - 1);

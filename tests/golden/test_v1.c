@@ -27,6 +27,7 @@
 #include "fields.h"
 #include "patterns.h"
 #include "real_clips.h"
+#include "sanitized.h"
 
 #define CASES_MAX  128
 #define MODELS_MAX 8
@@ -307,15 +308,17 @@ static void add_case(const char *name, json_t *json)
 static bool add_carried(const char *path)
 {
     json_error_t error;
-    json_t *file = json_load_file(path, 0, &error), *one;
-    size_t i;
+    json_t *file = json_load_file(path, 0, &error), *list = json_object_get(file, "cases");
 
     if (!file) {
         print_error("%s: %s\n", path, error.text);
         return false;
     }
     clips = json_incref(json_object_get(file, "clips"));
-    json_array_foreach(json_object_get(file, "cases"), i, one) add_case(text_of(one, "name"), json_incref(one));
+    for (size_t i = 0; i < json_array_size(list); i += ONE_OF_MANY) {
+        json_t *one = json_array_get(list, i);
+        add_case(text_of(one, "name"), json_incref(one));
+    }
     json_decref(file);
     return true;
 }
