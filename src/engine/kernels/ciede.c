@@ -8,7 +8,9 @@
 #include <vmafx/engine.h>
 
 #include "engine/kernels/cpu.h"
-#if VMAFX_ARCH_X86
+#if VMAFX_ARCH_ARM64
+#include "engine/kernels/arm/arm.h"
+#elif VMAFX_ARCH_X86
 #include "engine/kernels/x86/x86.h"
 #endif
 
@@ -152,5 +154,8 @@ void vmafx_ciede_kernels_init(VmafxCiedeKernels *k, unsigned cpu)
         vmafx_ciede_kernels_init_avx2(k);
     if (cpu & VMAFX_CPU_AVX512)
         vmafx_ciede_kernels_init_avx512(k);
+#elif VMAFX_ARCH_ARM64
+    if (cpu & VMAFX_CPU_NEON)
+        vmafx_ciede_kernels_init_neon(k);
 #endif
 }

@@ -6,6 +6,7 @@
 
 #include "engine/kernels/adm.h"
 #include "engine/kernels/cambi.h"
+#include "engine/kernels/ciede.h"
 #include "engine/kernels/float_vif.h"
 #include "engine/kernels/floats.h"
 #include "engine/kernels/motion.h"
@@ -18,6 +19,7 @@
 void vmafx_adm_kernels_init_neon(VmafxAdmKernels *k);
 void vmafx_adm_kernels_init_wavelet_neon(VmafxAdmKernels *k); /* a part of the one before */
 void vmafx_cambi_kernels_init_neon(VmafxCambiKernels *k);
+void vmafx_ciede_kernels_init_neon(VmafxCiedeKernels *k);
 void vmafx_float_vif_kernels_init_neon(VmafxFloatVifKernels *k);
 void vmafx_floats_kernels_init_neon(VmafxFloatsKernels *k);
 void vmafx_hvs_kernels_init_neon(VmafxHvsKernels *k);

@@ -18,12 +18,12 @@
 #define root       vsqrtq_f32
 #define rounded    vrndnq_f32
 
-static inline int16x8_t get(const int16_t *p)
+static inline int16x8_t get(const void *p)
 {
     return vld1q_s16(p);
 }
 
-static inline void put(int16_t *p, int16x8_t v)
+static inline void put(void *p, int16x8_t v)
 {
     vst1q_s16(p, v);
 }
