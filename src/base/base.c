@@ -134,12 +134,11 @@ void *vmafx_alloc_aligned(size_t n, size_t size)
         return p ? memset(p, 0, bytes) : NULL;
     }
     /* Whole pictures: a few faults instead of hundreds. What does not fill a huge page stays in small ones. */
-    void *p = aligned_alloc(HUGE_PAGE, bytes);
-    if (p) {
-        madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-        memset(p, 0, bytes);
-    }
-    return p;
+    void *p;
+    if (posix_memalign(&p, HUGE_PAGE, bytes))
+        return NULL;
+    madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return memset(p, 0, bytes);
 }
 
 void vmafx_keep(void *ptr)
