@@ -14,7 +14,7 @@ import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
 from fleet import DEADLINE_S, Fleet, Process, program
-from harness import PROGRAM, absolute_pair, case, expect, main, need, run
+from harness import PROGRAM, Skip, absolute_pair, built_with, case, expect, main, need, run
 from mcp import Mcp, McpHttp
 from media_server import Server as Media
 from otlp import Receiver
@@ -157,6 +157,8 @@ class Place:
 
     def __enter__(self):
         need("openssl", "openssl")
+        if built_with("tsan"):
+            raise Skip("what is said does not depend on threads, and takes minutes under ThreadSanitizer")
         self.reference, self.distorted = absolute_pair()
         files = {}
         for name in ("ref", "dis"):
