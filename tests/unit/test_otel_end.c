@@ -168,7 +168,7 @@ static void one_signal_that_hangs_costs_the_others_nothing(void **state)
 
     for (int hangs = 0; hangs < 3; hangs++) {
         static const PeerStep silent[] = { { ACT_SILENT, 0, NULL, NULL, 0 }, { 0 } };
-        Heard heard = { 0 };
+        static Heard heard; /* what was given up on may still complain when this has returned */
         Peer *peer = peer_open(peer_serve_http, NULL), *stuck = peer_open(peer_serve_http, silent);
         VmafxOtelStart how = start_of(peer, &heard);
         char *environment[8], own[128];
@@ -218,7 +218,7 @@ static void a_flush_delivers_what_was_recorded_before_it(void **state)
 static void a_flush_keeps_its_deadline_and_says_so(void **state)
 {
     static const PeerStep silent[] = { { ACT_SILENT, 0, NULL, NULL, 0 }, { 0 } };
-    Heard heard = { 0 };
+    static Heard heard; /* likewise */
     Peer *peer = peer_open(peer_serve_http, silent);
     VmafxOtel *otel = start(peer, &heard);
 
