@@ -125,7 +125,7 @@ static VmafxErr make_pass(const VmafxEngine *engine, Group *group, int worker, V
                                    .bpc = engine->shape.bpc,
                                    .chroma = engine->shape.chroma,
                                    .subsample = engine->settings.subsample };
-    VmafxErr err = group->passes[worker] ? VMAFX_OK : group->extractor->pass_new(&setup, &group->passes[worker]);
+    VmafxErr err = group->extractor->pass_new(&setup, &group->passes[worker]);
 
     if (err && group->passes[worker])
         group->extractor->pass_free(VMAFX_TAKE(group->passes[worker]));
@@ -159,7 +159,7 @@ static VmafxErr frame_work(void *opaque, int worker, int part, const VmafxFrameI
     if (!group->extractor || (input->index % (uint32_t)engine->settings.subsample != 0 && !group->extractor->temporal))
         return VMAFX_OK; /* without any, the frames are there for scores from elsewhere */
     with_info.reterr = &info;
-    VmafxErr err = make_pass(engine, group, worker, &info);
+    VmafxErr err = group->passes[worker] ? VMAFX_OK : make_pass(engine, group, worker, &info);
     if (!err)
         err = run_group(group, worker, &with_info, row);
     if (!err)

@@ -185,15 +185,6 @@ static VmafxScoreTimes times_of(ScorePair *pair)
     return times;
 }
 
-static double extraction_seconds(const VmafxEngine *engine)
-{
-    double seconds = 0;
-
-    for (size_t i = 0; i < VMAFX_FEATURES_N; i++)
-        seconds += vmafx_engine_seconds(engine, vmafx_feature_names[i]);
-    return seconds;
-}
-
 static VmafxErr score_frames(ScorePair *pair, VmafxErrInfo *reterr)
 {
     VmafxResult *result = pair->result;
@@ -304,8 +295,10 @@ static VmafxErr run_pair(ScorePair *pair, VmafxErrInfo *reterr)
         VMAFX_IGNORE(vmafx_engine_finish(result->engine, NULL)); /* its workers must not call us any more */
     result->wall_s = score_seconds_since(&pair->started, CLOCK_MONOTONIC);
     result->cpu_s = score_seconds_since(&cpu, CLOCK_PROCESS_CPUTIME_ID);
-    result->decode_s = times_of(pair).decode_s;
-    result->extraction_s = extraction_seconds(result->engine);
+    const VmafxScoreTimes times = times_of(pair);
+    result->decode_s = times.decode_s;
+    for (size_t i = 0; i < VMAFX_FEATURES_N; i++)
+        result->extraction_s += times.feature_s[i];
     if (err)
         return err;
     score_digests_wait(pair);
